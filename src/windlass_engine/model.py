@@ -1,0 +1,258 @@
+"""The values that cross the wire between control node and target: frozen, plain, comparable."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, TypeVar
+
+Wire = dict[str, Any]
+T = TypeVar("T")
+
+
+def to_wire(value: Any) -> Any:
+    """Return dataclasses as dicts and tuples as lists, fit for JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_wire(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [to_wire(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_wire(item) for key, item in value.items()}
+    return value
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 (64 hex digits) of a value's canonical JSON form."""
+    text = json.dumps(to_wire(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A batched UPDATE over key ranges: ``batch`` keys at a time, ``pause_ms`` milliseconds between batches."""
+
+    table: str
+    key: str
+    batch: int
+    pause_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a script: the text from ``start`` to ``end`` (characters), which begins at ``line`` (1-based).
+
+    ``copy_data`` says that the slice is a COPY … FROM stdin with its data block.  ``check`` is the name in a
+    ``-- check:`` line above it.
+    """
+
+    start: int
+    end: int
+    line: int
+    copy_data: bool = False
+    check: str = ""
+    backfill: Optional[Backfill] = None
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Statement:
+        """Rebuild from :func:`to_wire`."""
+        backfill = Backfill(**data["backfill"]) if data.get("backfill") else None
+        return cls(**{**data, "backfill": backfill})
+
+
+@dataclass(frozen=True)
+class Directives:
+    """What a script's header asks for.  Times are milliseconds; ``None`` means the policy's value."""
+
+    transactional: bool = True
+    lock_timeout_ms: Optional[int] = None
+    lock_retries: Optional[int] = None
+    statement_timeout_ms: Optional[int] = None
+    requires: tuple[str, ...] = ()
+    irreversible: str = ""
+    scratch: bool = False
+    schedule: str = ""
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Directives:
+        """Rebuild from :func:`to_wire`."""
+        return cls(**{**data, "requires": tuple(data.get("requires", ()))})
+
+
+@dataclass(frozen=True)
+class Script:
+    """One SQL file: its project-relative ``path``, normalised ``text``, ``checksum`` and parts."""
+
+    path: str
+    text: str
+    checksum: str
+    directives: Directives = Directives()
+    statements: tuple[Statement, ...] = ()
+
+    def sql(self, statement: Statement) -> str:
+        """Return a statement's own text."""
+        return self.text[statement.start : statement.end]
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Script:
+        """Rebuild from :func:`to_wire`."""
+        return cls(
+            path=data["path"],
+            text=data["text"],
+            checksum=data["checksum"],
+            directives=Directives.from_wire(data.get("directives", {})),
+            statements=tuple(Statement.from_wire(item) for item in data.get("statements", ())),
+        )
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """A migration or repeatable as the journal knows it.
+
+    ``state``: ``applied`` (whole), ``partial`` (a no-transaction migration stopped after ``statements_done``),
+    ``reverting`` (its down script stopped after ``statements_done``).  ``prefix_hash`` is the cumulative hash of the
+    statements done; ``started`` is the number (1-based) of a statement that began and left no end, else 0.
+    """
+
+    name: str
+    kind: str
+    state: str
+    checksum: str
+    ordinal: int
+    statements_done: int = 0
+    statements_total: int = 0
+    prefix_hash: str = ""
+    started: int = 0
+    irreversible: str = ""
+    has_down: bool = True
+    applied_at: str = ""
+    applied_by: str = ""
+    run_id: str = ""
+    up_text: str = ""
+    down_text: str = ""
+    verify_text: str = ""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Everything the planner needs to know of one database; ``head`` changes whenever an entry does."""
+
+    exists: bool = False
+    entries: tuple[JournalEntry, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """Return the digest of what is applied and how far."""
+        return digest_of(
+            [[e.name, e.kind, e.state, e.checksum, e.ordinal, e.statements_done, e.started] for e in self.entries]
+        )
+
+    def get(self, kind: str, name: str) -> Optional[JournalEntry]:
+        """Return an entry, or None."""
+        return next((e for e in self.entries if e.kind == kind and e.name == name), None)
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Journal:
+        """Rebuild from :func:`to_wire`."""
+        return cls(data["exists"], tuple(JournalEntry(**item) for item in data["entries"]))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a run will do.
+
+    ``action``: ``apply``, ``resume``, ``reapply`` (a repeatable whose checksum changed), ``revert``, ``baseline``.
+    ``kind``: ``migration`` or ``repeatable``.  ``reason`` tells people why it is in the plan.  ``script`` is what runs
+    (up, or down for a revert; a baseline runs its verify script).  ``down`` and ``verify`` are kept in the journal.
+    ``skip`` statements are done already (resume).
+    """
+
+    action: str
+    kind: str
+    name: str
+    reason: str
+    script: Script
+    reversible: bool = True
+    skip: int = 0
+    down: Optional[Script] = None
+    verify: Optional[Script] = None
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Step:
+        """Rebuild from :func:`to_wire`."""
+        parts = {key: Script.from_wire(data[key]) if data.get(key) else None for key in ("script", "down", "verify")}
+        return cls(**{**data, **parts})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run on one database, in order; a pure function of the project and the journal."""
+
+    host: str
+    database: str
+    system: str
+    direction: str
+    journal_head: str
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    atomic: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Return 64 hex digits that stand for exactly this work on exactly this state."""
+        steps = [
+            [s.action, s.kind, s.name, s.script.checksum, s.down.checksum if s.down else "", s.skip] for s in self.steps
+        ]
+        return digest_of(
+            [self.host, self.database, self.system, self.direction, self.journal_head, steps, self.atomic]
+        )
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Plan:
+        """Rebuild from :func:`to_wire`."""
+        steps = tuple(Step.from_wire(item) for item in data["steps"])
+        return cls(**{**data, "steps": steps, "warnings": tuple(data["warnings"])})
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to log in to one database.  ``password`` never leaves the session; ``url`` never holds one."""
+
+    name: str
+    system: str
+    url: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run behaves, from policy and command line.  Times are milliseconds unless named otherwise."""
+
+    run_id: str
+    who: str
+    origin: str
+    atomic: bool = False
+    check_mode: bool = False
+    lock_timeout_ms: int = 200
+    lock_retries: int = 40
+    deploy_lock_wait_s: float = 60.0
+    on_failure: str = "stop"
+    settle: str = ""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: it passed when ``failures`` is empty; each failure is one message.  ``error`` is an engine error."""
+
+    name: str
+    path: str
+    line: int
+    failures: tuple[str, ...] = ()
+    error: str = ""
+    duration_ms: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nothing was found."""
+        return not self.failures and not self.error
