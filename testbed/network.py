@@ -1,0 +1,71 @@
+"""The bridge that hosts hang on: a network of its own, with no route to anywhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from testbed import shell
+from testbed.waiting import wait_until
+
+_PREFIX = os.environ.get("WINDLASS_TESTBED_NETWORK", "10.203")  # two numbers of an IPv4 network nobody uses
+
+
+def address(slot: int, number: int) -> str:
+    """Return the address of member `number` of the network of `slot`; this machine itself is number 1."""
+    return f"{_PREFIX}.{slot}.{number}"
+
+
+def bridge(slot: int) -> str:
+    """Return the name of the bridge of `slot`."""
+    return f"wltb{slot}"
+
+
+def cable(machine: str) -> str:
+    """Return the name that systemd-nspawn gives to this machine's end of a host's cable."""
+    return f"vb-{machine}"
+
+
+def taken(slot: int) -> bool:
+    """Tell whether some other interface than our own bridge has an address in the network of `slot`."""
+    listed = json.loads(shell.run("ip", "-json", "-4", "address").stdout or "[]")
+    return any(
+        one["local"].startswith(f"{_PREFIX}.{slot}.")
+        for interface in listed
+        if interface.get("ifname") != bridge(slot)
+        for one in interface.get("addr_info", [])
+    )
+
+
+def create_bridge(slot: int) -> None:
+    """Create the bridge of `slot` with this machine's address on it."""
+    name = bridge(slot)
+    shell.run("ip", "link", "add", name, "type", "bridge")
+    shell.run("ip", "address", "add", f"{address(slot, 1)}/24", "dev", name)
+    shell.run("ip", "link", "set", name, "up")
+
+
+def remove_bridge(slot: int) -> None:
+    """Remove the bridge of `slot` if it is there."""
+    if exists(bridge(slot)):
+        shell.run("ip", "link", "delete", bridge(slot))
+
+
+def exists(interface: str) -> bool:
+    """Tell whether there is an interface of that name."""
+    return shell.run("ip", "link", "show", interface, check=False).returncode == 0
+
+
+def wait_until_gone(interface: str) -> None:
+    """Wait until the kernel has taken an ended host's interface away."""
+    wait_until(lambda: not exists(interface), seconds=20, what=f"{interface} to go away")
+
+
+def pull(interface: str) -> None:
+    """Pull a cable out of the bridge: packets vanish, and neither end is told."""
+    shell.run("ip", "link", "set", interface, "nomaster")
+
+
+def plug(interface: str, slot: int) -> None:
+    """Put a cable back into the bridge."""
+    shell.run("ip", "link", "set", interface, "master", bridge(slot), "up")
