@@ -85,6 +85,14 @@ class Testbed:
         self._slot.sweep()
         self._slot.release()
 
+    def heal(self) -> None:
+        """Boot the hosts that are down and connect those that are cut off."""
+        for host in self:
+            if host.running:
+                host.mend()
+            else:
+                host.boot()
+
     def inventory(
         self,
         folder: Path | None = None,

@@ -44,9 +44,9 @@ def processes(name: str) -> set[int]:
     """Return the ids of all processes in the group `name` and below."""
     found: set[int] = set()
     for top in hierarchies():
-        for listing in (top / _TOP / name).glob("**/cgroup.procs"):
+        for folder in _below(top / _TOP / name):
             with suppress(OSError):  # the group went away meanwhile
-                found.update(int(pid) for pid in listing.read_text().split())
+                found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
     return found - {0, os.getpid()}  # 0 is a process of another namespace
 
 
@@ -67,8 +67,12 @@ def kill(name: str) -> None:
 
 
 def _remove(folder: Path) -> bool:
-    children = sorted(folder.glob("**/"), key=lambda path: len(path.parts), reverse=True)
-    for child in children:
+    for child in reversed(_below(folder)):
         with suppress(OSError):
             child.rmdir()
     return not folder.exists()
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return `folder` and all below it, parents first; unlike a glob, a walk bears folders that vanish."""
+    return [Path(path) for path, _folders, _files in os.walk(folder)]

@@ -71,7 +71,7 @@ class Host:
         if self._process is not None:
             self._process.wait(timeout=30)
             self._process = None
-        network.wait_until_gone(self._cable)
+        network.remove(self._cable)
 
     def cut(self) -> None:
         """Cut the host off: packets from and to it vanish, and neither side is told."""
@@ -169,6 +169,11 @@ class Host:
             key.write_bytes(original[0])
             key.with_suffix(".pub").write_bytes(original[1])
             self.console("systemctl restart ssh")
+
+    @property
+    def running(self) -> bool:
+        """Whether the host has power."""
+        return bool(cgroups.processes(self._group))
 
     @property
     def _machine(self) -> str:

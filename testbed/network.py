@@ -45,20 +45,17 @@ def create_bridge(slot: int) -> None:
     shell.run("ip", "link", "set", name, "up")
 
 
-def remove_bridge(slot: int) -> None:
-    """Remove the bridge of `slot` if it is there."""
-    if exists(bridge(slot)):
-        shell.run("ip", "link", "delete", bridge(slot))
-
-
 def exists(interface: str) -> bool:
     """Tell whether there is an interface of that name."""
     return shell.run("ip", "link", "show", interface, check=False).returncode == 0
 
 
-def wait_until_gone(interface: str) -> None:
-    """Wait until the kernel has taken an ended host's interface away."""
-    wait_until(lambda: not exists(interface), seconds=20, what=f"{interface} to go away")
+def remove(interface: str) -> None:
+    """Remove an interface if it is there.
+
+    The kernel takes an ended host's cable away by itself, but only when it gets round to it.
+    """
+    wait_until(lambda: not exists(interface) or _delete(interface), seconds=20, what=f"{interface} to go")
 
 
 def pull(interface: str) -> None:
@@ -69,3 +66,14 @@ def pull(interface: str) -> None:
 def plug(interface: str, slot: int) -> None:
     """Put a cable back into the bridge."""
     shell.run("ip", "link", "set", interface, "master", bridge(slot), "up")
+
+
+def members(slot: int) -> list[str]:
+    """Return the names of the cables of the hosts of `slot` that are there, in the bridge or out of it."""
+    listed = json.loads(shell.run("ip", "-json", "link").stdout or "[]")
+    names = [str(interface["ifname"]) for interface in listed]
+    return [name for name in names if name.startswith(cable(f"wl{slot}-"))]
+
+
+def _delete(interface: str) -> bool:
+    return shell.run("ip", "link", "delete", interface, check=False).returncode == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed import Testbed, TestbedUnavailable
 from tests import module_names
 from tests.servers import pgbouncer as pooler
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
@@ -75,3 +76,29 @@ def pgbouncer(request: pytest.FixtureRequest) -> Iterator[pooler.Pgbouncer]:
         yield running
     finally:
         running.remove()
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Three target hosts (db1, db2, db3), reached over SSH, with systemd and PostgreSQL."""
+    try:
+        bed = Testbed(hosts=3)
+    except TestbedUnavailable as reason:
+        pytest.skip(f"no target hosts: {reason}")
+    with bed:
+        yield bed
+
+
+@pytest.fixture(autouse=True)
+def _healed_testbed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that used the hosts: boot those that are down, connect those that are cut off."""
+    yield
+    if "testbed" in request.fixturenames:
+        request.getfixturevalue("testbed").heal()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need target hosts, for `pytest -m "not testbed"`."""
+    for item in items:
+        if "testbed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.testbed)

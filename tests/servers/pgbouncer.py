@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import psycopg
 
+from testbed.waiting import wait_until
 from tests.servers import unprivileged
 from tests.servers.ports import free_port
 from tests.servers.postgresql import PostgresServer
-from tests.servers.waiting import wait_until
 
 _CONFIGURATION = """\
 [databases]

@@ -19,9 +19,9 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from testbed.waiting import wait_until
 from tests.servers import unprivileged
 from tests.servers.ports import free_port
-from tests.servers.waiting import wait_until
 
 # Durability is what these servers can do without: nothing survives them.
 _SETTINGS = {
