@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -141,16 +142,21 @@ class Journal:
     exists: bool = False
     entries: tuple[JournalEntry, ...] = ()
 
-    @property
+    @functools.cached_property
     def head(self) -> str:
         """Return the digest of what is applied and how far."""
         return digest_of(
             [[e.name, e.kind, e.state, e.checksum, e.ordinal, e.statements_done, e.started] for e in self.entries]
         )
 
+    @functools.cached_property
+    def _by_name(self) -> dict[tuple[str, str], JournalEntry]:
+        """Return the entries by kind and name: a plan looks each migration up."""
+        return {(entry.kind, entry.name): entry for entry in self.entries}
+
     def get(self, kind: str, name: str) -> Optional[JournalEntry]:
         """Return an entry, or None."""
-        return next((e for e in self.entries if e.kind == kind and e.name == name), None)
+        return self._by_name.get((kind, name))
 
     @classmethod
     def from_wire(cls, data: Wire) -> Journal:
@@ -165,7 +171,7 @@ class Step:
     ``action``: ``apply``, ``resume``, ``reapply`` (a repeatable whose checksum changed), ``revert``, ``baseline``.
     ``kind``: ``migration`` or ``repeatable``.  ``reason`` tells people why it is in the plan.  ``script`` is what runs
     (up, or down for a revert; a baseline runs its verify script).  ``down`` and ``verify`` are kept in the journal.
-    ``skip`` statements are done already (resume).
+    ``resumed``: an earlier run left it half-done; ``skip`` statements of it are done already.
     """
 
     action: str
@@ -174,6 +180,7 @@ class Step:
     reason: str
     script: Script
     reversible: bool = True
+    resumed: bool = False
     skip: int = 0
     down: Optional[Script] = None
     verify: Optional[Script] = None
@@ -198,7 +205,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     atomic: bool = False
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Return 64 hex digits that stand for exactly this work on exactly this state."""
         steps = [
@@ -232,6 +239,7 @@ class Options:
     run_id: str
     who: str
     origin: str
+    environment: str = "ENV"
     atomic: bool = False
     check_mode: bool = False
     lock_timeout_ms: int = 200

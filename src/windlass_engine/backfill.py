@@ -1,0 +1,82 @@
+"""A batched UPDATE by key ranges: each batch commits together with its position, so it goes on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Iterator, Optional
+
+from .messages import Messages
+from .model import JournalEntry, Statement, Step, Wire
+from .session import Session
+from .watch import Watch
+
+#: The comment that the tool turns into a key range.  By hand it is a comment, and the UPDATE does all at once.
+MARK = "/* windlass: batch */"
+Range = tuple[Optional[str], str]
+
+
+class Backfill:
+    """One statement's walk over a table's keys, lowest first."""
+
+    def __init__(
+        self, session: Session, step: Step, number: int, statement: Statement, digest: str, emit: Callable[[Wire], None]
+    ) -> None:
+        """Prepare; nothing is sent yet."""
+        assert statement.backfill is not None
+        self._session = session
+        self._step = step
+        self._number = number
+        self._digest = digest
+        self._emit = emit
+        self._plan = statement.backfill
+        self._sql = step.script.sql(statement)
+        self._last: Optional[str] = None
+        self.rows = 0
+
+    def opening(self, entry: Optional[JournalEntry]) -> str:
+        """Return the ``started`` mark, after reading where an earlier run stopped."""
+        if entry is not None and entry.started == self._number:
+            found = self._session.query(self._session.dialect.journal.read_position(self._step, self._number))
+            if found:
+                self._last, self.rows = found[0][0], found[0][1]
+        return self._session.dialect.journal.statement_started(self._step, self._number, self._digest)
+
+    def ranges(self) -> Iterator[Range]:
+        """Yield (after, up to) key ranges of ``batch`` keys, as text."""
+        while True:
+            upper = self._upper()
+            if upper is None:
+                return
+            yield self._last, upper
+            self._last = upper
+            self._emit(
+                {"event": "progress", "migration": self._step.name, "statement": self._number,
+                 "phase": f"backfill, key {upper}", "done": self.rows, "total": 0}
+            )
+            time.sleep(self._plan.pause_ms / 1000)
+
+    def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], watch: Watch) -> None:
+        """Update one range and record its end in the same transaction.  Raise Refused."""
+        dialect = self._session.dialect
+        messages.put_off(dialect.begin(*timeouts))
+        rows = messages.send(self._sql.replace(MARK, self._condition(bounds)), (), watch.tick)
+        messages.send(dialect.journal.position(self._step, self._number, self._digest, bounds[1], rows), ("COMMIT",))
+        self.rows += rows
+
+    def _condition(self, bounds: Range) -> str:
+        """Return the range as SQL that continues a WHERE."""
+        dialect, key = self._session.dialect, self._session.dialect.identifier(self._plan.key)
+        after, upto = bounds
+        lower = f" AND {key} > {dialect.literal(after)}" if after is not None else ""
+        return f"{lower} AND {key} <= {dialect.literal(upto)} "
+
+    def _upper(self) -> Optional[str]:
+        """Return the last key of the next batch, or None where no key is left."""
+        dialect = self._session.dialect
+        key = dialect.identifier(self._plan.key.rpartition(".")[2])
+        after = f"WHERE {key} > {dialect.literal(self._last)}" if self._last is not None else ""
+        rows = self._session.query(
+            f"SELECT k::text FROM (SELECT {key} AS k FROM {dialect.identifier(self._plan.table)} {after} "
+            f"ORDER BY {key} LIMIT {self._plan.batch:d}) batch ORDER BY k DESC LIMIT 1"
+        )
+        return str(rows[0][0]) if rows else None

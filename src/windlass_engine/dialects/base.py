@@ -1,0 +1,239 @@
+"""The contract that each engine answers: small answers and named capabilities.
+
+Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a word in :attr:`Dialect.capabilities`:
+
+``transactional_ddl``  a schema change and its journal row commit together;
+``session_lock``       the deployer lock belongs to a session and ends with it;
+``lock_timeout``       a statement gives up waiting for a lock after a time;
+``online_index``       an index can be built without blocking writers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Protocol, Sequence
+
+from ..model import Options, Plan, Statement, Step, Target
+
+#: Called about ten times a second while a message is under way, with the seconds elapsed.
+Tick = Callable[[float], None]
+
+
+class ServerError(Exception):
+    """What the server said of a failed message.
+
+    ``results`` counts the statements of the message that had succeeded; ``state`` is the SQLSTATE; ``position`` is
+    the 1-based character in the message, or 0.  ``lost`` says that the connection is gone.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        state: str = "",
+        results: int = 0,
+        position: int = 0,
+        detail: str = "",
+        hint: str = "",
+        lost: bool = False,
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(message)
+        self.message = message
+        self.state = state
+        self.results = results
+        self.position = position
+        self.detail = detail
+        self.hint = hint
+        self.lost = lost
+
+
+class Link(Protocol):
+    """A connection as a dialect's driver gives it."""
+
+    server_version: int
+    backend_pid: int
+
+    def run(self, sql: str, tick: Optional[Tick] = None) -> list[int]:
+        """Send one message of one or more statements; return the rows that each affected.  Raise ServerError."""
+
+    def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
+        """Load a data block; return the rows."""
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement.  Raise ServerError."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session that keeps another waiting; ``age_s`` is its transaction's age in seconds."""
+
+    pid: int
+    application: str
+    user: str
+    state: str
+    age_s: float
+    query: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one look at a server tells about it and the login."""
+
+    server_version: int
+    server_version_text: str
+    database: str
+    user: str
+    read_only: bool
+    may_create_schema: bool
+    backend_pid: int
+    size_bytes: int
+    clock: str
+
+
+class JournalWriter(Protocol):
+    """SQL text for the journal; every name is full, so a script's session settings cannot touch it."""
+
+    def create(self) -> str:
+        """Return DDL that makes the journal where it is missing."""
+
+    def read(self, texts_of: Sequence[str]) -> str:
+        """Return the query whose columns are the fields of JournalEntry in order."""
+
+    def applied(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records a whole step."""
+
+    def reverted(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records an undone step."""
+
+    def opened(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records that a statement-by-statement step begins or goes on."""
+
+    def statement_started(self, step: Step, number: int, digest: str) -> str:
+        """Return the mark before a statement that cannot share a transaction with its journal row."""
+
+    def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
+        """Return the mark after a statement."""
+
+    def position(self, step: Step, number: int, digest: str, key: str, rows: int) -> str:
+        """Return the mark after a batch of a backfill; ``rows`` is added to those counted before."""
+
+    def read_position(self, step: Step, number: int) -> str:
+        """Return the query for (last key, rows) of a backfill."""
+
+    def event(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> str:
+        """Return the row of the append-only event log."""
+
+    def events(self, limit: int) -> str:
+        """Return the query for the newest events, newest first."""
+
+
+class Dialect(ABC):
+    """One engine's answers."""
+
+    name: str
+    capabilities: frozenset[str]
+    journal: JournalWriter
+
+    @abstractmethod
+    def connect(self, target: Target, application: str, timeout_s: int) -> Link:
+        """Log in.  Raise WindlassError (driver_missing, login_refused, database_unreachable)."""
+
+    @abstractmethod
+    def split(self, text: str, path: str) -> tuple[Statement, ...]:
+        """Part a script into statements.  Raise WindlassError (project_invalid) with file and line."""
+
+    @abstractmethod
+    def copy_parts(self, sql: str) -> tuple[str, str]:
+        """Part a COPY … FROM stdin statement into command and data."""
+
+    @abstractmethod
+    def needs_no_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses this statement inside a transaction."""
+
+    @abstractmethod
+    def literal(self, value: Optional[str]) -> str:
+        """Return a string constant that means the same under every session setting."""
+
+    @abstractmethod
+    def identifier(self, dotted: str) -> str:
+        """Return a quoted, possibly qualified name."""
+
+    @abstractmethod
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return the statements that open a transaction with its timeouts (0: none)."""
+
+    @abstractmethod
+    def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return the statements that set the timeouts outside a transaction (0: none)."""
+
+    @abstractmethod
+    def own_session(self) -> tuple[str, ...]:
+        """Return what gives the login its own role back, inside a transaction, before the journal is written."""
+
+    @abstractmethod
+    def reset_session(self) -> tuple[str, ...]:
+        """Return what undoes every session setting that a script may have left."""
+
+    @abstractmethod
+    def prepare_session(self, server_version: int) -> tuple[str, ...]:
+        """Return Windlass's own settings, for a new session and after each reset."""
+
+    @abstractmethod
+    def leaves_settings(self, text: str) -> bool:
+        """Return whether a script may leave session settings behind."""
+
+    @abstractmethod
+    def facts(self, link: Link) -> Facts:
+        """Look at the server once."""
+
+    @abstractmethod
+    def try_lock(self, link: Link) -> bool:
+        """Try to take the deployer lock of this database, without waiting."""
+
+    @abstractmethod
+    def lock_holder(self, link: Link) -> Optional[Blocker]:
+        """Return who holds the deployer lock, or None."""
+
+    @abstractmethod
+    def blockers(self, link: Link, pid: int) -> tuple[Blocker, ...]:
+        """Return the sessions that keep backend ``pid`` waiting."""
+
+    @abstractmethod
+    def is_lock_failure(self, error: ServerError) -> bool:
+        """Return whether trying again later is right: lock timeout or deadlock, nothing else."""
+
+    @abstractmethod
+    def pooler(self, connect: Callable[[], Link], link: Link) -> str:
+        """Return how a pooler stands between in a way that breaks session locks, or an empty string."""
+
+    @abstractmethod
+    def settle(self, link: Link, sql: str) -> Optional[bool]:
+        """Say whether an interrupted statement took effect: True, False (run it again), or None (cannot tell).
+
+        Invalid remains of it are taken away.
+        """
+
+    @abstractmethod
+    def is_online(self, sql: str) -> bool:
+        """Return whether a statement builds online: it waits for others by design, so no lock timeout may end it."""
+
+    @abstractmethod
+    def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
+        """Clear an invalid leftover before an online build; return what was done, in words."""
+
+    @abstractmethod
+    def online_result(self, link: Link, sql: str) -> bool:
+        """Return whether an online build left a valid object."""
+
+    @abstractmethod
+    def online_progress(self, link: Link, pid: int) -> Optional[tuple[str, int, int]]:
+        """Return (phase, done, total) of an online build under way, or None."""
+
+    @abstractmethod
+    def read_only_transaction(self) -> str:
+        """Return what opens a transaction that cannot change anything."""

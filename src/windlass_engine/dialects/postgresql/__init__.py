@@ -1,0 +1,132 @@
+"""PostgreSQL 13 and newer."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Optional
+
+from ...model import Statement, Target
+from .. import base
+from . import driver, facts, locks, online, splitter, text, tokens
+from .journal_sql import PostgresJournal
+
+_SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|declare|temp|temporary)\b")
+#: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
+_LOCK_FAILURES = ("55P03", "40P01")
+
+
+class PostgreSQL(base.Dialect):
+    """PostgreSQL's answers."""
+
+    name = "postgresql"
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index"})
+    journal = PostgresJournal()
+
+    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+        """Log in with psycopg."""
+        return driver.connect(target, application, timeout_s)
+
+    def split(self, text: str, path: str) -> tuple[Statement, ...]:
+        """Part a script as PostgreSQL's own lexer would."""
+        return splitter.split(text, path)
+
+    def copy_parts(self, sql: str) -> tuple[str, str]:
+        """Part a COPY … FROM stdin statement into command and data."""
+        return splitter.copy_parts(sql)
+
+    def needs_no_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses this statement inside a transaction."""
+        return tokens.needs_no_transaction(sql)
+
+    def literal(self, value: Optional[str]) -> str:
+        """Return an E'' constant."""
+        return text.literal(value)
+
+    def identifier(self, dotted: str) -> str:
+        """Return a quoted name."""
+        return text.identifier(dotted)
+
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return BEGIN with timeouts that end with the transaction."""
+        return (
+            "BEGIN",
+            f"SET LOCAL lock_timeout = {lock_timeout_ms:d}",
+            f"SET LOCAL statement_timeout = {statement_timeout_ms:d}",
+        )
+
+    def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return the session's timeouts."""
+        return (f"SET lock_timeout = {lock_timeout_ms:d}", f"SET statement_timeout = {statement_timeout_ms:d}")
+
+    def own_session(self) -> tuple[str, ...]:
+        """Return what gives the login its own role back before the journal is written."""
+        return ("RESET SESSION AUTHORIZATION", "RESET ROLE")
+
+    def reset_session(self) -> tuple[str, ...]:
+        """Return what undoes a script's settings, temporary tables and prepared statements; advisory locks stay."""
+        return (
+            "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL", "DEALLOCATE ALL", "UNLISTEN *",
+            "DISCARD TEMP",
+        )
+
+    def prepare_session(self, server_version: int) -> tuple[str, ...]:
+        """Return the setting by which the server notices a killed deployer inside a long statement (14 and newer)."""
+        return ("SET client_connection_check_interval = '2s'",) if server_version >= 140000 else ()
+
+    def leaves_settings(self, text: str) -> bool:
+        """Return whether a script holds a word that can leave something behind in the session."""
+        return _SETTINGS.search(text) is not None
+
+    def facts(self, link: base.Link) -> base.Facts:
+        """Look at the server once."""
+        return facts.read(link)
+
+    def try_lock(self, link: base.Link) -> bool:
+        """Try the advisory lock."""
+        return locks.try_lock(link)
+
+    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+        """Return who holds the advisory lock."""
+        return locks.lock_holder(link)
+
+    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+        """Return who keeps a backend waiting."""
+        return locks.blockers(link, pid)
+
+    def is_lock_failure(self, error: base.ServerError) -> bool:
+        """Return whether it was a lock timeout or a deadlock."""
+        return error.state in _LOCK_FAILURES
+
+    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+        """Look for a transaction pooler."""
+        return facts.pooler(connect, link)
+
+    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+        """Ask the catalogue whether an interrupted statement took effect."""
+        return online.settle(link, sql)
+
+    def is_online(self, sql: str) -> bool:
+        """Return whether a statement is a CONCURRENTLY form: a lock timeout there leaves an invalid index."""
+        return tokens.concurrent_index(sql) is not None
+
+    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+        """Clear an invalid leftover, and name the transactions that an online build will wait for."""
+        if not tokens.concurrent_index(sql):
+            return ()
+        waits = tuple(
+            f"waits for the transaction of pid {b.pid} ({b.application or b.user}), {b.age_s:.0f} s old"
+            for b in locks.old_transactions(link, 1.0)
+        )
+        return online.clear_invalid(link, sql) + waits
+
+    def online_result(self, link: base.Link, sql: str) -> bool:
+        """Return whether the build left a valid index."""
+        return online.is_built(link, sql)
+
+    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+        """Return the server's own progress figures."""
+        return online.progress(link, pid)
+
+    def read_only_transaction(self) -> str:
+        """Return what opens a transaction that cannot change anything."""
+        return "BEGIN TRANSACTION READ ONLY"

@@ -1,0 +1,211 @@
+"""psycopg behind the Link contract: one message at a time, watched while it runs.
+
+A message goes out by the simple query protocol, so several statements and their journal row cost one round trip, and
+each result says how far a failed message came.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import Any, Optional
+
+from ...errors import WindlassError
+from ...model import Target
+from ..base import ServerError, Tick
+
+TICK_S = 0.1
+_REFUSED = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "is not permitted to log in")
+_INSTALL = "install it with: ansible-playbook -i inventories/ENV playbooks/prepare.yml"
+
+
+def connect(target: Target, application: str, timeout_s: int) -> PostgresLink:
+    """Log in.  Raise WindlassError; no message ever holds the URL's secret."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise WindlassError(
+            "driver_missing", f"Python here cannot import psycopg 3 ({error})", hint=_INSTALL,
+            where={"database": target.name},
+        ) from None
+    settings: dict[str, Any] = {
+        "connect_timeout": timeout_s,
+        "application_name": application[:63],
+        "client_encoding": "UTF8",
+        "autocommit": True,
+        "prepare_threshold": None,
+    }
+    if target.password:
+        settings["password"] = target.password
+    try:
+        connection = psycopg.connect(target.url, **settings)
+    except psycopg.ProgrammingError:
+        # libpq's own words repeat the URL, so they are not passed on.
+        raise WindlassError(
+            "inventory_invalid", "the database URL cannot be parsed",
+            hint="write postgresql://user@host:port/database?option=value", where={"database": target.name},
+        ) from None
+    except psycopg.Error as error:
+        raise _login_error(target, str(error)) from None
+    return PostgresLink(connection)
+
+
+def _login_error(target: Target, text: str) -> WindlassError:
+    """Tell a refused login from a server that does not answer."""
+    text = _first_fatal(text.replace(target.password, "********") if target.password else text)
+    where = {"database": target.name}
+    if 'role "' in text and "does not exist" in text or any(word in text for word in _REFUSED):
+        return WindlassError(
+            "login_refused", text, where=where, hint="check the user and the secret of this database in the inventory"
+        )
+    hint = "check the URL's host, port and database name, and that the server runs"
+    return WindlassError("database_unreachable", text, where=where, hint=hint)
+
+
+def _first_fatal(text: str) -> str:
+    """Return the line that says why, without libpq's list of addresses tried."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "FATAL" in line), lines[0] if lines else "no answer")
+
+
+class PostgresLink:
+    """A psycopg connection, spoken to through libpq's own calls where several statements go in one message."""
+
+    def __init__(self, connection: Any) -> None:
+        """Take over an open autocommit connection."""
+        from psycopg import pq
+
+        self._connection = connection
+        self._status = pq.ExecStatus
+        # A restored dump or a standby may say things on the way; nobody reads them here.
+        connection.add_notice_handler(lambda _: None)
+        self.server_version: int = connection.info.server_version
+        self.backend_pid: int = connection.info.backend_pid
+
+    def run(self, sql: str, tick: Optional[Tick] = None) -> list[int]:
+        """Send one message; return the rows that each statement affected."""
+        self._send(sql)
+        return self._results(tick)
+
+    def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
+        """Load the data block of a COPY … FROM stdin."""
+        pg = self._connection.pgconn
+        self._send(command)
+        first = self._next(tick)
+        if first.status != self._status.COPY_IN:
+            raise self._error(first, 0)
+        payload = data.encode("utf-8")
+        for start in range(0, len(payload), 65536):
+            self._put(payload[start : start + 65536])
+        while pg.put_copy_end() == 0:
+            self._wait(tick, time.monotonic(), writing=True)
+        return sum(self._results(tick))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement, as psycopg's Python objects."""
+        import psycopg
+
+        try:
+            return list(self._connection.execute(sql).fetchall())
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def _send(self, sql: str) -> None:
+        """Hand the whole message to the socket."""
+        import psycopg
+
+        pg = self._connection.pgconn
+        try:
+            pg.send_query(sql.encode("utf-8"))
+            while pg.flush():
+                self._wait(None, time.monotonic(), writing=True)
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def _put(self, chunk: bytes) -> None:
+        """Hand over a piece of COPY data, waiting while the socket is full."""
+        import psycopg
+
+        try:
+            while self._connection.pgconn.put_copy_data(chunk) == 0:
+                self._wait(None, time.monotonic(), writing=True)
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def _results(self, tick: Optional[Tick]) -> list[int]:
+        """Collect every result of the message; raise for the first that failed."""
+        counts: list[int] = []
+        failure: Optional[ServerError] = None
+        while True:
+            result = self._next(tick)
+            if result is None:
+                break
+            if result.status == self._status.FATAL_ERROR:
+                failure = failure or self._error(result, len(counts))
+            elif result.status == self._status.COPY_IN:
+                self._connection.pgconn.put_copy_end(b"data belongs below the COPY statement")
+            else:
+                counts.append(result.command_tuples or 0)
+        if failure:
+            raise failure
+        return counts
+
+    def _next(self, tick: Optional[Tick]) -> Any:
+        """Wait for the next result of the message, or None at its end."""
+        import psycopg
+
+        pg = self._connection.pgconn
+        began = time.monotonic()
+        try:
+            while pg.is_busy():
+                self._wait(tick, began)
+            return pg.get_result()
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def _wait(self, tick: Optional[Tick], began: float, writing: bool = False) -> None:
+        """Wait for the socket a moment; tell ``tick`` when nothing came."""
+        pg = self._connection.pgconn
+        ready, writable, _ = select.select([pg.socket], [pg.socket] if writing else [], [], TICK_S)
+        if ready:
+            pg.consume_input()
+        elif tick and not writable:
+            tick(time.monotonic() - began)
+
+    def _error(self, result: Any, results: int) -> ServerError:
+        """Read the fields of a failed result."""
+        from psycopg.pq import DiagnosticField as Field
+
+        def text(field: Field) -> str:
+            return (result.error_field(field) or b"").decode("utf-8", "replace")
+
+        position = text(Field.STATEMENT_POSITION)
+        return ServerError(
+            text(Field.MESSAGE_PRIMARY) or "the connection was lost",
+            state=text(Field.SQLSTATE),
+            results=results,
+            position=int(position) if position else 0,
+            detail=text(Field.MESSAGE_DETAIL),
+            hint=text(Field.MESSAGE_HINT),
+            lost=self._lost() or text(Field.SQLSTATE).startswith("57P"),
+        )
+
+    def _from_psycopg(self, error: Any) -> ServerError:
+        """Translate an exception of psycopg."""
+        return ServerError(
+            error.diag.message_primary or _first_fatal(str(error)),
+            state=error.sqlstate or "",
+            detail=error.diag.message_detail or "",
+            hint=error.diag.message_hint or "",
+            lost=self._lost() or (error.sqlstate or "").startswith("57P"),
+        )
+
+    def _lost(self) -> bool:
+        """Return whether the connection is gone."""
+        from psycopg.pq import ConnStatus
+
+        return bool(self._connection.pgconn.status != ConnStatus.OK)

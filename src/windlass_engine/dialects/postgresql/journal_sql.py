@@ -1,0 +1,217 @@
+"""The journal's SQL for PostgreSQL: three tables in the schema ``windlass``.
+
+Every name is written in full, every constant is an E'' string of plain ASCII: the journal means the same after a
+script emptied ``search_path``, changed ``client_encoding`` or turned ``standard_conforming_strings`` off.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+from ...model import Options, Plan, Step
+from .text import literal
+
+FORMAT = 1
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS windlass;
+CREATE TABLE IF NOT EXISTS windlass.migrations (
+  kind pg_catalog.text NOT NULL CHECK (kind IN ('migration', 'repeatable')),
+  name pg_catalog.text NOT NULL,
+  state pg_catalog.text NOT NULL CHECK (state IN ('applied', 'partial', 'reverting', 'reverted')),
+  checksum pg_catalog.text NOT NULL,
+  ordinal pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+  statements_total pg_catalog.int4 NOT NULL,
+  irreversible pg_catalog.text NOT NULL DEFAULT '',
+  up_text pg_catalog.text NOT NULL,
+  down_text pg_catalog.text,
+  verify_text pg_catalog.text,
+  applied_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  applied_by pg_catalog.text NOT NULL,
+  run_id pg_catalog.text NOT NULL,
+  plan_digest pg_catalog.text NOT NULL,
+  duration_ms pg_catalog.int8 NOT NULL DEFAULT 0,
+  PRIMARY KEY (kind, name)
+);
+CREATE TABLE IF NOT EXISTS windlass.statements (
+  kind pg_catalog.text NOT NULL,
+  name pg_catalog.text NOT NULL,
+  direction pg_catalog.text NOT NULL,
+  number pg_catalog.int4 NOT NULL,
+  digest pg_catalog.text NOT NULL,
+  started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  finished_at pg_catalog.timestamptz,
+  position pg_catalog.text,
+  rows pg_catalog.int8 NOT NULL DEFAULT 0,
+  PRIMARY KEY (kind, name, direction, number),
+  FOREIGN KEY (kind, name) REFERENCES windlass.migrations ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS windlass.events (
+  id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  event pg_catalog.text NOT NULL,
+  run_id pg_catalog.text NOT NULL,
+  plan_digest pg_catalog.text NOT NULL,
+  kind pg_catalog.text,
+  name pg_catalog.text,
+  who pg_catalog.text NOT NULL,
+  origin pg_catalog.text NOT NULL,
+  duration_ms pg_catalog.int8,
+  detail pg_catalog.text NOT NULL DEFAULT ''
+);
+COMMENT ON SCHEMA windlass IS 'Windlass journal, format 1';
+"""
+_READ = """
+SELECT m.name, m.kind, m.state, m.checksum, m.ordinal,
+  coalesce(s.done, CASE m.state WHEN 'applied' THEN m.statements_total ELSE 0 END)::int4, m.statements_total,
+  coalesce(s.prefix, ''), coalesce(s.started, 0)::int4, m.irreversible, m.down_text IS NOT NULL,
+  pg_catalog.to_char(m.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_by, m.run_id,
+  CASE WHEN m.name = ANY({names}) THEN m.up_text ELSE '' END,
+  CASE WHEN m.name = ANY({names}) THEN coalesce(m.down_text, '') ELSE '' END,
+  CASE WHEN m.name = ANY({names}) THEN coalesce(m.verify_text, '') ELSE '' END
+FROM windlass.migrations m
+LEFT JOIN LATERAL (
+  SELECT count(*) FILTER (WHERE x.finished_at IS NOT NULL) AS done,
+    (array_agg(x.digest ORDER BY x.number DESC) FILTER (WHERE x.finished_at IS NOT NULL))[1] AS prefix,
+    max(x.number) FILTER (WHERE x.finished_at IS NULL) AS started
+  FROM windlass.statements x
+  WHERE m.state IN ('partial', 'reverting') AND x.kind = m.kind AND x.name = m.name
+    AND x.direction = CASE m.state WHEN 'partial' THEN 'up' ELSE 'down' END
+) s ON m.state IN ('partial', 'reverting')
+ORDER BY m.ordinal
+"""
+_EVENTS = """
+SELECT pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), event, run_id, plan_digest,
+  coalesce(kind, ''), coalesce(name, ''), who, origin, coalesce(duration_ms, 0), detail
+FROM windlass.events ORDER BY id DESC LIMIT {limit}
+"""
+#: Columns of _EVENTS.
+EVENT_FIELDS = ("at", "event", "run_id", "digest", "kind", "name", "who", "origin", "duration_ms", "detail")
+_ELAPSED = (
+    "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8"
+)
+
+
+def _direction(step: Step) -> str:
+    """Return the journal's word for which script of a migration runs."""
+    return "down" if step.action == "revert" else "up"
+
+
+def _key(step: Step) -> str:
+    """Return the condition that picks a step's row."""
+    return f"kind = {literal(step.kind)} AND name = {literal(step.name)}"
+
+
+def _statement_key(step: Step, number: int) -> str:
+    """Return the condition that picks one statement's row."""
+    return f"{_key(step)} AND direction = '{_direction(step)}' AND number = {number:d}"
+
+
+class PostgresJournal:
+    """The JournalWriter of PostgreSQL."""
+
+    def create(self) -> str:
+        """Return DDL that makes the journal where it is missing, all or nothing."""
+        return f"BEGIN; {_CREATE} COMMIT"
+
+    def read(self, texts_of: Sequence[str] = ()) -> str:
+        """Return the one query that reads the journal, with the texts of the named entries only."""
+        names = ", ".join(literal(name) for name in texts_of)
+        return _READ.format(names=f"ARRAY[{names}]::pg_catalog.text[]")
+
+    def applied(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records a whole step and its event."""
+        word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
+        event = self._event(word, plan, step, options, step.script.checksum, _ELAPSED)
+        return f"{self._upsert(plan, step, options, 'applied')}; {event}"
+
+    def reverted(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records an undone step and its event; its texts stay for later."""
+        update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
+        clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
+        event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
+        return f"{update}; {clear}; {event}"
+
+    def opened(self, plan: Plan, step: Step, options: Options) -> str:
+        """Return what records that a statement-by-statement step begins or goes on."""
+        if _direction(step) == "down":
+            mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
+        else:
+            mark = self._upsert(plan, step, options, "partial")
+        # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
+        stale = "" if step.resumed else f"; DELETE FROM windlass.statements WHERE {_key(step)}"
+        return f"BEGIN; {mark}{stale}; {self._event('began', plan, step, options, step.action)}; COMMIT"
+
+    def statement_started(self, step: Step, number: int, digest: str) -> str:
+        """Return the mark before a statement; a second try keeps the first row."""
+        row = f"{literal(step.kind)}, {literal(step.name)}, '{_direction(step)}', {number:d}, {literal(digest)}"
+        return (
+            f"INSERT INTO windlass.statements (kind, name, direction, number, digest) VALUES ({row}) "
+            f"ON CONFLICT (kind, name, direction, number) DO UPDATE SET digest = EXCLUDED.digest, "
+            f"started_at = pg_catalog.clock_timestamp()"
+        )
+
+    def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
+        """Return the mark after a statement, whether or not its start was marked."""
+        row = f"{literal(step.kind)}, {literal(step.name)}, '{_direction(step)}', {number:d}, {literal(digest)}"
+        return (
+            "INSERT INTO windlass.statements (kind, name, direction, number, digest, finished_at, rows) "
+            f"VALUES ({row}, pg_catalog.clock_timestamp(), {rows:d}) "
+            "ON CONFLICT (kind, name, direction, number) DO UPDATE SET digest = EXCLUDED.digest, "
+            "finished_at = EXCLUDED.finished_at, rows = windlass.statements.rows + EXCLUDED.rows"
+        )
+
+    def position(self, step: Step, number: int, digest: str, key: str, rows: int) -> str:
+        """Return the mark after a batch of a backfill."""
+        return (
+            f"UPDATE windlass.statements SET position = {literal(key)}, rows = rows + {rows:d} "
+            f"WHERE {_statement_key(step, number)}"
+        )
+
+    def read_position(self, step: Step, number: int) -> str:
+        """Return the query for (last key, rows) of a backfill."""
+        return f"SELECT position, rows FROM windlass.statements WHERE {_statement_key(step, number)}"
+
+    def event(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> str:
+        """Return a row of the event log."""
+        return self._event(event, plan, step, options, detail)
+
+    def events(self, limit: int) -> str:
+        """Return the query for the newest events, newest first."""
+        return _EVENTS.format(limit=int(limit))
+
+    def _upsert(self, plan: Plan, step: Step, options: Options, state: str) -> str:
+        """Return the row of a step, new or once more."""
+        values = ", ".join(
+            [
+                literal(step.kind), literal(step.name), f"'{state}'", literal(step.script.checksum),
+                str(len(step.script.statements)), literal("" if step.reversible else step.script.directives.irreversible),
+                literal(step.script.text), literal(step.down.text if step.down else None),
+                literal(step.verify.text if step.verify else None), literal(options.who), literal(options.run_id),
+                literal(plan.digest), _ELAPSED,
+            ]
+        )
+        return (
+            "INSERT INTO windlass.migrations (kind, name, state, checksum, statements_total, irreversible, up_text, "
+            f"down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) VALUES ({values}) "
+            "ON CONFLICT (kind, name) DO UPDATE SET state = EXCLUDED.state, checksum = EXCLUDED.checksum, "
+            "ordinal = DEFAULT, statements_total = EXCLUDED.statements_total, irreversible = EXCLUDED.irreversible, "
+            "up_text = EXCLUDED.up_text, down_text = EXCLUDED.down_text, verify_text = EXCLUDED.verify_text, "
+            "applied_at = EXCLUDED.applied_at, applied_by = EXCLUDED.applied_by, run_id = EXCLUDED.run_id, "
+            "plan_digest = EXCLUDED.plan_digest, duration_ms = EXCLUDED.duration_ms"
+        )
+
+    def _event(
+        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str, elapsed: str = "NULL"
+    ) -> str:
+        """Return the INSERT of an event; ``elapsed`` is SQL."""
+        values = ", ".join(
+            [
+                literal(event), literal(options.run_id), literal(plan.digest), literal(step.kind if step else None),
+                literal(step.name if step else None), literal(options.who), literal(options.origin), elapsed,
+                literal(detail[:4000]),
+            ]
+        )
+        return (
+            "INSERT INTO windlass.events (event, run_id, plan_digest, kind, name, who, origin, duration_ms, detail) "
+            f"VALUES ({values})"
+        )
