@@ -1,0 +1,1 @@
+"""Windlass on the control node: what stands between an operator and the playbooks."""

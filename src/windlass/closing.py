@@ -1,0 +1,270 @@
+"""What a playbook says at its end: one view for each verb, as styled lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from windlass import console, record, summary
+
+STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
+ATTENTION = {
+    "changed": "edited",
+    "unknown": "unknown",
+    "partial": "half done",
+    "out_of_order": "out of order",
+}
+MESSAGES = 10  # so many messages of one failed check are shown; the report has them all
+
+
+class Line(NamedTuple):
+    """One line of output; ``style`` is "", head, good, bad, warn or dim."""
+
+    text: str
+    style: str = ""
+
+
+Lines = Iterator[Line]
+
+
+def lines(run: record.Record, *, front: bool = False) -> Lines:
+    """Yield the closing lines of a run.  ``front``: the front door is there and asks or hints by itself."""
+    yield from _VIEWS.get(run["verb"], _changes)(run)
+    yield from _failed_checks(run)
+    yield from _failures(run)
+    if run["verb"] == "plan" and not front:
+        yield from next_command(run)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[Any]], bad: Sequence[bool] = ()) -> Lines:
+    if not rows:
+        return
+    heading, *body = console.table(headings, rows)
+    yield Line("")
+    yield Line(heading, "dim")
+    for index, text in enumerate(body):
+        yield Line(text, "bad" if bad and bad[index] else "")
+
+
+def _changes(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        yield from _dry_run_sql(host, database, data.get("run") or {})
+    found = summary.rows(run)
+    yield from _table(summary.HEADINGS, [summary.cells(row) for row in found], [row.bad for row in found])
+
+
+def _dry_run_sql(host: str, database: str, result: Mapping[str, Any]) -> Lines:
+    for item in result.get("sql") or ():
+        yield Line("")
+        yield Line(f"-- {host} {database}: {item['migration']}", "head")
+        for text in str(item["sql"]).splitlines():
+            yield Line("  " + console.printable(text.expandtabs(4)))
+
+
+def _plan(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        if "plan" in data:
+            yield from plan_lines(host, database, data["plan"])
+    yield from _host_errors(run)
+
+
+def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
+    """Yield one database's plan: a line for each step, with its reason and the way back."""
+    at = plan.get("schema_version") or summary.EMPTY
+    yield Line("")
+    if not plan["steps"]:
+        yield Line(f"{host} {database}: nothing to do, at {at}", "good")
+    else:
+        yield Line(f"{host} {database}: {console.plural(len(plan['steps']), 'step')}, now at {at}", "head")
+        yield from map(Line, _step_table(plan["steps"]))
+    for warning in plan.get("warnings") or ():
+        yield Line(f"  warning: {console.printable(warning)}", "warn")
+
+
+def _step_table(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [(f"{n}.", *_step_cells(step)) for n, step in enumerate(steps, 1)]
+    return ["  " + line for line in console.table(("", "DO", "WHAT", "SIZE", "WAY BACK", "WHY"), rows)]
+
+
+def _step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
+    count = console.plural(step["statements"], "statement")
+    return (step["action"], step["name"], count, back(step), step["reason"])
+
+
+def back(step: Mapping[str, Any]) -> str:
+    """Return how a step can be undone, "" where the question is idle."""
+    if step["action"] in ("revert", "baseline"):
+        return ""
+    if step.get("reversible", True):
+        return "down script" if step["kind"] == "migration" else "earlier text"
+    reason = step.get("irreversible") or ""
+    return f"IRREVERSIBLE: {reason}" if reason else "IRREVERSIBLE"
+
+
+def command_of(run: record.Record) -> str:
+    """Return the verb that carries out a plan: deploy, rollback or baseline."""
+    directions = {data["plan"].get("direction") for _, _, data in record.databases(run) if "plan" in data}
+    return {"down": "rollback", "baseline": "baseline"}.get(next(iter(directions), ""), "deploy")
+
+
+def next_command(run: record.Record, arguments: str = "") -> Lines:
+    """Yield the digest of the whole plan and the command that runs exactly this plan."""
+    if not run["digest"]:
+        return
+    digest = run["digest"][:12]
+    yield Line("")
+    yield Line(f"Digest {digest}. To run exactly this and nothing else:")
+    yield Line(f"  invoke {command_of(run)} --env {run['environment']}{arguments} --plan {digest}", "head")
+
+
+def _status(run: record.Record) -> Lines:
+    infos = [(host, name, data["info"]) for host, name, data in record.databases(run) if "info" in data]
+    rows = [(host, name, *_status_cells(info)) for host, name, info in infos]
+    yield from _table(STATUS, rows, [bool(info.get("error")) for _, _, info in infos])
+    for host, name, info in infos:
+        if info.get("error"):
+            yield Line(f"{host} {name}: {console.printable(info['error']['message'])}", "bad")
+    yield from _host_errors(run)
+
+
+def _status_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        info.get("system", ""),
+        f"{info.get('server_version', '')}{' read-only' if info.get('read_only') else ''}",
+        info.get("schema_version") or (summary.EMPTY if not info.get("error") else ""),
+        str(len(info.get("pending") or ())) if not info.get("error") else "",
+        attention(info),
+        _last_run(info.get("last_run")),
+        f"{console.age(info['backup']['age_s'])} old" if info.get("backup") else "none",
+        _busy(info),
+    )
+
+
+def attention(info: Mapping[str, Any]) -> str:
+    """Return what is not as it should be: changed, unknown, partial and out-of-order migrations."""
+    found = [f"{len(info[key])} {word}" for key, word in ATTENTION.items() if info.get(key)]
+    return "UNREACHABLE" if info.get("error") else ", ".join(found)
+
+
+def _last_run(last: Mapping[str, Any] | None) -> str:
+    if not last:
+        return ""
+    by = f" by {last['who']}" if last.get("who") else ""
+    return f"{moment(last.get('at'))}{by}, {last.get('status', '')}"
+
+
+def _busy(info: Mapping[str, Any]) -> str:
+    busy = info.get("running") or info.get("lock")
+    if not busy:
+        return ""
+    return str(busy.get("run_id") or busy.get("holder") or f"pid {busy.get('pid')}")
+
+
+def moment(at: Any) -> str:
+    """Return an ISO time as ``2025-11-21 04:05:06``."""
+    return str(at or "")[:19].replace("T", " ")
+
+
+def _history(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        events = data.get("history")
+        if events is None:
+            continue
+        yield Line("")
+        yield Line(f"{host} {database}", "head")
+        headings = ("WHEN (UTC)", "EVENT", "MIGRATION", "TIME", "WHO", "FROM", "RUN", "ERROR")
+        yield from map(Line, console.table(headings, [_history_cells(event) for event in events]))
+    yield from _host_errors(run)
+
+
+def _history_cells(event: Mapping[str, Any]) -> tuple[Any, ...]:
+    spent = console.duration(event["duration_ms"]) if event.get("duration_ms") else ""
+    plain = [event.get(key) or "" for key in ("who", "origin", "run_id", "error")]
+    return (moment(event.get("at")), event.get("event", ""), event.get("migration") or "", spent, *plain)
+
+
+def _doctor(run: record.Record) -> Lines:
+    for host, part in run["hosts"].items():
+        yield Line("")
+        yield Line(host, "head")
+        for database, data in part["databases"].items():
+            for found in data.get("doctor") or ():
+                yield from _finding(database, found)
+    yield from _host_errors(run)
+
+
+def _finding(database: str, found: Mapping[str, Any]) -> Lines:
+    style = {"ok": "good", "warn": "warn"}.get(found["status"], "bad")
+    mark = {"ok": "ok  ", "warn": "WARN"}.get(found["status"], "FAIL")
+    place = f"{database} " if database else ""
+    yield Line(f"  {mark}  {place}{found['check']}: {console.printable(found['message'])}", style)
+    if found["status"] != "ok" and found.get("hint"):
+        yield Line(f"        -> {console.printable(found['hint'])}")
+
+
+def _verify(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        results = [*(data.get("checks") or ()), *(data.get("samples") or ())]
+        yield Line("")
+        yield Line(f"{host} {database}: {summary.passed(results) or 'no checks'} passed", "head")
+        for result in results:
+            mark, style = ("ok  ", "good") if summary.check_passed(result) else ("FAIL", "bad")
+            yield Line(f"  {mark}  {result['name']}  {console.duration(result.get('duration_ms', 0))}", style)
+    yield from _host_errors(run)
+
+
+def _backup(run: record.Record) -> Lines:
+    found = [(host, name, data["backup"]) for host, name, data in record.databases(run) if "backup" in data]
+    rows = [(host, name, b.get("id", ""), summary.backup_text(b), b.get("path", "")) for host, name, b in found]
+    yield from _table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE"), rows)
+    yield from _host_errors(run)
+
+
+def _restore(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        restored = data.get("restore")
+        if not restored:
+            continue
+        yield Line("")
+        yield Line(f"{host} {database}: restored into {restored['into']}", "head")
+        if restored.get("swapped"):
+            kept = restored["kept_as"]
+            yield Line(f"  it took the place of {database}; what stood there is kept as {kept}", "warn")
+        for difference in restored.get("differences") or ():
+            yield Line(f"  differs: {console.printable(difference)}", "warn")
+    yield from _host_errors(run)
+
+
+def _host_errors(run: record.Record) -> Lines:
+    bad = [(host, part) for host, part in run["hosts"].items() if part["error"]]
+    yield from (Line(f"{host}: {part['status']}: {part['error']['code']}", "bad") for host, part in bad)
+
+
+def _failed_checks(run: record.Record) -> Lines:
+    for host, database, result in summary.failed_checks(run):
+        yield Line("")
+        yield Line(f"{host} {database}: {result['name']} FAILED ({result['path']}:{result['line']})", "bad")
+        messages = list(result.get("failures") or ()) or [result.get("error", "")]
+        yield from (Line(f"  {console.printable(message)}") for message in messages[:MESSAGES])
+        if len(messages) > MESSAGES:
+            yield Line(f"  … and {len(messages) - MESSAGES} more", "dim")
+
+
+def _failures(run: record.Record) -> Lines:
+    for host, database, state, following in summary.failures(run):
+        yield Line("")
+        if state:
+            yield Line(f"{host} {database}: {state}", "bad")
+        if following:
+            yield Line(f"  next: {following}")
+
+
+_VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
+    "plan": _plan,
+    "status": _status,
+    "history": _history,
+    "doctor": _doctor,
+    "verify": _verify,
+    "backup": _backup,
+    "restore": _restore,
+}

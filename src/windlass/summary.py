@@ -1,0 +1,161 @@
+"""What a record says about each database, in the words that console and report share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass import console, record
+
+EMPTY = "(empty)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One database's line in the closing table; empty text means that the run had no such part."""
+
+    host: str
+    database: str
+    system: str
+    before: str
+    after: str
+    work: str
+    checks: str
+    samples: str
+    backup: str
+    time: str
+    result: str
+    bad: bool
+
+
+HEADINGS = ("HOST", "DATABASE", "FROM", "TO", "WORK", "CHECKS", "SAMPLES", "BACKUP", "TIME", "RESULT")
+
+
+def rows(run: record.Record) -> list[Row]:
+    """Return a row for every database, and one for every host that failed before any was known."""
+    found = []
+    for host, part in run["hosts"].items():
+        found += [_row(host, part, name, data) for name, data in part["databases"].items()]
+        if not part["databases"] and part["error"]:
+            empty = ("",) * 8
+            found.append(Row(host, "", *empty, result=_host_word(part), bad=True))
+    return found
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return a row's cells in the order of :data:`HEADINGS`."""
+    middle = (row.before, row.after, row.work, row.checks, row.samples, row.backup, row.time, row.result)
+    return (row.host, row.database, *middle)
+
+
+def _row(host: str, part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> Row:
+    run = data.get("run") or {}
+    result, bad = _result(part, name, data)
+    before, after = _versions(data, run)
+    return Row(
+        host=host,
+        database=name,
+        system=_system(data),
+        before=before,
+        after=after,
+        work=work(run),
+        checks=passed(data.get("checks")),
+        samples=passed(data.get("samples")),
+        backup=backup_text(data.get("backup")),
+        time=console.duration(run["duration_ms"]) if run.get("duration_ms") else "",
+        result=result,
+        bad=bad,
+    )
+
+
+def _system(data: Mapping[str, Any]) -> str:
+    parts = (data.get(part) or {} for part in ("plan", "run", "info"))
+    return next((str(part["system"]) for part in parts if part.get("system")), "")
+
+
+def _versions(data: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[str, str]:
+    before = data["plan"].get("schema_version", "") or EMPTY if "plan" in data else ""
+    after = run.get("schema_version", "") or EMPTY if run and run.get("status") != "check" else ""
+    return before, "" if after == before else after
+
+
+def work(run: Mapping[str, Any]) -> str:
+    """Return ``5 applied``, ``2 reverted`` or, for a dry run, ``5 to apply``."""
+    verb = {"down": "reverted", "baseline": "marked"}.get(str(run.get("direction")), "applied")
+    if run.get("status") == "check":
+        infinitive = {"reverted": "revert", "marked": "mark", "applied": "apply"}[verb]
+        return f"{len(run.get('sql') or ())} to {infinitive}"
+    return f"{len(run['applied'])} {verb}" if run.get("applied") else ""
+
+
+def passed(results: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return ``9/9``, or how many of how many passed."""
+    if not results:
+        return ""
+    return f"{sum(check_passed(result) for result in results)}/{len(results)}"
+
+
+def check_passed(result: Mapping[str, Any]) -> bool:
+    """Return whether a check found nothing and met no error."""
+    return not result.get("failures") and not result.get("error")
+
+
+def backup_text(backup: Mapping[str, Any] | None) -> str:
+    """Return a backup's size and time, or why there is none."""
+    if not backup:
+        return ""
+    if "skipped" in backup:
+        return "none"
+    parts = [console.size(backup["bytes"])] if backup.get("bytes") is not None else ["made"]
+    if backup.get("duration_ms") is not None:
+        parts.append(console.duration(backup["duration_ms"]))
+    return " in ".join(parts)
+
+
+def _host_word(part: Mapping[str, Any]) -> str:
+    return "unreachable" if part["status"] == "unreachable" else "FAILED"
+
+
+def _result(part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> tuple[str, bool]:
+    run = data.get("run") or {}
+    if run.get("status") == "failed":
+        return "FAILED", True
+    checks = [*(data.get("checks") or ()), *(data.get("samples") or ())]
+    if not all(check_passed(result) for result in checks):
+        return "checks FAILED", True
+    if part["error"] and _concerns(part["error"], name) and run.get("status") != "done":
+        return _host_word(part), True
+    if run:
+        words = {"nothing": "nothing to do", "check": "dry run"}
+        return words.get(run["status"], str(run["status"])), False
+    return _result_without_run(part, data), False
+
+
+def _result_without_run(part: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    steps = data.get("plan", {}).get("steps")
+    if steps:
+        failed = part["status"] in ("failed", "unreachable", "untouched")
+        return "untouched" if failed else f"{console.plural(len(steps), 'step')} to do"
+    return "nothing to do" if "plan" in data else "ok"
+
+
+def _concerns(error: Mapping[str, Any], database: str) -> bool:
+    named = (error.get("where") or {}).get("database")
+    return not named or named == database
+
+
+def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (host, database, state, next) for what failed: its state, and the command to type next."""
+    for host, database, data in record.databases(run):
+        result = data.get("run") or {}
+        if result.get("status") == "failed":
+            yield host, database, str(result.get("state", "")), str(result.get("next", ""))
+
+
+def failed_checks(run: record.Record) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield (host, database, result) of every check and sample that did not pass."""
+    for host, database, data in record.databases(run):
+        for result in (*(data.get("checks") or ()), *(data.get("samples") or ())):
+            if not check_passed(result):
+                yield host, database, result

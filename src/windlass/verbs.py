@@ -1,0 +1,150 @@
+"""The order of things behind each verb: plan, show, ask, carry out.  All work on databases is in the playbooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass import closing, confirm, playbook, record
+from windlass.settings import DEMO, Settings
+from windlass_engine.errors import WindlassError
+
+PATTERN_CHARACTERS = frozenset("*?[]:!&~@")  # a host pattern of Ansible, not a plain name
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which databases a verb is about, and how much is said: an environment, hosts and databases by name."""
+
+    environment: str
+    hosts: str = ""
+    databases: tuple[str, ...] = ()
+    verbose: int = 0
+
+    @property
+    def arguments(self) -> str:
+        """Return the scope as it is typed after a verb, without the environment."""
+        words = [f" --host {self.hosts}"] if self.hosts else []
+        return "".join([*words, *(f" --database {name}" for name in self.databases)])
+
+
+def scope(settings: Settings, env: str, host: str, database: Sequence[str], verbose: int = 0) -> Scope:
+    """Return a checked scope.  Raises ``usage`` for an environment or a host that does not exist."""
+    environment = settings.environment(env)
+    check_hosts(settings, environment, host)
+    if environment == DEMO:
+        from windlass import demo
+
+        demo.ensure(settings)
+    names = tuple(name for item in database for name in item.split(",") if name)
+    return Scope(environment, host, names, verbose)
+
+
+def check_hosts(settings: Settings, environment: str, pattern: str) -> None:
+    """Refuse a plain name that the environment does not have; Ansible would only skip it."""
+    plain = [word for word in pattern.split(",") if word and not PATTERN_CHARACTERS & set(word)]
+    if set(plain) <= set(settings.hosts(environment)):
+        return
+    hosts, groups = playbook.inventory_names(settings, environment)
+    wrong = [word for word in plain if word not in (*hosts, *groups)]
+    if wrong:
+        message = f"{environment} has no host called {', '.join(wrong)}"
+        raise WindlassError("usage", message, hint=f"its hosts are: {', '.join(hosts) or 'none'}")
+
+
+def look(
+    settings: Settings,
+    where: Scope,
+    verb: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    as_json: bool = False,
+) -> int:
+    """Run a verb that changes no schema (its playbook prints the answer) and return the exit code."""
+    run = _run(settings, where, verb, variables or {}, quiet=as_json)
+    if as_json:
+        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+    return exit_code(run)
+
+
+def do(
+    settings: Settings,
+    where: Scope,
+    verb: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Run a verb that writes, without a plan to review; ``dry_run`` is Ansible's check mode."""
+    return exit_code(_run(settings, where, verb, variables or {}, check=dry_run))
+
+
+def show_plan(settings: Settings, where: Scope, variables: Mapping[str, Any], *, as_json: bool = False) -> int:
+    """Show what a deploy, rollback or baseline would do, its digest and the command that runs exactly this."""
+    run = _run(settings, where, "plan", variables, front=True, quiet=as_json)
+    if as_json:
+        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+    else:
+        for line in closing.next_command(run, where.arguments + _words(variables)):
+            print(line.text)
+    return exit_code(run)
+
+
+def change(
+    settings: Settings,
+    where: Scope,
+    verb: str,
+    variables: Mapping[str, Any],
+    *,
+    plan: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Carry out a deploy, rollback or baseline: what was reviewed (``plan``), anything (``yes``), or after asking.
+
+    Raises ``not_approved`` when the operator does not agree or cannot be asked.
+    """
+    if not (plan or yes or dry_run):
+        reviewed = _run(settings, where, "plan", variables, front=True)
+        if reviewed["exit_code"]:
+            return exit_code(reviewed)
+        if not reviewed["digest"]:
+            return 0
+        print(f"\nDigest {reviewed['digest'][:12]}", flush=True)
+        confirm.ask(confirm.strictest(reviewed), where.environment, verb)
+        plan = reviewed["digest"]
+    approval = {"windlass_plan_digest": plan, "windlass_yes": yes}
+    return exit_code(_run(settings, where, verb, {**variables, **approval}, check=dry_run))
+
+
+def _words(variables: Mapping[str, Any]) -> str:
+    """Return the arguments of a plan that its carrying out must repeat."""
+    words = [f" --to {variables['windlass_to']}"] if variables.get("windlass_to") else []
+    words += [f" --steps {variables['windlass_steps']}"] if variables.get("windlass_steps") else []
+    words += [" --atomic"] if variables.get("windlass_atomic") else []
+    return "".join(words)
+
+
+def _run(settings: Settings, where: Scope, name: str, variables: Mapping[str, Any], **more: bool) -> record.Record:
+    chosen = {"windlass_database": list(where.databases)} if where.databases else {}
+    given = {key: value for key, value in variables.items() if value not in ("", None)}
+    call = playbook.Call(
+        playbook=name,
+        environment=where.environment,
+        variables={**chosen, **given},
+        hosts=where.hosts,
+        verbose=where.verbose,
+        **more,
+    )
+    return playbook.run(settings, call)
+
+
+def exit_code(run: record.Record) -> int:
+    """Return a run's exit code; for an interrupted one, say first what goes on without us."""
+    if run["status"] == "interrupted":
+        env = run["environment"]
+        print("\nInterrupted. What had begun on a target goes on there to its end:")
+        print(f"  invoke status --env {env}    shows it")
+        print(f"  invoke {run['verb']} --env {env}    attaches to it")
+    return int(run["exit_code"])

@@ -1,0 +1,341 @@
+"""Windlass: verbs for databases that must not be lost.  `invoke --list` shows them, `invoke --help VERB` explains."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+sys.path.insert(0, str(Path(__file__).parent / "src"))
+
+from windlass import manual
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+Names = list[str] | None
+SETTINGS = Settings(Path(__file__).resolve().parent)
+CONTENTS: dict[str, list[str]] = {}
+ATOMIC = "all pending migrations in one transaction"
+SETTLE = "for an interrupted statement that cannot be judged: NAME:done or NAME:again"
+HELP = {
+    "env": "environment: a folder of inventories/ (default: $WINDLASS_ENV)",
+    "host": "only these hosts: names with commas, groups or patterns of the inventory (default: all)",
+    "database": "only this database; may be given several times (default: all)",
+    "to": "up to and with this migration (default: all)",
+    "steps": "how many migrations back",
+    "plan": "run exactly the plan with this digest, as `invoke plan` showed it; anything else is refused",
+    "yes": "do not ask",
+    "dry_run": "change nothing; show the SQL and what would be done",
+    "json": "print data instead of a table; messages go to stderr",
+    "verbose": "say more of what Ansible does; repeat for more (--verbose --verbose)",
+}
+
+
+def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
+    """Make a task of a group: shared help texts, typed refusals as exit codes, invoke's own --dry as --dry-run."""
+
+    def decorate(body: Callable[..., int | None]) -> Any:
+        @functools.wraps(body)
+        def guarded(context: Context, **given: Any) -> None:
+            if "dry_run" in given and context.config.run.dry:
+                given["dry_run"] = True
+            try:
+                code = body(context, **given)
+            except WindlassError as error:
+                raise Exit(str(error), code=error.exit_code) from None
+            if code:
+                raise Exit(code=code)
+
+        names = list(body.__annotations__)
+        CONTENTS.setdefault(group, []).append(body.__name__)
+        texts = {name: help.get(name) or HELP[name] for name in names if name not in ("_", "return")}
+        options: dict[str, Any] = {"iterable": ["database"]} if "database" in names else {}
+        options |= {"incrementable": ["verbose"]} if "verbose" in names else {}
+        return task(help=texts, auto_shortflags=False, **options)(guarded)
+
+    return decorate
+
+
+def scope(env: str, host: str, database: Names, verbose: int = 0) -> Any:
+    """Return which databases are meant; refuses what does not exist."""
+    from windlass import verbs
+
+    return verbs.scope(SETTINGS, env, host, database or (), verbose)
+
+
+def one(names: Names) -> str | None:
+    """Return the only name, or None.  Raises ``usage`` for several."""
+    if names and len(names) > 1:
+        raise WindlassError("usage", "a tunnel leads to one database", hint="give --database once")
+    return names[0] if names else None
+
+
+def backwards(steps: int, to: str) -> dict[str, Any]:
+    """Return the variables of a way back.  Raises ``usage`` unless exactly one end is given."""
+    if bool(steps) == bool(to):
+        raise WindlassError("usage", "how far back?", hint="give either --steps N or --to NAME (which stays)")
+    return {"windlass_direction": "down", "windlass_steps": steps or "", "windlass_to": to}
+
+
+CHANGE, LOOK, KEEP = "Change a database", "Look, without changing anything", "Keep and bring back data"
+WRITE, TRY = "Write migrations, reach a database", "Try and measure"
+
+
+@verb(CHANGE, atomic=ATOMIC, settle=SETTLE)
+def deploy(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    to: str = "",
+    plan: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    atomic: bool = False,
+    settle: str = "",
+    verbose: int = 0,
+) -> int:
+    """Back up, migrate, verify and report; shows the plan and asks first.
+
+    Without --yes or --plan the plan is shown and confirmed as the environment's policy wants it.  A run that goes
+    on already is found, joined and reported.  What can go wrong and its exit codes: docs/exit-codes.md
+    """
+    from windlass import verbs
+
+    given = {"windlass_to": to, "windlass_atomic": atomic or "", "windlass_settle": settle}
+    where = scope(env, host, database, verbose)
+    return verbs.change(SETTINGS, where, "deploy", given, plan=plan, yes=yes, dry_run=dry_run)
+
+
+@verb(CHANGE, to="back to this migration, which stays (or give --steps)")
+def rollback(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    steps: int = 0,
+    to: str = "",
+    plan: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Undo the last migrations with their down scripts; shows the plan and asks first.
+
+    The scripts come from the database's own journal, so no checkout of that time is needed.
+    """
+    from windlass import verbs
+
+    given = backwards(steps, to)
+    where = scope(env, host, database, verbose)
+    return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
+
+
+@verb(CHANGE, to="mark up to and with this migration (default: all)")
+def baseline(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    to: str = "",
+    plan: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Adopt a database that stands already: mark migrations as applied after their verify scripts pass."""
+    from windlass import verbs
+
+    given = {"windlass_direction": "baseline", "windlass_to": to}
+    where = scope(env, host, database, verbose)
+    return verbs.change(SETTINGS, where, "baseline", given, plan=plan, yes=yes, dry_run=dry_run)
+
+
+@verb(LOOK, rollback="plan the way back (with --steps or --to)", baseline="plan an adoption", atomic=ATOMIC)
+def plan(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    to: str = "",
+    rollback: bool = False,
+    steps: int = 0,
+    baseline: bool = False,
+    atomic: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Show what would run on each database, in order and why, with a digest to run exactly that."""
+    from windlass import verbs
+
+    given = backwards(steps, to) if rollback else {"windlass_to": to, "windlass_atomic": atomic or ""}
+    given |= {"windlass_direction": "baseline"} if baseline else {}
+    return verbs.show_plan(SETTINGS, scope(env, host, database, verbose), given, as_json=json)
+
+
+@verb(LOOK)
+def status(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Show where each database stands: version, pending, last run, newest backup, who works on it."""
+    from windlass import verbs
+
+    return verbs.look(SETTINGS, scope(env, host, database, verbose), "status", as_json=json)
+
+
+@verb(LOOK, limit="how many events of each database")
+def history(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    limit: int = 30,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Show what was done to each database, when, by whom and how it ended."""
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "history", {"windlass_limit": limit}, as_json=json)
+
+
+@verb(LOOK, samples="also run the sample-data tests (they are always rolled back)")
+def verify(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    samples: bool = True,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Run the standing checks and sample-data tests; every row that a check returns is a failure."""
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "verify", {"windlass_samples": samples}, as_json=json)
+
+
+@verb(LOOK)
+def doctor(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Check connection, host keys, driver, server, rights, disk space and clock; say how to mend each."""
+    from windlass import verbs
+
+    return verbs.look(SETTINGS, scope(env, host, database, verbose), "doctor", as_json=json)
+
+
+@verb(KEEP)
+def backup(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    dry_run: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Back up databases; a backup appears whole and checked, or not at all."""
+    from windlass import verbs
+
+    return verbs.do(SETTINGS, scope(env, host, database, verbose), "backup", dry_run=dry_run)
+
+
+@verb(
+    KEEP,
+    backup="which one: latest, an id that `invoke status` or `invoke backup` showed, or a path",
+    into="name of the new database (default: DATABASE_restored)",
+    swap="let the restored database take the place of the original, which is kept under another name",
+)
+def restore(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    backup: str = "latest",
+    into: str = "",
+    swap: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Restore a backup beside the original, never over it; --swap exchanges the two afterwards."""
+    from windlass import confirm, verbs
+
+    where = scope(env, host, database, verbose)
+    if not (yes or dry_run):
+        confirm.ask("typed" if swap else "yes", where.environment, "restore", reviewable=False)
+    given = {"windlass_backup_ref": backup, "windlass_restore_into": into, "windlass_swap": swap}
+    return verbs.do(SETTINGS, where, "restore", {**given, "windlass_yes": True}, dry_run=dry_run)
+
+
+@verb(WRITE, system="a folder below sql/", title="a few words, such as add_invoice_number")
+def new(_: Context, system: str, title: str, dry_run: bool = False) -> None:
+    """Start a migration: its folder with up, down and verify scripts that say what belongs into them."""
+    from windlass import scaffold
+
+    scaffold.create(SETTINGS, system, title, dry_run=dry_run)
+
+
+@verb(WRITE, port="local port (default: a free one)")
+def tunnel(_: Context, env: str = "", host: str = "", database: Names = None, port: int = 0) -> None:
+    """Open a local port to a database through SSH, with the host key checked, until Ctrl-C."""
+    from windlass import tunnel
+
+    environment = SETTINGS.environment(env)
+    with tunnel.open(environment, host or None, one(database), port, root=SETTINGS.root, on_error=print) as opened:
+        print(*opened.lines(), sep="\n", flush=True)
+        opened.serve()
+
+
+@verb(TRY, down="stop the demo's server", purge="with --down: take its data away too")
+def demo(_: Context, down: bool = False, purge: bool = False, dry_run: bool = False) -> int:
+    """Deploy `salon` to a PostgreSQL out of a wheel, through the same playbooks; nothing to set up."""
+    from windlass import demo, verbs
+
+    if down or purge:
+        demo.down(SETTINGS, purge=purge, dry_run=dry_run)
+        return 0
+    code = verbs.change(SETTINGS, scope("demo", "", None), "deploy", {}, yes=True, dry_run=dry_run)
+    if code == 0:
+        print(demo.LOOK_AROUND)
+    return code
+
+
+@verb(TRY, action="up, down or status", hosts="up: how many hosts")
+def testbed(_: Context, action: str, hosts: int = 3, dry_run: bool = False) -> int:
+    """Boot real target hosts on this machine (root, systemd-nspawn) and write an inventory for them."""
+    from windlass import playbook
+
+    size = ["--hosts", str(hosts)] if action == "up" else []
+    return playbook.module(SETTINGS, "testbed", [action, *size], dry_run=dry_run)
+
+
+@verb(TRY)
+def bench(_: Context, dry_run: bool = False) -> int:
+    """Measure Windlass beside other migration tools on this machine."""
+    from windlass import playbook
+
+    return playbook.module(SETTINGS, "bench", [], dry_run=dry_run)
+
+
+ns = Collection(*(item for item in list(globals().values()) if isinstance(item, Task)))
+manual.install(CONTENTS)
