@@ -177,8 +177,18 @@ def inventory_names(settings: Settings, environment: str) -> tuple[list[str], li
 
 
 def output(command: Sequence[str]) -> str:
-    """Return what a program prints; its errors go where ours go.  Raises ``CalledProcessError``, ``OSError``."""
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    """Return what a short program such as ``ssh -G`` prints.  Raises ``tunnel_failed`` with its last words."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, errors="replace"
+        )
+    except OSError as error:
+        message, hint = f"cannot start {command[0]}: {error.strerror}", f"install {command[0]} on this machine"
+        raise WindlassError("tunnel_failed", message, hint=hint) from None
+    if done.returncode:
+        words = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise WindlassError("tunnel_failed", f"{command[0]} says: {words[0]}")
+    return done.stdout
 
 
 def module(settings: Settings, name: str, arguments: Sequence[str], *, dry_run: bool = False) -> int:

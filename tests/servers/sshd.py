@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.servers.ports import free_port
 from testbed.waiting import wait_until
+from tests.servers.ports import free_port
 
 _CONFIGURATION = """\
 Port {port}
