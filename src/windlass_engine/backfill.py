@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterator, Optional
+from collections.abc import Iterator
+from typing import Callable, Optional
 
 from .messages import Messages
 from .model import JournalEntry, Statement, Step, Wire
@@ -19,27 +20,26 @@ class Backfill:
     """One statement's walk over a table's keys, lowest first."""
 
     def __init__(
-        self, session: Session, step: Step, number: int, statement: Statement, digest: str, emit: Callable[[Wire], None]
+        self, session: Session, step: Step, number: int, statement: Statement, emit: Callable[[Wire], None]
     ) -> None:
         """Prepare; nothing is sent yet."""
         assert statement.backfill is not None
         self._session = session
         self._step = step
         self._number = number
-        self._digest = digest
         self._emit = emit
         self._plan = statement.backfill
         self._sql = step.script.sql(statement)
         self._last: Optional[str] = None
         self.rows = 0
 
-    def opening(self, entry: Optional[JournalEntry]) -> str:
-        """Return the ``started`` mark, after reading where an earlier run stopped."""
-        if entry is not None and entry.started == self._number:
-            found = self._session.query(self._session.dialect.journal.read_position(self._step, self._number))
-            if found:
-                self._last, self.rows = found[0][0], found[0][1]
-        return self._session.dialect.journal.statement_started(self._step, self._number, self._digest)
+    def resume(self, entry: Optional[JournalEntry]) -> None:
+        """Go on after the last key that an earlier run committed, where there was one."""
+        if entry is None or entry.started != self._number:
+            return
+        found = self._session.query(self._session.dialect.journal.read_position(self._step, self._number))
+        if found:
+            self._last, self.rows = found[0]
 
     def ranges(self) -> Iterator[Range]:
         """Yield (after, up to) key ranges of ``batch`` keys, as text."""
@@ -50,18 +50,25 @@ class Backfill:
             yield self._last, upper
             self._last = upper
             self._emit(
-                {"event": "progress", "migration": self._step.name, "statement": self._number,
-                 "phase": f"backfill, key {upper}", "done": self.rows, "total": 0}
+                {
+                    "event": "progress",
+                    "migration": self._step.name,
+                    "statement": self._number,
+                    "phase": f"backfill, key {upper}",
+                    "done": self.rows,
+                    "total": 0,
+                }
             )
             time.sleep(self._plan.pause_ms / 1000)
 
-    def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], watch: Watch) -> None:
-        """Update one range and record its end in the same transaction.  Raise Refused."""
+    def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], watch: Watch) -> int:
+        """Update one range and record its end in the same transaction; return its rows.  Raise Refused."""
         dialect = self._session.dialect
         messages.put_off(dialect.begin(*timeouts))
         rows = messages.send(self._sql.replace(MARK, self._condition(bounds)), (), watch.tick)
-        messages.send(dialect.journal.position(self._step, self._number, self._digest, bounds[1], rows), ("COMMIT",))
+        messages.send(dialect.journal.position(self._step, self._number, bounds[1], rows), ("COMMIT",))
         self.rows += rows
+        return rows
 
     def _condition(self, bounds: Range) -> str:
         """Return the range as SQL that continues a WHERE."""

@@ -6,7 +6,8 @@ the exit code of the front door; ``docs/exit-codes.md`` repeats it and a test ho
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 #: code -> (exit code, one line for the documentation).  Numbers are stable: add, never renumber.
 CODES: Mapping[str, tuple[int, str]] = {

@@ -10,7 +10,7 @@ from . import journal as journals
 from . import verify
 from .dialects.base import ServerError
 from .errors import WindlassError
-from .model import Journal, JournalEntry, Options, Plan, Step, Target, Wire
+from .model import Journal, Options, Plan, Step, Target, Wire
 from .session import Session, connect
 from .steps import StepFailed, StepRunner
 from .watch import Watch
@@ -147,18 +147,36 @@ class _Run:
         """Tell that a step begins."""
         self._index += 1
         self._tell(
-            "step_started", action=step.action, kind=step.kind, migration=step.name, index=self._index,
-            of=len(self._plan.steps), statements=len(step.script.statements),
+            "step_started",
+            action=step.action,
+            kind=step.kind,
+            migration=step.name,
+            index=self._index,
+            of=len(self._plan.steps),
+            statements=len(step.script.statements),
         )
 
     def _finish(self, step: Step, began: float, retries: int) -> None:
         """Tell and keep that a step ended well."""
         milliseconds = int((time.monotonic() - began) * 1000)
         self._finished.append(
-            {"name": step.name, "action": step.action, "kind": step.kind, "status": "done",
-             "duration_ms": milliseconds, "statements": len(step.script.statements), "retries": retries}
+            {
+                "name": step.name,
+                "action": step.action,
+                "kind": step.kind,
+                "status": "done",
+                "duration_ms": milliseconds,
+                "statements": len(step.script.statements),
+                "retries": retries,
+            }
         )
-        self._tell("step_done", migration=step.name, index=len(self._finished), of=len(self._plan.steps), duration_ms=milliseconds)
+        self._tell(
+            "step_done",
+            migration=step.name,
+            index=len(self._finished),
+            of=len(self._plan.steps),
+            duration_ms=milliseconds,
+        )
 
     def _ended(self) -> Wire:
         """Return the result of a run that did all its steps."""
@@ -178,10 +196,18 @@ class _Run:
         next_command = self._next_command(step, after)
         result = _result(self._plan, self._options, "failed", state, began=self._began, next_command=next_command)
         progress = self._progress(after)
-        progress["steps"] = [*progress["steps"], {
-            "name": step.name, "action": step.action, "kind": step.kind, "status": "failed", "duration_ms": 0,
-            "statements": len(step.script.statements), "retries": 0,
-        }]
+        progress["steps"] = [
+            *progress["steps"],
+            {
+                "name": step.name,
+                "action": step.action,
+                "kind": step.kind,
+                "status": "failed",
+                "duration_ms": 0,
+                "statements": len(step.script.statements),
+                "retries": 0,
+            },
+        ]
         return {**result, **progress, "error": failed.error.to_wire()}
 
     def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:
@@ -214,7 +240,8 @@ class _Run:
             )
         entry = after.get(step.kind, step.name)
         if entry and entry.run_id == self._options.run_id and entry.state == "applied" and step.action != "revert":
-            return f"{step.name} is applied: its commit had arrived before the connection was lost; {_standing_text(after)}"
+            standing = _standing_text(after)
+            return f"{step.name} is applied: its commit had arrived before the connection was lost; {standing}"
         if entry and entry.state in ("partial", "reverting"):
             total = len(step.script.statements)
             return (
@@ -235,8 +262,9 @@ class _Run:
         entry = after.get(step.kind, step.name)
         if entry and entry.state == "partial":
             return (
-                f"mend the rest of {step.script.path}, then: invoke deploy --env {environment} (it goes on at statement "
-                f"{entry.statements_done + 1}); or undo it: invoke rollback --env {environment} --steps 1"
+                f"mend the rest of {step.script.path}, then: invoke deploy --env {environment} "
+                f"(it goes on at statement {entry.statements_done + 1}); "
+                f"or undo it: invoke rollback --env {environment} --steps 1"
             )
         return f"mend {step.script.path}, then: invoke deploy --env {environment}"
 
@@ -295,7 +323,9 @@ def _refuse_unfit(session: Session, options: Options) -> None:
     where = {"database": session.target.name}
     if facts.read_only:
         raise WindlassError(
-            "read_only_server", "the server is a standby or read-only", hint="put the primary's address into the inventory",
+            "read_only_server",
+            "the server is a standby or read-only",
+            hint="put the primary's address into the inventory",
             where=where,
         )
     if facts.backend_pid == session.backend_pid:
@@ -303,8 +333,10 @@ def _refuse_unfit(session: Session, options: Options) -> None:
     found = session.dialect.pooler(lambda: connect(session.target, _application(options), 5).link, session.link)
     if found:
         raise WindlassError(
-            "pooler_detected", f"a transaction pooler stands in front of this database: {found}",
-            hint="put the server's own address and port into the inventory, or a pool in session mode", where=where,
+            "pooler_detected",
+            f"a transaction pooler stands in front of this database: {found}",
+            hint="put the server's own address and port into the inventory, or a pool in session mode",
+            where=where,
         )
 
 
@@ -323,13 +355,24 @@ def _stamped(emit: Emit, database: str) -> Emit:
     return stamped
 
 
-def _result(
-    plan: Plan, options: Options, status: str, state: str, *, began: float, next_command: str = ""
-) -> Wire:
+def _result(plan: Plan, options: Options, status: str, state: str, *, began: float, next_command: str = "") -> Wire:
     """Return the parts that every result has."""
     return {
-        "database": plan.database, "system": plan.system, "run_id": options.run_id, "digest": plan.digest,
-        "direction": plan.direction, "status": status, "changed": False, "applied": [], "skipped": [], "sql": [],
-        "state": state, "next": next_command, "error": None, "steps": [], "schema_version": "",
-        "journal_head": plan.journal_head, "duration_ms": int((time.monotonic() - began) * 1000),
+        "database": plan.database,
+        "system": plan.system,
+        "run_id": options.run_id,
+        "digest": plan.digest,
+        "direction": plan.direction,
+        "status": status,
+        "changed": False,
+        "applied": [],
+        "skipped": [],
+        "sql": [],
+        "state": state,
+        "next": next_command,
+        "error": None,
+        "steps": [],
+        "schema_version": "",
+        "journal_head": plan.journal_head,
+        "duration_ms": int((time.monotonic() - began) * 1000),
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Collection, Iterator
+from typing import Any, Callable
 
 from .dialects.base import Blocker
 from .errors import WindlassError
@@ -80,7 +81,8 @@ def holder_text(holder: Any) -> str:
     """Return who holds a lock, in words."""
     if not isinstance(holder, Blocker):
         return "nobody any more"
-    return f"pid {holder.pid}, {holder.application or 'no application name'}, user {holder.user}, for {holder.age_s:.0f} s"
+    name = holder.application or "no application name"
+    return f"pid {holder.pid}, {name}, user {holder.user}, for {holder.age_s:.0f} s"
 
 
 def _locked(session: Session, holder: Any, elapsed: float) -> WindlassError:
@@ -98,5 +100,8 @@ def _unreadable(session: Session, error: ServerError) -> WindlassError:
     code = "connection_lost" if error.lost else "preflight_failed"
     hint = "give the deploying role the rights of the journal's owner, or log in as that owner"
     return WindlassError(
-        code, f"the journal cannot be read: {error.message}", hint=hint, where={"database": session.target.name}
+        code,
+        f"the journal cannot be read: {error.message}",
+        hint=hint,
+        where={"database": session.target.name},
     )

@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 Wire = dict[str, Any]
 T = TypeVar("T")
@@ -211,9 +212,7 @@ class Plan:
         steps = [
             [s.action, s.kind, s.name, s.script.checksum, s.down.checksum if s.down else "", s.skip] for s in self.steps
         ]
-        return digest_of(
-            [self.host, self.database, self.system, self.direction, self.journal_head, steps, self.atomic]
-        )
+        return digest_of([self.host, self.database, self.system, self.direction, self.journal_head, steps, self.atomic])
 
     @classmethod
     def from_wire(cls, data: Wire) -> Plan:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from typing import Callable, Iterable, Optional, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Callable, Optional
 
 from .errors import WindlassError
-from .model import Journal, JournalEntry, Plan, Script, Statement, Step
+from .model import Journal, JournalEntry, Plan, Script, Step
 from .project_view import Migration, ProjectView, Repeatable, natural_key
 
 #: Fills a script's statements in; the project loads headers only until a script is really needed.
@@ -137,8 +138,14 @@ def plan_baseline(
             )
         steps.append(
             Step(
-                "baseline", "migration", migration.name, "stands already", parse(migration.up),
-                reversible=migration.down is not None, down=migration.down, verify=parse(migration.verify),
+                "baseline",
+                "migration",
+                migration.name,
+                "stands already",
+                parse(migration.up),
+                reversible=migration.down is not None,
+                down=migration.down,
+                verify=parse(migration.verify),
             )
         )
     return Plan(host, database, project.system, "baseline", journal.head, tuple(steps))
@@ -181,9 +188,7 @@ def _out_of_order(wanted: Sequence[Migration], journal: Journal) -> frozenset[st
     if not applied:
         return frozenset()
     last = max(applied)
-    return frozenset(
-        m.name for m in wanted if journal_state(journal, m.name) == "" and natural_key(m.name) < last
-    )
+    return frozenset(m.name for m in wanted if journal_state(journal, m.name) == "" and natural_key(m.name) < last)
 
 
 def journal_state(journal: Journal, name: str) -> str:
@@ -206,9 +211,16 @@ def _migration_step(migration: Migration, journal: Journal, late: bool, parse: P
     elif entry is not None:
         reason = "pending again, it was undone"
     return Step(
-        "resume" if resumed else "apply", "migration", migration.name, reason, up,
-        reversible=migration.down is not None, resumed=resumed,
-        skip=entry.statements_done if resumed and entry else 0, down=migration.down, verify=migration.verify,
+        "resume" if resumed else "apply",
+        "migration",
+        migration.name,
+        reason,
+        up,
+        reversible=migration.down is not None,
+        resumed=resumed,
+        skip=entry.statements_done if resumed and entry else 0,
+        down=migration.down,
+        verify=migration.verify,
     )
 
 
@@ -230,8 +242,12 @@ def _revert_step(entry: JournalEntry, load: Callable[[str, str], Script]) -> Ste
     """Return the step that undoes an entry by the down script that the journal keeps."""
     resumed = entry.state == "reverting"
     return Step(
-        "revert", "migration", entry.name, "its undoing stopped half-way" if resumed else "to be undone",
-        load(entry.down_text, f"{entry.name}/down.sql"), resumed=resumed,
+        "revert",
+        "migration",
+        entry.name,
+        "its undoing stopped half-way" if resumed else "to be undone",
+        load(entry.down_text, f"{entry.name}/down.sql"),
+        resumed=resumed,
         skip=entry.statements_done if resumed else 0,
     )
 
@@ -248,7 +264,9 @@ def _to_undo(
         known = [e.name for e in newest_first]
         if to not in known:
             raise WindlassError(
-                "usage", f"migration {to!r} is not applied here", hint=f"applied: {', '.join(reversed(known)) or 'none'}",
+                "usage",
+                f"migration {to!r} is not applied here",
+                hint=f"applied: {', '.join(reversed(known)) or 'none'}",
                 where=where,
             )
         return tuple(newest_first[: known.index(to)])
@@ -260,7 +278,9 @@ def _to_undo(
 def _refuse_unknown(project: ProjectView, journal: Journal, where: dict[str, str]) -> None:
     """Stop where the journal knows a migration that the project does not."""
     known = {migration.name for migration in project.migrations}
-    unknown = [e.name for e in journal.entries if e.kind == "migration" and e.state in _STANDING and e.name not in known]
+    unknown = [
+        e.name for e in journal.entries if e.kind == "migration" and e.state in _STANDING and e.name not in known
+    ]
     if unknown:
         raise WindlassError(
             "journal_unknown",
@@ -293,7 +313,14 @@ def _diff(entry: Optional[JournalEntry], script: Script) -> str:
     if entry is None or not entry.up_text:
         return ""
     lines = difflib.unified_diff(
-        entry.up_text.splitlines(), script.text.splitlines(), f"journal: {entry.name}", f"project: {script.path}", "", "", 2, ""
+        entry.up_text.splitlines(),
+        script.text.splitlines(),
+        f"journal: {entry.name}",
+        f"project: {script.path}",
+        "",
+        "",
+        2,
+        "",
     )
     return "\n".join(lines)
 

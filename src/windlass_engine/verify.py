@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Sequence
+from collections.abc import Sequence
+from typing import Callable
 
 from .dialects.base import ServerError
 from .messages import Messages, Refused
@@ -33,8 +34,15 @@ def run_checks(
                 continue
             found = run_script(session, script, writable=kind == "sample")
             for result in found:
-                emit({"event": "check_done", "database": target.name, "name": result.name,
-                      "passed": result.passed, "duration_ms": result.duration_ms})
+                emit(
+                    {
+                        "event": "check_done",
+                        "database": target.name,
+                        "name": result.name,
+                        "passed": result.passed,
+                        "duration_ms": result.duration_ms,
+                    }
+                )
             results += found
     return results
 
@@ -58,7 +66,10 @@ def run_script(session: Session, script: Script, *, writable: bool) -> list[Chec
 
 def _opening(session: Session, script: Script, writable: bool) -> str:
     """Return what opens the transaction."""
-    lock_ms, statement_ms = script.directives.lock_timeout_ms or 0, script.directives.statement_timeout_ms or 0
+    lock_ms, statement_ms = (
+        script.directives.lock_timeout_ms or 0,
+        script.directives.statement_timeout_ms or 0,
+    )
     begin = session.dialect.begin(lock_ms, statement_ms)
     return ";".join(begin if writable else [session.dialect.read_only_transaction(), *begin[1:]])
 

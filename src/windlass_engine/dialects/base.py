@@ -11,8 +11,9 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Protocol, Sequence
+from typing import Any, Callable, Optional, Protocol
 
 from ..model import Options, Plan, Statement, Step, Target
 
@@ -119,7 +120,7 @@ class JournalWriter(Protocol):
     def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
         """Return the mark after a statement."""
 
-    def position(self, step: Step, number: int, digest: str, key: str, rows: int) -> str:
+    def position(self, step: Step, number: int, key: str, rows: int) -> str:
         """Return the mark after a batch of a backfill; ``rows`` is added to those counted before."""
 
     def read_position(self, step: Step, number: int) -> str:

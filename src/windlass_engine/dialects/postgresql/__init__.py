@@ -56,7 +56,10 @@ class PostgreSQL(base.Dialect):
 
     def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
         """Return the session's timeouts."""
-        return (f"SET lock_timeout = {lock_timeout_ms:d}", f"SET statement_timeout = {statement_timeout_ms:d}")
+        return (
+            f"SET lock_timeout = {lock_timeout_ms:d}",
+            f"SET statement_timeout = {statement_timeout_ms:d}",
+        )
 
     def own_session(self) -> tuple[str, ...]:
         """Return what gives the login its own role back before the journal is written."""
@@ -65,7 +68,12 @@ class PostgreSQL(base.Dialect):
     def reset_session(self) -> tuple[str, ...]:
         """Return what undoes a script's settings, temporary tables and prepared statements; advisory locks stay."""
         return (
-            "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL", "DEALLOCATE ALL", "UNLISTEN *",
+            "RESET SESSION AUTHORIZATION",
+            "RESET ROLE",
+            "RESET ALL",
+            "CLOSE ALL",
+            "DEALLOCATE ALL",
+            "UNLISTEN *",
             "DISCARD TEMP",
         )
 

@@ -15,7 +15,12 @@ from ...model import Target
 from ..base import ServerError, Tick
 
 TICK_S = 0.1
-_REFUSED = ("authentication failed", "no pg_hba.conf entry", "no password supplied", "is not permitted to log in")
+_REFUSED = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "is not permitted to log in",
+)
 _INSTALL = "install it with: ansible-playbook -i inventories/ENV playbooks/prepare.yml"
 
 
@@ -25,7 +30,9 @@ def connect(target: Target, application: str, timeout_s: int) -> PostgresLink:
         import psycopg
     except ImportError as error:
         raise WindlassError(
-            "driver_missing", f"Python here cannot import psycopg 3 ({error})", hint=_INSTALL,
+            "driver_missing",
+            f"Python here cannot import psycopg 3 ({error})",
+            hint=_INSTALL,
             where={"database": target.name},
         ) from None
     settings: dict[str, Any] = {
@@ -42,8 +49,10 @@ def connect(target: Target, application: str, timeout_s: int) -> PostgresLink:
     except psycopg.ProgrammingError:
         # libpq's own words repeat the URL, so they are not passed on.
         raise WindlassError(
-            "inventory_invalid", "the database URL cannot be parsed",
-            hint="write postgresql://user@host:port/database?option=value", where={"database": target.name},
+            "inventory_invalid",
+            "the database URL cannot be parsed",
+            hint="write postgresql://user@host:port/database?option=value",
+            where={"database": target.name},
         ) from None
     except psycopg.Error as error:
         raise _login_error(target, str(error)) from None
@@ -54,9 +63,12 @@ def _login_error(target: Target, text: str) -> WindlassError:
     """Tell a refused login from a server that does not answer."""
     text = _first_fatal(text.replace(target.password, "********") if target.password else text)
     where = {"database": target.name}
-    if 'role "' in text and "does not exist" in text or any(word in text for word in _REFUSED):
+    if ('role "' in text and "does not exist" in text) or any(word in text for word in _REFUSED):
         return WindlassError(
-            "login_refused", text, where=where, hint="check the user and the secret of this database in the inventory"
+            "login_refused",
+            text,
+            where=where,
+            hint="check the user and the secret of this database in the inventory",
         )
     hint = "check the URL's host, port and database name, and that the server runs"
     return WindlassError("database_unreachable", text, where=where, hint=hint)

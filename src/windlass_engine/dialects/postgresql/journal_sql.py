@@ -6,7 +6,8 @@ script emptied ``search_path``, changed ``client_encoding`` or turned ``standard
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from ...model import Options, Plan, Step
 from .text import literal
@@ -84,11 +85,8 @@ SELECT pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 
   coalesce(kind, ''), coalesce(name, ''), who, origin, coalesce(duration_ms, 0), detail
 FROM windlass.events ORDER BY id DESC LIMIT {limit}
 """
-#: Columns of _EVENTS.
-EVENT_FIELDS = ("at", "event", "run_id", "digest", "kind", "name", "who", "origin", "duration_ms", "detail")
-_ELAPSED = (
-    "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8"
-)
+_ELAPSED = """(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)
+::pg_catalog.int8"""
 
 
 def _direction(step: Step) -> str:
@@ -160,7 +158,7 @@ class PostgresJournal:
             "finished_at = EXCLUDED.finished_at, rows = windlass.statements.rows + EXCLUDED.rows"
         )
 
-    def position(self, step: Step, number: int, digest: str, key: str, rows: int) -> str:
+    def position(self, step: Step, number: int, key: str, rows: int) -> str:
         """Return the mark after a batch of a backfill."""
         return (
             f"UPDATE windlass.statements SET position = {literal(key)}, rows = rows + {rows:d} "
@@ -183,11 +181,19 @@ class PostgresJournal:
         """Return the row of a step, new or once more."""
         values = ", ".join(
             [
-                literal(step.kind), literal(step.name), f"'{state}'", literal(step.script.checksum),
-                str(len(step.script.statements)), literal("" if step.reversible else step.script.directives.irreversible),
-                literal(step.script.text), literal(step.down.text if step.down else None),
-                literal(step.verify.text if step.verify else None), literal(options.who), literal(options.run_id),
-                literal(plan.digest), _ELAPSED,
+                literal(step.kind),
+                literal(step.name),
+                f"'{state}'",
+                literal(step.script.checksum),
+                str(len(step.script.statements)),
+                literal("" if step.reversible else step.script.directives.irreversible),
+                literal(step.script.text),
+                literal(step.down.text if step.down else None),
+                literal(step.verify.text if step.verify else None),
+                literal(options.who),
+                literal(options.run_id),
+                literal(plan.digest),
+                _ELAPSED,
             ]
         )
         return (
@@ -201,13 +207,25 @@ class PostgresJournal:
         )
 
     def _event(
-        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str, elapsed: str = "NULL"
+        self,
+        event: str,
+        plan: Plan,
+        step: Optional[Step],
+        options: Options,
+        detail: str,
+        elapsed: str = "NULL",
     ) -> str:
         """Return the INSERT of an event; ``elapsed`` is SQL."""
         values = ", ".join(
             [
-                literal(event), literal(options.run_id), literal(plan.digest), literal(step.kind if step else None),
-                literal(step.name if step else None), literal(options.who), literal(options.origin), elapsed,
+                literal(event),
+                literal(options.run_id),
+                literal(plan.digest),
+                literal(step.kind if step else None),
+                literal(step.name if step else None),
+                literal(options.who),
+                literal(options.origin),
+                elapsed,
                 literal(detail[:4000]),
             ]
         )

@@ -45,6 +45,7 @@ def old_transactions(link: Link, seconds: float) -> tuple[Blocker, ...]:
     """Return transactions of this database that are older than ``seconds``: an online build waits for each of them."""
     rows = link.query(
         f"{_SESSION} WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() "
-        f"AND a.xact_start < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => {seconds:f}) ORDER BY 5 DESC"
+        f"AND a.xact_start < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => {seconds:f}) "
+        "ORDER BY 5 DESC"
     )
     return tuple(Blocker(*row) for row in rows)

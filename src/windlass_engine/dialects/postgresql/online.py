@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL refuses inside a transaction: did one that was interrupted take effect?
+"""Judge whether an interrupted statement that PostgreSQL refuses inside a transaction took effect.
 
 A build that fails or is killed leaves an invalid index, which IF NOT EXISTS then takes for done; so validity decides,
 never existence.

@@ -1,0 +1,86 @@
+"""What every part of a run shares: the session, the plan, and the ear that is told of progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from .dialects.base import Dialect
+from .messages import Messages
+from .model import JournalEntry, Options, Plan, Statement, Step, Wire
+from .session import Session
+from .watch import Watch
+
+
+@dataclass
+class Place:
+    """Which statement runs now, and how many of the step's statements are permanent already."""
+
+    step: Optional[Step] = None
+    number: int = 0
+    statement: Optional[Statement] = None
+    permanent: int = 0
+
+
+class Context:
+    """One run's common ground.  ``half_done`` holds the journal's entries, with texts, that an earlier run left."""
+
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        options: Options,
+        watch: Watch,
+        emit: Callable[[Wire], None],
+        half_done: Mapping[str, JournalEntry],
+    ) -> None:
+        """Start at no place."""
+        self.session = session
+        self.plan = plan
+        self.options = options
+        self.watch = watch
+        self.emit = emit
+        self.half_done = half_done
+        self.messages = Messages(session)
+        self.place = Place()
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the engine's answers."""
+        return self.session.dialect
+
+    def enter(self, step: Step) -> None:
+        """Begin a step."""
+        self.place = Place(step, permanent=step.skip)
+
+    def begin(self, step: Step, number: int, statement: Statement) -> None:
+        """Tell which statement begins."""
+        self.place = Place(step, number, statement, self.place.permanent)
+        of = len(step.script.statements)
+        self.watch.place(migration=step.name, statement=number, of=of)
+        head = " ".join(step.script.sql(statement)[:160].split())[:100]
+        place = {"migration": step.name, "statement": number, "of": of, "line": statement.line}
+        self.emit({"event": "statement_started", **place, "sql": head})
+
+    def end(self, step: Step, number: int, began: float, rows: int) -> None:
+        """Tell how a statement ended; ``began`` is a monotonic time."""
+        place = {"migration": step.name, "statement": number, "of": len(step.script.statements)}
+        milliseconds = int((time.monotonic() - began) * 1000)
+        self.emit({"event": "statement_done", **place, "duration_ms": milliseconds, "rows": rows})
+
+    def send(self, step: Step, statement: Statement, after: tuple[str, ...] = ()) -> int:
+        """Send a statement in the way its kind needs; return the rows affected.  Raise Refused."""
+        send = self.messages.send_copy if statement.copy_data else self.messages.send
+        return send(step.script.sql(statement), after, self.watch.tick)
+
+    def closing(self, step: Step) -> str:
+        """Return the journal rows of a whole step."""
+        journal = self.dialect.journal
+        write = journal.reverted if step.action == "revert" else journal.applied
+        return write(self.plan, step, self.options)
+
+    def own_role(self, step: Step) -> tuple[str, ...]:
+        """Return what takes a script's SET ROLE back before the journal is written."""
+        return self.dialect.own_session() if self.dialect.leaves_settings(step.script.text) else ()
