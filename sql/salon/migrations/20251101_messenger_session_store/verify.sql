@@ -2,7 +2,8 @@
 -- more columns, or text in another width, but not less than the messenger client and the functions need.
 
 -- check: session_store_columns
-SELECT format('column public.%s.%s is missing (expected: %s)', needed.relation, needed.name, needed.kinds[1]) AS failure
+SELECT format('column public.%s.%s is missing or not %s', needed.relation, needed.name,
+              array_to_string(needed.kinds, ' or ')) AS failure
 FROM (VALUES
     ('whatsapp_auth', 'company_id', ARRAY['text', 'varchar', 'int4', 'int8']),
     ('whatsapp_auth', 'creds',      ARRAY['jsonb', 'json', 'text']),

@@ -272,7 +272,8 @@ CREATE INDEX IF NOT EXISTS idx_companies_created_at ON public.companies (created
 
 CREATE INDEX IF NOT EXISTS idx_clients_phone ON public.clients (phone);
 CREATE INDEX IF NOT EXISTS idx_clients_company_name ON public.clients (company_id, lower(name));
-CREATE INDEX IF NOT EXISTS idx_clients_company_last_visit ON public.clients (company_id, last_visit_at DESC NULLS LAST);
+CREATE INDEX IF NOT EXISTS idx_clients_company_last_visit
+    ON public.clients (company_id, last_visit_at DESC NULLS LAST);
 CREATE INDEX IF NOT EXISTS idx_clients_company_updated ON public.clients (company_id, updated_at);
 CREATE INDEX IF NOT EXISTS idx_clients_tags ON public.clients USING gin (tags);
 
@@ -286,35 +287,44 @@ CREATE INDEX IF NOT EXISTS idx_staff_phone ON public.staff (phone);
 
 CREATE INDEX IF NOT EXISTS idx_staff_schedules_company_date ON public.staff_schedules (company_id, work_date);
 CREATE INDEX IF NOT EXISTS idx_staff_schedules_company_staff ON public.staff_schedules (company_id, staff_id);
-CREATE INDEX IF NOT EXISTS idx_staff_schedules_working ON public.staff_schedules (work_date, staff_id) WHERE is_working;
+CREATE INDEX IF NOT EXISTS idx_staff_schedules_working
+    ON public.staff_schedules (work_date, staff_id) WHERE is_working;
 
 CREATE INDEX IF NOT EXISTS idx_bookings_company_starts ON public.bookings (company_id, starts_at);
-CREATE INDEX IF NOT EXISTS idx_bookings_company_client ON public.bookings (company_id, client_id, starts_at DESC);
+CREATE INDEX IF NOT EXISTS idx_bookings_company_client
+    ON public.bookings (company_id, client_id, starts_at DESC);
 CREATE INDEX IF NOT EXISTS idx_bookings_company_staff ON public.bookings (company_id, staff_id, starts_at);
 CREATE INDEX IF NOT EXISTS idx_bookings_company_service ON public.bookings (company_id, service_id);
 CREATE INDEX IF NOT EXISTS idx_bookings_company_status ON public.bookings (company_id, status, starts_at);
-CREATE INDEX IF NOT EXISTS idx_bookings_upcoming ON public.bookings (starts_at) WHERE status IN ('pending', 'confirmed');
-CREATE INDEX IF NOT EXISTS idx_bookings_booking_data ON public.bookings USING gin (booking_data jsonb_path_ops);
+CREATE INDEX IF NOT EXISTS idx_bookings_upcoming
+    ON public.bookings (starts_at) WHERE status IN ('pending', 'confirmed');
+CREATE INDEX IF NOT EXISTS idx_bookings_booking_data
+    ON public.bookings USING gin (booking_data jsonb_path_ops);
 
 CREATE INDEX IF NOT EXISTS idx_appointments_cache_expires ON public.appointments_cache (expires_at);
-CREATE INDEX IF NOT EXISTS idx_appointments_cache_company_date ON public.appointments_cache (company_id, appointment_date);
-CREATE INDEX IF NOT EXISTS idx_appointments_cache_company_client ON public.appointments_cache (company_id, client_id);
+CREATE INDEX IF NOT EXISTS idx_appointments_cache_company_date
+    ON public.appointments_cache (company_id, appointment_date);
+CREATE INDEX IF NOT EXISTS idx_appointments_cache_company_client
+    ON public.appointments_cache (company_id, client_id);
 CREATE INDEX IF NOT EXISTS idx_appointments_cache_company_staff
     ON public.appointments_cache (company_id, staff_id, appointment_date);
 
 CREATE INDEX IF NOT EXISTS idx_dialog_contexts_expires ON public.dialog_contexts (expires_at);
 CREATE INDEX IF NOT EXISTS idx_dialog_contexts_company_last_message
     ON public.dialog_contexts (company_id, last_message_at DESC NULLS LAST);
-CREATE INDEX IF NOT EXISTS idx_dialog_contexts_company_client ON public.dialog_contexts (company_id, client_id);
+CREATE INDEX IF NOT EXISTS idx_dialog_contexts_company_client
+    ON public.dialog_contexts (company_id, client_id);
 CREATE INDEX IF NOT EXISTS idx_dialog_contexts_handed_over ON public.dialog_contexts (company_id, updated_at)
     WHERE state = 'handed_over';
 
 CREATE INDEX IF NOT EXISTS idx_reminders_due ON public.reminders (scheduled_for) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS idx_reminders_company_booking ON public.reminders (company_id, booking_id);
-CREATE INDEX IF NOT EXISTS idx_reminders_company_status ON public.reminders (company_id, status, scheduled_for);
+CREATE INDEX IF NOT EXISTS idx_reminders_company_status
+    ON public.reminders (company_id, status, scheduled_for);
 CREATE INDEX IF NOT EXISTS idx_reminders_phone ON public.reminders (phone);
 
-CREATE INDEX IF NOT EXISTS idx_sync_status_next_run ON public.sync_status (next_run_at) WHERE status <> 'running';
+CREATE INDEX IF NOT EXISTS idx_sync_status_next_run
+    ON public.sync_status (next_run_at) WHERE status <> 'running';
 CREATE INDEX IF NOT EXISTS idx_sync_status_failed ON public.sync_status (company_id, last_finished_at)
     WHERE status = 'failed';
 

@@ -1,5 +1,6 @@
 -- check: business_columns
-SELECT format('column public.%s.%s is missing or not "%s"', needed.relation, split_part(wanted, ' ', 1), wanted) AS failure
+SELECT format('column public.%s.%s is missing or not "%s"', needed.relation, split_part(wanted, ' ', 1), wanted)
+           AS failure
 FROM (VALUES
     ('companies', 'id bigint not null, yclients_company_id bigint, name text not null, phone text, email text,
         address text, timezone text not null, currency text not null, settings jsonb not null,

@@ -35,12 +35,14 @@ COMMENT ON COLUMN public.messages.external_message_id IS 'Key the messenger gave
 
 CREATE INDEX IF NOT EXISTS idx_messages_created_at ON public.messages USING brin (created_at);
 CREATE INDEX IF NOT EXISTS idx_messages_company_created ON public.messages (company_id, created_at DESC);
-CREATE INDEX IF NOT EXISTS idx_messages_company_phone_created ON public.messages (company_id, phone, created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_messages_company_phone_created
+    ON public.messages (company_id, phone, created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_messages_client_created ON public.messages (client_id, created_at DESC)
     WHERE client_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_messages_external_id ON public.messages (external_message_id)
     WHERE external_message_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_messages_failed ON public.messages (company_id, created_at DESC) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS idx_messages_failed
+    ON public.messages (company_id, created_at DESC) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS idx_messages_unsent ON public.messages (created_at)
     WHERE direction = 'outgoing' AND status = 'pending';
 
