@@ -67,6 +67,8 @@ class Host:
 
     def kill(self) -> None:
         """Cut the host's power: every process ends at once. What it wrote stays, and boot() finds it."""
+        if network.exists(self._cable):
+            self.cut()  # a host without power does not close its connections
         cgroups.kill(self._group)
         if self._process is not None:
             self._process.wait(timeout=30)

@@ -75,5 +75,14 @@ def members(slot: int) -> list[str]:
     return [name for name in names if name.startswith(cable(f"wl{slot}-"))]
 
 
+def hang_up(slot: int) -> None:
+    """Break this machine's own connections to the network of `slot`.
+
+    An SSH connection that Ansible keeps for later would otherwise outlive the hosts, and send to an address
+    that leads elsewhere once the bridge is gone.
+    """
+    shell.run("ss", "--kill", "--tcp", "dst", f"{address(slot, 0)}/24", check=False)
+
+
 def _delete(interface: str) -> bool:
     return shell.run("ip", "link", "delete", interface, check=False).returncode == 0

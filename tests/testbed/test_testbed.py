@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -138,8 +140,12 @@ def test_a_testbed_that_died_is_cleared_by_the_next(testbed: Testbed, tmp_path: 
     assert left != testbed.folder
     assert os.path.ismount(left / "db1" / "root"), died.stderr
     with Testbed(hosts=1) as fresh:
+        kept = socket.create_connection((fresh["db1"].address, 22), timeout=10)
         assert fresh["db1"].run("hostname").stdout.strip() == "db1"
         assert testbed["db1"].run("true").returncode == 0
+    with kept, suppress(ConnectionError):  # but no TimeoutError: a connection left open would bring one
+        while kept.recv(64):
+            pass
     for slot in {left.name, fresh.folder.name}:
         assert not (testbed.folder.parent / slot).exists()
         assert not cgroups.processes(slot)
