@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
-from ...model import Statement, Target
+from ...finding import Finding
+from ...mistakes import Mistake
+from ...model import Script, Statement, Target
 from .. import base
-from . import driver, facts, locks, online, splitter, text, tokens
+from . import driver, examination, facts, locks, online, splitter, text, tokens
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|declare|temp|temporary)\b")
@@ -29,6 +32,10 @@ class PostgreSQL(base.Dialect):
     def split(self, text: str, path: str) -> tuple[Statement, ...]:
         """Part a script as PostgreSQL's own lexer would."""
         return splitter.split(text, path)
+
+    def review(self, script: Script) -> list[Mistake]:
+        """Look for what PostgreSQL refuses in a transaction, unnamed online indexes and broken backfills."""
+        return review.review(script)
 
     def copy_parts(self, sql: str) -> tuple[str, str]:
         """Part a COPY … FROM stdin statement into command and data."""
@@ -134,6 +141,10 @@ class PostgreSQL(base.Dialect):
     def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
         """Return the server's own progress figures."""
         return online.progress(link, pid)
+
+    def examine(self, link: base.Link, extensions: Sequence[str]) -> Iterator[Finding]:
+        """Look at version, rights, connections, old transactions, settings and leftovers."""
+        return examination.examine(link, extensions)
 
     def read_only_transaction(self) -> str:
         """Return what opens a transaction that cannot change anything."""
