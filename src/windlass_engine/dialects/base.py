@@ -11,11 +11,13 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
-from ..model import Options, Plan, Statement, Step, Target
+from ..finding import Finding
+from ..mistakes import Mistake
+from ..model import Options, Plan, Script, Statement, Step, Target
 
 #: Called about ten times a second while a message is under way, with the seconds elapsed.
 Tick = Callable[[float], None]
@@ -149,6 +151,10 @@ class Dialect(ABC):
         """Part a script into statements.  Raise WindlassError (project_invalid) with file and line."""
 
     @abstractmethod
+    def review(self, script: Script) -> list[Mistake]:
+        """Return what this engine does not allow in a script whose statements are known."""
+
+    @abstractmethod
     def copy_parts(self, sql: str) -> tuple[str, str]:
         """Part a COPY … FROM stdin statement into command and data."""
 
@@ -234,6 +240,10 @@ class Dialect(ABC):
     @abstractmethod
     def online_progress(self, link: Link, pid: int) -> Optional[tuple[str, int, int]]:
         """Return (phase, done, total) of an online build under way, or None."""
+
+    @abstractmethod
+    def examine(self, link: Link, extensions: Sequence[str]) -> Iterator[Finding]:
+        """Yield whatever about a server would stop or hurt a deployment; ``extensions`` are those it will need."""
 
     @abstractmethod
     def read_only_transaction(self) -> str:

@@ -10,7 +10,7 @@ from ...finding import Finding
 from ...mistakes import Mistake
 from ...model import Script, Statement, Target
 from .. import base
-from . import driver, examination, facts, locks, online, splitter, text, tokens
+from . import driver, examination, facts, locks, online, review, splitter, text, tokens
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|declare|temp|temporary)\b")

@@ -1,0 +1,70 @@
+"""``system.yml``: what a system is called and which engine it runs on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from windlass_engine import dialects
+from windlass_engine.mistakes import Mistake
+
+FILE = "system.yml"
+_KEYS = ("name", "engine", "title", "description")
+_NEEDED = ("name", "engine")
+
+
+@dataclass(frozen=True)
+class SystemFile:
+    """The values of a ``system.yml``; what it lacks is empty."""
+
+    name: str = ""
+    engine: str = ""
+    title: str = ""
+    description: str = ""
+
+
+def read_system_file(data: bytes, path: str, folder: str) -> tuple[SystemFile, list[Mistake]]:
+    """Return the file's values and the mistakes in it; ``folder`` is the name that it must repeat."""
+    try:
+        root = yaml.compose(data, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or "cannot be read"
+        return SystemFile(), [Mistake(path, mark.line + 1 if mark else 0, f"is no YAML: {said}")]
+    if not isinstance(root, yaml.MappingNode):
+        return SystemFile(), [Mistake(path, 1, "holds no keys", "write name, engine, title and description")]
+    values: dict[str, str] = {}
+    mistakes = list(_read(root, path, values))
+    mistakes += [Mistake(path, 0, f"lacks `{key}`") for key in _NEEDED if not values.get(key)]
+    mistakes += _judge(values, path, folder)
+    return SystemFile(**values), mistakes
+
+
+def _read(root: yaml.MappingNode, path: str, values: dict[str, str]) -> Iterator[Mistake]:
+    for key_node, value_node in root.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, 1, 0.5)
+            yield Mistake(path, line, f"unknown key `{key}`", f"did you mean `{near[0]}`?" if near else _known())
+        elif key in values:
+            yield Mistake(path, line, f"`{key}` stands here twice")
+        elif not isinstance(value_node, yaml.ScalarNode):
+            yield Mistake(path, line, f"`{key}` is a text")
+            values[key] = "?"
+        else:
+            values[key] = value_node.value.strip()
+
+
+def _known() -> str:
+    return f"known are {', '.join(_KEYS)}"
+
+
+def _judge(values: dict[str, str], path: str, folder: str) -> Iterator[Mistake]:
+    name, engine = values.get("name"), values.get("engine")
+    if name and name not in (folder, "?"):
+        yield Mistake(path, 0, f"is called `{name}` but stands in the folder `{folder}`", "make them equal")
+    if engine and engine != "?" and engine not in dialects.names():
+        yield Mistake(path, 0, f"unknown engine `{engine}`", f"known are {', '.join(dialects.names())}")

@@ -1,0 +1,49 @@
+"""What PostgreSQL, or a run that must survive on it, does not allow in a script that is otherwise well-formed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...directives import BATCH_MARK
+from ...mistakes import Mistake
+from ...model import Script, Statement
+from .lexer import first_word, tokens
+from .tokens import concurrent_index, needs_no_transaction
+
+_NO_TRANSACTION = "begin the file with `-- windlass: no-transaction`"
+_NAME_IT = "name it: only by its name is an interrupted build found again"
+
+
+def review(script: Script) -> list[Mistake]:
+    """Return the mistakes of a script whose statements are known."""
+    found: list[Mistake] = []
+    for statement in script.statements:
+        sql = script.sql(statement)
+        for message, hint in _told(script, statement, sql):
+            found.append(Mistake(script.path, statement.line, message, hint))
+    return found
+
+
+def _told(script: Script, statement: Statement, sql: str) -> Iterator[tuple[str, str]]:
+    outside = not script.directives.transactional or script.directives.scratch
+    if first_word(sql) == "DISCARD" and needs_no_transaction(sql):
+        yield "DISCARD ALL would release the lock that keeps other deployers out", "discard PLANS, SEQUENCES or TEMP"
+    elif not outside and needs_no_transaction(sql):
+        yield f"PostgreSQL refuses this {first_word(sql)} inside a transaction", _NO_TRANSACTION
+    index = concurrent_index(sql)
+    if index and index.action == "create" and not index.name:
+        yield "CREATE INDEX CONCURRENTLY without a name", _NAME_IT
+    if statement.backfill:
+        yield from _backfill_mistakes(sql)
+
+
+def _backfill_mistakes(sql: str) -> Iterator[tuple[str, str]]:
+    if first_word(sql) != "UPDATE":
+        yield "a backfill is a plain UPDATE", "other work goes into a migration of its own"
+    if sql.count(BATCH_MARK) != 1 or not _is_code(sql, BATCH_MARK):
+        yield f"a backfill holds `{BATCH_MARK}` exactly once, outside strings", "put it at the end of its WHERE"
+
+
+def _is_code(sql: str, mark: str) -> bool:
+    """Tell whether a comment stands where SQL may stand: a word in its place is then one more token."""
+    return len(list(tokens(sql.replace(mark, " x ")))) == len(list(tokens(sql))) + 1
