@@ -53,9 +53,7 @@ def _say_how_to_reach(folder: Path, addresses: dict[str, str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m testbed", description="Real target hosts on this machine."
-    )
+    parser = argparse.ArgumentParser(prog="python -m testbed", description="Real target hosts on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     begin = verbs.add_parser("up", help="boot fresh hosts that stay up")
     begin.add_argument("--hosts", type=int, default=3, metavar="N", help="how many (3)")

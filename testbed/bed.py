@@ -109,9 +109,7 @@ class Testbed:
         folder = folder or self.folder / "inventory"
         folder.mkdir(parents=True, exist_ok=True)
         extra = host_variables or {}
-        listed = {
-            name: {"ansible_host": self[name].address, **extra.get(name, {})} for name in hosts or self.hosts
-        }
+        listed = {name: {"ansible_host": self[name].address, **extra.get(name, {})} for name in hosts or self.hosts}
         content = {group: {"hosts": listed, "vars": {**self._connection(), **(variables or {})}}}
         path = folder / "hosts.yml"
         path.touch(mode=0o600)

@@ -16,6 +16,15 @@ from testbed.waiting import wait_until
 
 ROLE = "windlass_deploy"
 _DRIVER = "python3-psycopg"
+_NETWORK = """\
+[Match]
+Name=host0
+[Network]
+Address={address}/24
+LinkLocalAddressing=no
+ConfigureWithoutCarrier=yes
+IgnoreCarrierLoss=yes
+"""
 
 
 class Host:
@@ -81,7 +90,7 @@ class Host:
 
     def mend(self) -> None:
         """Connect the host again."""
-        network.plug(self._cable, self._slot)
+        network.plug(self._cable)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
@@ -194,8 +203,7 @@ class Host:
         files = {
             "hostname": f"{self.name}\n",
             "hosts": "".join(f"{address} {name}\n" for name, address in hosts.items()),
-            "systemd/network/10-host0.network": "[Match]\nName=host0\n[Network]\nLinkLocalAddressing=no\n"
-            f"Address={self.address}/24\n",
+            "systemd/network/10-host0.network": _NETWORK.format(address=self.address),
         }
         for name, content in files.items():
             (self.root / "etc" / name).write_text(content)

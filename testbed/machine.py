@@ -30,9 +30,7 @@ def run_once(root: Path, script: str) -> None:
         cgroups.kill(group)
 
 
-def boot(
-    root: Path, *, group: str, name: str, hostname: str, bridge: str, console: Path
-) -> subprocess.Popen[bytes]:
+def boot(root: Path, *, group: str, name: str, hostname: str, bridge: str, console: Path) -> subprocess.Popen[bytes]:
     """Start the system at `root` as machine `name` with a cable into `bridge`; do not wait for it."""
     command = [*_NSPAWN, "--boot", "--console=passive", f"--directory={root}", f"--machine={name}",
                f"--hostname={hostname}", f"--network-bridge={bridge}"]  # fmt: skip

@@ -59,13 +59,13 @@ def remove(interface: str) -> None:
 
 
 def pull(interface: str) -> None:
-    """Pull a cable out of the bridge: packets vanish, and neither end is told."""
-    shell.run("ip", "link", "set", interface, "nomaster")
+    """Pull a cable: packets vanish. The host is set up to keep its address, so its connections only hang."""
+    shell.run("ip", "link", "set", interface, "down")
 
 
-def plug(interface: str, slot: int) -> None:
-    """Put a cable back into the bridge."""
-    shell.run("ip", "link", "set", interface, "master", bridge(slot), "up")
+def plug(interface: str) -> None:
+    """Plug a cable in again."""
+    shell.run("ip", "link", "set", interface, "up")
 
 
 def members(slot: int) -> list[str]:

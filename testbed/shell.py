@@ -21,13 +21,9 @@ def run(
     """
     stdin = {"input": text} if text is not None else {"stdin": subprocess.DEVNULL}
     try:
-        done = subprocess.run(
-            arguments, capture_output=True, text=True, check=False, timeout=timeout, env=env, **stdin
-        )
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=timeout, env=env, **stdin)
     except subprocess.TimeoutExpired as expired:
-        raise TestbedError(
-            f"{arguments[0]} was not done after {timeout:g} s: {' '.join(arguments)}"
-        ) from expired
+        raise TestbedError(f"{arguments[0]} was not done after {timeout:g} s: {' '.join(arguments)}") from expired
     if check and done.returncode:
         said = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
         raise TestbedError(f"{' '.join(arguments)} ended with {done.returncode}:\n{said}")

@@ -91,9 +91,7 @@ def hold_standing_slot() -> Slot:
     if not slot.hold():
         raise TestbedError("another process is starting or ending the standing testbed")
     if network.taken(STANDING):
-        raise TestbedError(
-            "the network is in use: set WINDLASS_TESTBED_NETWORK to another one, such as 10.77"
-        )
+        raise TestbedError("the network is in use: set WINDLASS_TESTBED_NETWORK to another one, such as 10.77")
     return slot
 
 

@@ -69,11 +69,14 @@ def test_databases_come_and_go(testbed: Testbed) -> None:
 
 def test_a_cut_host_is_out_of_reach_but_goes_on(testbed: Testbed) -> None:
     host = testbed["db3"]
+    kept = psycopg.connect(host.database_url(from_outside=True))
     with host.cut_off():
         assert host.run("true", check=False).returncode == 255
         assert host.psql("SELECT 1 + 1") == "2"
         assert testbed["db2"].run("true").returncode == 0
     assert host.run("true").returncode == 0
+    with kept:  # a connection outlives a short cut: nobody was told of it
+        assert kept.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_killed_host_keeps_what_it_wrote(testbed: Testbed) -> None:
