@@ -11,6 +11,7 @@ from testbed import Testbed, TestbedUnavailable
 from tests import module_names
 from tests.servers import pgbouncer as pooler
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
+from tests.systems import Bench
 
 module_names.install()
 
@@ -64,6 +65,12 @@ def database(pg: PostgresServer) -> Iterator[str]:
     """The URI of an empty database of the test's own on `pg`, dropped afterwards."""
     with pg.database() as url:
         yield url
+
+
+@pytest.fixture
+def bench(database: str) -> Bench:
+    """An empty database with the engine's verbs at hand."""
+    return Bench(database)
 
 
 @pytest.fixture(scope="session")

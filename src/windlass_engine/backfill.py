@@ -84,6 +84,6 @@ class Backfill:
         after = f"WHERE {key} > {dialect.literal(self._last)}" if self._last is not None else ""
         rows = self._session.query(
             f"SELECT k::text FROM (SELECT {key} AS k FROM {dialect.identifier(self._plan.table)} {after} "
-            f"ORDER BY {key} LIMIT {self._plan.batch:d}) batch ORDER BY k DESC LIMIT 1"
+            f"ORDER BY {key} LIMIT {self._plan.batch:d}) batch ORDER BY batch.k DESC LIMIT 1"
         )
         return str(rows[0][0]) if rows else None

@@ -1,0 +1,237 @@
+"""Plans run on a real server: what is applied, journalled, refused, undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.systems import Bench, migration, system
+from windlass_engine.errors import WindlassError
+
+ONE = migration("001_one", "CREATE TABLE one (id int PRIMARY KEY)", "DROP TABLE IF EXISTS one")
+TWO = migration("002_two", "CREATE TABLE two (id int); CREATE INDEX two_id ON two (id)", "DROP TABLE IF EXISTS two")
+BROKEN = migration(
+    "003_broken",
+    "CREATE TABLE three (id int);\nINSERT INTO three VALUES (1);\nINSERT INTO three VALUES\n  (1/0);\nSELECT 1;\nSELECT 2",
+    "DROP TABLE IF EXISTS three",
+)
+
+
+def test_applies_then_has_nothing_to_do(bench: Bench) -> None:
+    first = bench.deploy(system(ONE, TWO))
+    assert (first["status"], first["applied"], first["schema_version"]) == ("done", ["001_one", "002_two"], "002_two")
+    again = bench.deploy(system(ONE, TWO))
+    assert (again["status"], again["changed"]) == ("nothing", False)
+
+
+def test_a_thousand_comes_after_nine_hundred_and_ninety_nine(bench: Bench) -> None:
+    project = system(
+        migration("1000_b", "CREATE TABLE b (id int REFERENCES a)"),
+        migration("999_a", "CREATE TABLE a (id int PRIMARY KEY)"),
+    )
+    assert bench.deploy(project)["applied"] == ["999_a", "1000_b"]
+
+
+def test_two_migrations_may_share_a_date(bench: Bench) -> None:
+    project = system(
+        migration("20260101_a", "CREATE TABLE a (id int)"), migration("20260101_b", "CREATE TABLE b (id int)")
+    )
+    assert bench.deploy(project)["applied"] == ["20260101_a", "20260101_b"]
+
+
+def test_names_with_quotes_and_unicode(bench: Bench) -> None:
+    name = '001_o\'brien "größe" 表 \\n'
+    project = system(
+        migration(
+            name, "CREATE TABLE \"größe 'x'\" (\"спalte\" text DEFAULT 'é''\\')", "DROP TABLE IF EXISTS \"größe 'x'\""
+        )
+    )
+    assert bench.deploy(project)["applied"] == [name]
+    assert bench.journal(name).entries[0].up_text == project.migrations[0].up.text
+    assert bench.roll_back(steps=1)["applied"] == [name]
+
+
+def test_a_failure_in_a_transaction_leaves_nothing_and_names_the_line(bench: Bench) -> None:
+    result = bench.deploy(system(ONE, BROKEN))
+    error = result["error"]
+    assert (result["status"], result["applied"]) == ("failed", ["001_one"])
+    assert error["code"] == "migration_failed"
+    assert (error["where"]["line"], error["where"]["statement"]) == (3, "3 of 5")
+    assert "division by zero" in error["message"]
+    assert "undone whole" in result["state"] and "001_one" in result["state"]
+    assert bench.query("SELECT to_regclass('three')") == [(None,)]
+    assert bench.states() == {"001_one": "applied"}
+
+
+def test_a_syntax_error_names_the_very_line(bench: Bench) -> None:
+    result = bench.deploy(system(migration("001_x", "SELECT 1;\nSELECT 2;\nSELECT 1\n  FROM pg_class\n  WHER true")))
+    assert result["error"]["where"]["line"] == 5
+
+
+def test_a_failing_deferred_constraint_is_told_apart(bench: Bench) -> None:
+    up = "CREATE TABLE p (id int PRIMARY KEY, up int REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO p VALUES (1, 2)"
+    result = bench.deploy(system(migration("001_p", up)))
+    assert "at the end of the transaction" in result["error"]["message"]
+    assert bench.query("SELECT to_regclass('p')") == [(None,)]
+
+
+def test_atomic_is_all_or_nothing(bench: Bench) -> None:
+    result = bench.deploy(system(ONE, TWO, BROKEN), atomic=True)
+    assert (result["status"], result["applied"], result["changed"]) == ("failed", [], False)
+    assert result["error"]["where"]["migration"] == "003_broken"
+    assert "nothing of this run is permanent" in result["state"]
+    assert bench.states() == {}
+    assert bench.deploy(system(ONE, TWO), atomic=True)["applied"] == ["001_one", "002_two"]
+
+
+def test_atomic_refuses_what_cannot_be_in_a_transaction(bench: Bench) -> None:
+    loose = migration("002_v", "-- windlass: no-transaction\nVACUUM")
+    with pytest.raises(WindlassError) as refusal:
+        bench.plan(system(ONE, loose), atomic=True)
+    assert refusal.value.code == "usage" and "002_v" in refusal.value.message
+
+
+def test_check_mode_gives_the_very_sql_and_changes_nothing(bench: Bench) -> None:
+    result = bench.deploy(system(ONE, TWO), check_mode=True)
+    assert [item["sql"] for item in result["sql"]] == [
+        "CREATE TABLE one (id int PRIMARY KEY)", "CREATE TABLE two (id int)", "CREATE INDEX two_id ON two (id)",
+    ]  # fmt: skip
+    assert bench.query("SELECT to_regclass('one'), to_regclass('windlass.migrations')") == [(None, None)]
+
+
+def test_undo_comes_from_the_journal_and_may_be_applied_again(bench: Bench) -> None:
+    empty = bench.fingerprint()
+    bench.deploy(system(ONE, TWO))
+    full = bench.fingerprint()
+    undone = bench.roll_back(steps=2)
+    assert undone["applied"] == ["002_two", "001_one"]
+    assert bench.fingerprint() == empty
+    assert bench.deploy(system(ONE, TWO))["applied"] == ["001_one", "002_two"]
+    assert bench.fingerprint() == full
+    assert bench.roll_back(to="001_one")["applied"] == ["002_two"]
+
+
+def test_a_failing_down_says_what_stands(bench: Bench) -> None:
+    bench.deploy(system(ONE, migration("002_x", "CREATE TABLE x (id int)", "DROP TABLE x; DROP TABLE nowhere")))
+    result = bench.roll_back(steps=2)
+    assert (result["status"], result["error"]["code"]) == ("failed", "rollback_failed")
+    assert "nowhere" in result["error"]["message"]
+    assert bench.states() == {"001_one": "applied", "002_x": "applied"}
+    assert result["next"] == "invoke rollback --env test --steps 2"
+
+
+def test_no_down_means_irreversible(bench: Bench) -> None:
+    bench.deploy(system(migration("001_x", "-- windlass: irreversible it drops data\nCREATE TABLE x (id int)")))
+    with pytest.raises(WindlassError) as refusal:
+        bench.plan_down(steps=1)
+    assert refusal.value.code == "irreversible" and "it drops data" in refusal.value.message
+
+
+def test_an_edited_migration_stops_with_a_diff(bench: Bench) -> None:
+    bench.deploy(system(ONE))
+    with pytest.raises(WindlassError) as refusal:
+        bench.plan(system(migration("001_one", "CREATE TABLE one (id bigint PRIMARY KEY)")))
+    assert refusal.value.code == "checksum_changed"
+    assert "-CREATE TABLE one (id int PRIMARY KEY)" in refusal.value.message
+    assert "+CREATE TABLE one (id bigint PRIMARY KEY)" in refusal.value.message
+
+
+def test_line_ends_and_a_byte_order_mark_are_no_edit(bench: Bench) -> None:
+    bench.deploy(system(migration("001_x", "CREATE TABLE x (\n  id int\n);\n")))
+    assert not bench.plan(system(migration("001_x", "\ufeffCREATE TABLE x (\r\n  id int\r\n);"))).steps
+
+
+def test_a_journal_entry_without_a_file_stops(bench: Bench) -> None:
+    bench.deploy(system(ONE, TWO))
+    with pytest.raises(WindlassError) as refusal:
+        bench.plan(system(ONE))
+    assert refusal.value.code == "journal_unknown" and "002_two" in refusal.value.message
+
+
+def test_out_of_order_is_said_and_chosen(bench: Bench) -> None:
+    bench.deploy(system(TWO))
+    with pytest.raises(WindlassError) as refusal:
+        bench.plan(system(ONE, TWO))
+    assert refusal.value.code == "out_of_order" and "001_one" in refusal.value.message
+    allowed = bench.plan(system(ONE, TWO), allow_out_of_order=True)
+    assert [step.reason for step in allowed.steps] == ["out of order"]
+
+
+def test_a_stale_plan_is_refused(bench: Bench) -> None:
+    stale = bench.plan(system(ONE))
+    bench.deploy(system(ONE))
+    with pytest.raises(WindlassError) as refusal:
+        bench.run(stale)
+    assert refusal.value.code == "plan_stale"
+
+
+def test_a_repeatable_runs_again_when_its_text_changes(bench: Bench) -> None:
+    function = "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT {} $$"
+    assert bench.deploy(system(ONE, repeatables={"f": function.format(1)}))["applied"] == ["001_one", "f"]
+    assert bench.deploy(system(ONE, repeatables={"f": function.format(1)}))["status"] == "nothing"
+    assert bench.deploy(system(ONE, repeatables={"f": function.format(2)}))["applied"] == ["f"]
+    assert bench.query("SELECT f()") == [(2,)]
+
+
+def test_the_journal_does_not_notice_what_a_script_does_to_its_session(bench: Bench) -> None:
+    if not bench.query("SELECT 1 FROM pg_roles WHERE rolname = 'windlass_nobody'"):
+        bench.run_sql("CREATE ROLE windlass_nobody")
+        "SELECT 1 FROM pg_roles WHERE rolname = 'windlass_nobody'"
+    ) else None
+    rude = migration(
+        "001_rude",
+        "SELECT pg_catalog.set_config('search_path', '', false); SET client_encoding = LATIN1;"
+        "SET standard_conforming_strings = off; SET lock_timeout = 1; SET ROLE windlass_nobody; SELECT 'é'",
+    )
+    polite = migration("002_polite", "CREATE TABLE here (id int DEFAULT 1, note text DEFAULT 'it''s \\ é')")
+    assert bench.deploy(system(rude, polite))["error"] is None
+    assert bench.query("SELECT to_regclass('public.here')::text, current_setting('search_path') <> ''") == [
+        ("here", True)
+    ]
+    assert bench.query("SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'here'::regclass ORDER BY 1") == [
+        ("'it''s \\ é'::text",), ("1",),
+    ]  # fmt: skip
+    assert bench.journal("001_rude").entries[0].up_text == rude.up.text
+
+
+def test_copy_from_stdin(bench: Bench) -> None:
+    text = "CREATE TABLE c (a int, b text);\nCOPY c FROM stdin;\n1\tone; two\n2\t\\N\n\\.\nINSERT INTO c VALUES (3, 'x');\n"
+    assert bench.deploy(system(migration("001_c", text)))["error"] is None
+    assert bench.query("SELECT a, b FROM c ORDER BY a") == [(1, "one; two"), (2, None), (3, "x")]
+
+
+def test_bad_copy_data_fails_with_its_statement(bench: Bench) -> None:
+    text = "CREATE TABLE c (a int);\nCOPY c FROM stdin;\nnot a number\n\\.\n"
+    result = bench.deploy(system(migration("001_c", text)))
+    assert result["error"]["where"]["statement"] == "2 of 2"
+    assert bench.query("SELECT to_regclass('c')") == [(None,)]
+
+
+def test_events_remember_who_did_what(bench: Bench) -> None:
+    bench.deploy(system(ONE, BROKEN))
+    rows = bench.query("SELECT event, name, who, origin, run_id FROM windlass.events ORDER BY id")
+    assert rows == [("applied", "001_one", "tester", "here", "run"), ("failed", "003_broken", "tester", "here", "run")]
+
+
+def test_baseline_marks_only_what_verifies(bench: Bench) -> None:
+    from windlass_engine import plan
+
+    stands = "-- check: table one stands\nSELECT 'one is missing' WHERE to_regclass('one') IS NULL"
+    project = system(migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE one", stands), TWO)
+    planned = plan.plan_baseline(project, bench.journal(), database="test", to="001_one")
+    refused = bench.run(planned)
+    assert refused["error"]["code"] == "verify_failed" and "one is missing" in refused["error"]["message"]
+    bench.run_sql("CREATE TABLE one (id int)")
+    assert bench.run(plan.plan_baseline(project, bench.journal(), database="test", to="001_one"))["applied"] == [
+        "001_one"
+    ]
+    assert bench.deploy(project)["applied"] == ["002_two"]
+
+
+def test_a_read_only_server_is_refused(bench: Bench) -> None:
+    planned = bench.plan(system(ONE))
+    bench.run_sql(
+        f'ALTER DATABASE "{bench.query("SELECT current_database()")[0][0]}" SET default_transaction_read_only = on'
+    )
+    with pytest.raises(WindlassError) as refusal:
+        bench.run(planned)
+    assert refusal.value.code == "read_only_server"

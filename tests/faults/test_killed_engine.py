@@ -1,0 +1,145 @@
+"""The engine killed -9 at every message boundary and inside statements: one more deploy mends everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.servers.postgresql import PostgresServer
+from tests.systems import Bench, migration, system
+from windlass_engine import session
+from windlass_engine.dialects.postgresql.driver import PostgresLink
+
+PROJECT = system(
+    migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, a int, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id, a) SELECT g, g FROM generate_series(1, 60) g;\nCREATE TABLE log (word text)"),
+    migration("002_i", "-- windlass: no-transaction\nCREATE INDEX CONCURRENTLY t_a ON t (a);\nINSERT INTO log VALUES ('once');\nDROP INDEX CONCURRENTLY t_a;\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_u ON t (a);\nVACUUM t"),
+    migration("003_b", "-- windlass: no-transaction\n-- windlass: backfill table=t key=id batch=20\nUPDATE t SET n = n + 1 WHERE true /* windlass: batch */;\nINSERT INTO log VALUES ('twice?')"),
+    migration("004_c", "ALTER TABLE t ADD COLUMN c int;\nUPDATE t SET c = 1;\nINSERT INTO log VALUES ('thrice?')"),
+    repeatables={"f": "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"},
+)  # fmt: skip
+ROWS = (
+    "SELECT (SELECT array_agg(word ORDER BY word) FROM log), (SELECT count(*) FROM t WHERE n = 1 AND c = 1 AND a = id)"
+)
+CLEAN = [(["once", "thrice?", "twice?"], 60)]
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Fork, do the work, and return the child's wait status; the child never comes back."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1]
+
+
+def deploy_dying_at(bench: Bench, message: int, after: bool) -> bool:
+    """Deploy in a child that kills itself before or after its nth message; tell whether it died."""
+
+    def work() -> None:
+        sent = 0
+        genuine = PostgresLink.run
+
+        def run(self: PostgresLink, sql: str, tick: object = None) -> list[int]:
+            nonlocal sent
+            sent += 1
+            if sent == message and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            counts = genuine(self, sql, tick)  # type: ignore[arg-type]
+            if sent == message and after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return counts
+
+        PostgresLink.run = run  # type: ignore[method-assign]
+        bench.deploy(PROJECT)
+
+    return os.WIFSIGNALED(in_child(work))
+
+
+@pytest.fixture
+def fresh(pg: PostgresServer) -> Iterator[Callable[[], Bench]]:
+    opened = []
+
+    def make() -> Bench:
+        context = pg.database()
+        opened.append(context)
+        return Bench(context.__enter__())
+
+    yield make
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_message_boundary(fresh: Callable[[], Bench], after: bool) -> None:
+    clean = fresh()
+    assert clean.deploy(PROJECT)["error"] is None
+    assert clean.query(ROWS) == CLEAN
+    wanted = clean.fingerprint()
+    message, died = 0, True
+    while died:
+        message += 1
+        bench = fresh()
+        died = deploy_dying_at(bench, message, after)
+        result = bench.deploy(PROJECT, deploy_lock_wait_s=10)
+        assert result["error"] is None, (message, result)
+        assert bench.fingerprint() == wanted, message
+        assert bench.query(ROWS) == CLEAN, message
+        assert set(bench.states().values()) == {"applied"}, message
+    assert message > 15, "the set of migrations sends more messages than that"
+
+
+def killed_inside(bench: Bench, project: object, waiting: str) -> None:
+    """Kill a deploying child while the server works on the statement that `waiting` finds."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            bench.deploy(project)  # type: ignore[arg-type]
+        finally:
+            os._exit(0)
+    until = time.monotonic() + 30
+    while not bench.query(
+        f"SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '{waiting}'"
+    ):
+        assert time.monotonic() < until, "the statement never ran"
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def test_killed_inside_a_transaction(bench: Bench) -> None:
+    project = system(
+        migration("001_s", "CREATE TABLE s (id int);\nSELECT pg_sleep(1.5) /* inside */;\nINSERT INTO s VALUES (1)")
+    )
+    killed_inside(bench, project, "%/* inside */%")
+    result = bench.deploy(project, deploy_lock_wait_s=20)
+    assert result["error"] is None
+    assert bench.query("SELECT count(*) FROM s") == [(1,)]
+
+
+def test_killed_inside_an_online_build(bench: Bench) -> None:
+    table = migration("001_t", "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 100)")
+    bench.deploy(system(table))
+    project = system(
+        table, migration("002_i", "-- windlass: no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS t_id ON t (id)")
+    )
+    with session.connect(bench.target, "reader") as reader:
+        reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
+        killed_inside(bench, project, "CREATE INDEX CONCURRENTLY%")
+        until = time.monotonic() + 20
+        while bench.query(
+            "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND pid <> pg_backend_pid() AND state = 'active'"
+        ):
+            assert time.monotonic() < until, "the server never noticed that its client was killed"
+            time.sleep(0.1)
+        reader.run("COMMIT")
+    assert bench.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass") == [(False,)]
+    assert bench.deploy(project, deploy_lock_wait_s=20)["error"] is None
+    assert bench.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass") == [(True,)]

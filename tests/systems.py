@@ -1,0 +1,88 @@
+"""Small systems for engine tests: migrations from text, planned and run on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from windlass_engine import dialects, execute, introspect, journal, plan, script, session
+from windlass_engine.model import Journal, Options, Plan, Script, Target, Wire
+from windlass_engine.project_view import Migration, ProjectView, Repeatable, natural_key
+
+DIALECT = dialects.get("postgresql")
+FAST = {"lock_retries": 3, "deploy_lock_wait_s": 0.5}
+
+
+def read(text: str, path: str) -> Script:
+    """A script as the project's loader would give it."""
+    return script.load(text.encode(), path, DIALECT.split)
+
+
+def migration(name: str, up: str, down: str | None = None, verify: str | None = None) -> Migration:
+    """A migration from its scripts' texts."""
+    parts = {"down": down, "verify": verify}
+    loaded = {key: read(text, f"{name}/{key}.sql") if text else None for key, text in parts.items()}
+    return Migration(name, read(up, f"{name}/up.sql"), **loaded)
+
+
+def system(*migrations: Migration, repeatables: Mapping[str, str] | None = None) -> ProjectView:
+    """A system of migrations in natural order."""
+    ordered = tuple(sorted(migrations, key=lambda m: natural_key(m.name)))
+    again = tuple(Repeatable(name, read(text, f"{name}.sql")) for name, text in (repeatables or {}).items())
+    return ProjectView("test", "postgresql", ordered, again)
+
+
+class Bench:
+    """One database under test."""
+
+    def __init__(self, url: str) -> None:
+        self.target = Target("test", "test", url)
+        self.events: list[Wire] = []
+
+    def journal(self, *texts_of: str) -> Journal:
+        """What the journal says."""
+        with session.connect(self.target) as opened:
+            return journal.read(opened, texts_of)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with session.connect(self.target) as opened:
+            return opened.query(sql)
+
+    def run_sql(self, sql: str) -> None:
+        """Run SQL outside of Windlass."""
+        with session.connect(self.target) as opened:
+            opened.run(sql)
+
+    def plan(self, project: ProjectView, **how: Any) -> Plan:
+        """The plan upwards."""
+        names = plan.texts_needed(project, self.journal())
+        return plan.plan_up(project, self.journal(*names), database="test", **how)
+
+    def plan_down(self, **how: Any) -> Plan:
+        """The plan downwards."""
+        standing = self.journal()
+        names = plan.undo_candidates(standing, how.get("steps", 0), how.get("to", ""), how.get("names", ()))
+        return plan.plan_down(self.journal(*names), read, system="test", database="test", **how)
+
+    def run(self, planned: Plan, emit: Callable[[Wire], None] | None = None, **options: Any) -> Wire:
+        """Run a plan."""
+        chosen = Options("run", "tester", "here", "test", **{**FAST, **options})
+        return execute.run(self.target, planned, chosen, emit or self.events.append)
+
+    def deploy(self, project: ProjectView, emit: Callable[[Wire], None] | None = None, **options: Any) -> Wire:
+        """Plan upwards and run."""
+        return self.run(self.plan(project, atomic=options.get("atomic", False)), emit, **options)
+
+    def roll_back(self, **how: Any) -> Wire:
+        """Plan downwards and run."""
+        return self.run(self.plan_down(**how))
+
+    def fingerprint(self) -> str:
+        """The schema's fingerprint."""
+        with session.connect(self.target) as opened:
+            return introspect.fingerprint(introspect.snapshot(opened))
+
+    def states(self) -> dict[str, str]:
+        """The journal's state of each migration."""
+        return {entry.name: entry.state for entry in self.journal().entries}
