@@ -1,0 +1,240 @@
+"""The doctor on the target: everything that a deployment will need, looked at and not touched.
+
+Each check says what was found, what is needed and how to mend it.  One that meets an error becomes a finding as
+well, so that a broken database does not hide what is wrong with the next.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Callable, Optional
+
+from . import journal
+from .errors import WindlassError
+from .finding import Finding, failure, good, skipped, warning
+from .model import Target
+from .session import ServerError, Session, connect
+
+OLDEST_PYTHON = (3, 9)
+OLDEST_DRIVER = (3, 1, 7)
+CLOCK_WARN_S, CLOCK_FAIL_S = 5.0, 60.0
+CONNECT_TIMEOUT_S = 10
+_PREPARE = "ansible-playbook -i inventories/ENV playbooks/prepare.yml"
+#: The key under which a host's own findings stand: no database can be called so.
+HOST = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders on the target: candidates for run files, the best first, and where backups go."""
+
+    state: Sequence[str]
+    backups: str
+
+
+def examine(
+    targets: Sequence[Target], places: Places, extensions: Mapping[str, Sequence[str]]
+) -> dict[str, list[Finding]]:
+    """Look at a host and its databases; the host's findings stand under :data:`HOST`.
+
+    ``extensions`` names by database those that its scripts will create.
+    """
+    host = [_python(), _driver(), _state_folder(places.state)]
+    patients = {target.name: _Patient(target, extensions.get(target.name, ())) for target in targets}
+    found = {name: list(patient.findings()) for name, patient in patients.items()}
+    sizes = [patient.size for patient in patients.values()]
+    return {HOST: [*host, _space(places.backups, sizes)], **found}
+
+
+def clock_finding(name: str, ahead_s: float) -> Finding:
+    """Judge a clock that is so many seconds ahead of ours (behind when negative)."""
+    way = "ahead of" if ahead_s > 0 else "behind"
+    distance = abs(ahead_s)
+    needed = f"within {CLOCK_WARN_S:.0f} s"
+    if distance <= CLOCK_WARN_S:
+        return good(name, f"agrees ({distance:.1f} s)" if distance >= 0.1 else "agrees", needed)
+    found, mend = f"{distance:.0f} s {way} this clock", "let both keep time: timedatectl set-ntp true, chronyc tracking"
+    return failure(name, found, needed, mend) if distance > CLOCK_FAIL_S else warning(name, found, needed, mend)
+
+
+def apart(clock: float, before: float, after: float) -> float:
+    """Return how far a clock, read between two moments of ours, certainly is ahead (behind when negative)."""
+    return max(clock - after, 0.0) + min(clock - before, 0.0)
+
+
+# ---------------------------------------------------------------- the host
+
+
+def _python() -> Finding:
+    version, needed = sys.version_info[:3], ".".join(map(str, OLDEST_PYTHON))
+    text = f"{'.'.join(map(str, version))} ({sys.executable})"
+    if version[:2] < OLDEST_PYTHON:
+        mend = "install a newer Python and name it in ansible_python_interpreter"
+        return failure("python", text, f"{needed} or newer", mend)
+    return good("python", text, f"{needed} or newer")
+
+
+def _driver() -> Finding:
+    needed = f"psycopg {'.'.join(map(str, OLDEST_DRIVER))} or newer"
+    try:
+        import psycopg
+        from psycopg import pq
+    except ImportError as error:
+        return failure("driver", f"{sys.executable} cannot import psycopg ({error})", needed, f"run {_PREPARE}")
+    found = f"psycopg {psycopg.__version__}, libpq {pq.version() // 10000}"
+    if _numbers(psycopg.__version__) < OLDEST_DRIVER:
+        return failure("driver", found, needed, f"run {_PREPARE}")
+    return good("driver", found, needed)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return ``3.1.7`` as (3, 1, 7); what follows the digits of a part does not count."""
+    parts = ["".join(sign for sign in part if sign.isdigit()) for part in version.split(".")[:3]]
+    return tuple(int(part or 0) for part in parts)
+
+
+def _state_folder(candidates: Sequence[str]) -> Finding:
+    name, needed = "state folder", "a folder of the login user's own, mode 0700"
+    for path in candidates:
+        if not os.path.exists(path) and _may_write(_standing(path)):
+            return good(name, f"{path}, made when it is needed", needed)
+        if os.path.isdir(path) and _may_write(path):
+            return _judged_folder(path, needed)
+    mend = "set windlass_state_dir to a folder that the login user may write to"
+    return failure(name, f"cannot write to {' or '.join(candidates)}", needed, mend)
+
+
+def _judged_folder(path: str, needed: str) -> Finding:
+    state = os.stat(path)
+    mode = stat.S_IMODE(state.st_mode)
+    if state.st_uid not in (os.geteuid(), 0):
+        mend = f"chown {os.geteuid()} {path}"
+        return failure("state folder", f"{path} belongs to user {state.st_uid}", needed, mend)
+    if mode & 0o022:
+        return failure("state folder", f"{path} has mode {mode:04o}: others may write", needed, f"chmod 0700 {path}")
+    if mode & 0o055:
+        return warning("state folder", f"{path} has mode {mode:04o}: others may look", needed, f"chmod 0700 {path}")
+    return good("state folder", path, needed)
+
+
+def _space(folder: str, sizes: Sequence[Optional[int]]) -> Finding:
+    """Compare the room for backups with the databases' sizes: a compressed dump is smaller, seldom larger."""
+    name, standing = "room for backups", _standing(folder)
+    if not _may_write(standing):
+        mend = "set windlass_backup_dir to a folder that the login user may write to"
+        return failure(name, f"cannot write to {standing}", f"write access to {folder}", mend)
+    room = os.statvfs(standing)
+    free = room.f_bavail * room.f_frsize
+    found = f"{_bytes(free)} free in {folder}"
+    known = [size for size in sizes if size is not None]
+    if not known:
+        return skipped(name, f"{found}; no database could be asked for its size")
+    needed, mend = _bytes(sum(known)), "make room, expire old backups, or set windlass_backup_dir to a larger disk"
+    if free < max(known) // 4:
+        return failure(name, found, needed, mend)
+    return warning(name, found, needed, mend) if free < sum(known) else good(name, found, needed)
+
+
+def _standing(path: str) -> str:
+    """Return the nearest folder above (or the one itself) that exists."""
+    while path and not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path or "/"
+
+
+def _may_write(path: str) -> bool:
+    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+# ---------------------------------------------------------------- a database
+
+
+class _Patient:
+    """One database under examination; ``size`` (bytes) is known after :meth:`findings` when it could be asked."""
+
+    def __init__(self, target: Target, extensions: Sequence[str]) -> None:
+        self.target = target
+        self.extensions = extensions
+        self.size: Optional[int] = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is found; an error is a finding, and the checks that need a login are left out after it."""
+        began = time.monotonic()
+        try:
+            session = connect(self.target, "windlass doctor", CONNECT_TIMEOUT_S)
+        except WindlassError as error:
+            yield _as_finding("login", error)
+            yield skipped("everything else", "not looked at without a login")
+            return
+        with session:
+            yield good("login", f"answers in {1000 * (time.monotonic() - began):.0f} ms")
+            for checks in (self._server, self._clock, self._pooler, self._lock, self._journal):
+                yield from _guarded(checks, session)
+
+    def _server(self, session: Session) -> Iterable[Finding]:
+        return session.dialect.examine(session.link, self.extensions)
+
+    def _clock(self, session: Session) -> Iterable[Finding]:
+        before = time.time()
+        facts = session.dialect.facts(session.link)
+        after = time.time()
+        self.size = facts.size_bytes
+        clock = datetime.strptime(facts.clock, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+        yield clock_finding("clock of the database server", apart(clock.timestamp(), before, after))
+
+    def _pooler(self, session: Session) -> Iterable[Finding]:
+        found = session.dialect.pooler(
+            lambda: connect(self.target, "windlass doctor", CONNECT_TIMEOUT_S).link, session.link
+        )
+        needed = "a session of one's own, for the deployer lock"
+        if not found:
+            yield good("pooler", "none that pools transactions", needed)
+            return
+        yield failure("pooler", found, needed, "let the url lead to the server itself, or to a pool in session mode")
+
+    def _lock(self, session: Session) -> Iterable[Finding]:
+        holder = session.dialect.lock_holder(session.link)
+        if holder is None:
+            yield good("deployer lock", "free")
+            return
+        mend = "wait until that run has ended; it is no fault by itself"
+        yield warning("deployer lock", f"held by {journal.holder_text(holder)}", "free", mend)
+
+    def _journal(self, session: Session) -> Iterable[Finding]:
+        stands = journal.read(session)
+        unfinished = [entry.name for entry in stands.entries if entry.state != "applied"]
+        if not unfinished:
+            text = f"{len(stands.entries)} applied" if stands.exists else "none yet"
+            yield good("journal", text)
+            return
+        mend = "the next deployment goes on where it stopped; `invoke plan` shows it"
+        yield warning("journal", f"half done: {', '.join(unfinished)}", "every entry whole", mend)
+
+
+def _guarded(checks: Callable[[Session], Iterable[Finding]], session: Session) -> Iterator[Finding]:
+    """Yield a group's findings; an error ends the group and is one of them."""
+    try:
+        yield from checks(session)
+    except WindlassError as error:
+        yield _as_finding("examination", error)
+    except ServerError as error:
+        hint = error.hint or "the checks after this one were not made"
+        yield failure("examination", error.message, "an answer", hint)
+
+
+def _as_finding(name: str, error: WindlassError) -> Finding:
+    return failure(name, f"{error.code}: {error.message}", "", error.hint)
