@@ -1,0 +1,28 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads what stands in databases."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass.actions import WindlassAction
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_info.py."""
+
+    OPTIONS = {"texts_of": None, "history": 0, "journal": False}
+
+    def work(self) -> None:
+        more = {key: self.args[key] for key in ("texts_of", "history")}
+        found = self.call("db_info", self.databases, **more)["databases"]
+        journals = {name: info.pop("journal") for name, info in found.items()}
+        histories = {name: info.pop("history") for name, info in found.items()}
+        self.result["windlass_info"] = found
+        if self.args["history"]:
+            self.result["windlass_history"] = histories
+        if self.args["journal"]:
+            self.result["windlass_journal"] = journals

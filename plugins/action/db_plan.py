@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compares a project with what stands in its databases: the project is read first, so its mistakes touch nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass import planning
+from windlass.actions import ROOT, WindlassAction, names_of
+from windlass.environment import Database
+from windlass.planning import Wish
+from windlass.project import Project, load
+from windlass_engine.errors import WindlassError
+from windlass_engine.model import Plan
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_plan.py."""
+
+    OPTIONS = {
+        "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
+    }  # fmt: skip
+
+    def work(self) -> None:
+        self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False)
+        asked = self._asked()
+        root = Path(self.args["project_root"] or ROOT)
+        projects = {system: load(root, system) for system in sorted({database.system for database in asked})}
+        if asked:
+            wishes = {database.name: self._wish(database) for database in asked}
+            found = planning.look(self.call, asked, projects, wishes, history=1 if self.args["report"] else 0)
+            errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
+            self._raise_first([error for error in errors if error])
+
+    def _asked(self) -> tuple[Database, ...]:
+        """Return the databases to plan for; a plan to undo ``names`` is only for those that have some."""
+        names = self.args["names"]
+        return tuple(d for d in self.databases if names is None or names.get(d.name))
+
+    def _wish(self, database: Database) -> Wish:
+        """Return what is asked for on a database."""
+        return Wish(
+            direction=str(self.args["direction"] or "up"),
+            to=str(self.args["to"] or ""),
+            steps=int(self.args["steps"] or 0),
+            names=tuple(names_of((self.args["names"] or {}).get(database.name))),
+            atomic=database.policy.atomic or bool(self.args["atomic"]),
+            allow_out_of_order=database.policy.out_of_order == "allow",
+        )
+
+    def _plan(self, database: Database, project: Project, stands: dict[str, Any]) -> WindlassError | None:
+        """Fill in one database's plan and facts; return what speaks against it."""
+        journal = planning.standing(stands)
+        info = planning.facts(project, journal, stands)
+        self.result["windlass_info"][database.name] = info
+        if info["running"]:
+            self.note(f"{database.name}: {at_work(info['running'])}")
+        try:
+            if stands["error"]:
+                raise WindlassError.from_wire(stands["error"])
+            plan = planning.plan(project, journal, self._wish(database), self.host, database.name)
+            planning.preflight(plan, stands)
+        except WindlassError as error:
+            info["error"] = error.located(host=self.host, database=database.name).to_wire()
+            return error
+        self._keep_plan(database, plan, info)
+        return None
+
+    def _keep_plan(self, database: Database, plan: Plan, info: Mapping[str, Any]) -> None:
+        shown = planning.shown(plan, info["schema_version"], database.policy.confirm)
+        self.result["windlass_plan"][database.name] = shown
+        if plan.steps:
+            self.result["windlass_packed"][database.name] = planning.packed(plan)
+            self.result["pending"] = True
+
+    def _raise_first(self, errors: Sequence[WindlassError]) -> None:
+        """Raise the first error, telling of the others; a mere report has them in its facts."""
+        if errors and not self.args["report"]:
+            for other in errors[1:]:
+                self.note(f"{other.where.get('database', '')}: {other.code}: {other.message.splitlines()[0]}")
+            raise errors[0]
+
+
+def at_work(holder: Mapping[str, Any]) -> str:
+    """Return whose run is going on."""
+    return f"{holder['who']} on {holder['origin']} is at work here since {holder['since']} ({holder['run_id']})"

@@ -1,0 +1,199 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Between Ansible and the engine: login options become targets, results and errors become what a task returns."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Sequence
+
+from ansible.module_utils import windlass_detach
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_detach import (
+    Event,
+    Job,
+    News,
+    Work,
+    ensure,
+    follow,
+    holder_of,
+    job_folder,
+    state_dir,
+    unexpected,
+)
+from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.model import Target
+from ansible.module_utils.windlass_engine.wire import pack
+
+DATABASES = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "options": {
+        "name": {"type": "str", "required": True},
+        "system": {"type": "str", "required": True},
+        "url": {"type": "str", "required": True},
+        "password": {"type": "str", "default": "", "no_log": True},
+        "policy": {"type": "dict"},
+    },
+}
+COMMON = {
+    "databases": DATABASES,
+    "policy": {"type": "dict"},
+    "only": {"type": "list", "elements": "str"},
+    "state_dir": {"type": "str", "default": ""},
+}
+#: What the action plugins of long work add by themselves.
+FOLLOWING = {
+    "run_id": {"type": "str", "default": ""},
+    "settings": {"type": "dict"},
+    "cursor": {"type": "dict"},
+    "seconds": {"type": "float", "default": 1.0},
+}
+_SECRET = "********"
+
+
+def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Run a module: ``work`` gets it and returns plain data, which travels packed.  Errors travel the same way."""
+    os.umask(0o077)  # run files and backups are nobody else's business
+    module = AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, no_log=True)
+    secrets = [database["password"] for database in module.params["databases"] if database["password"]]
+    try:
+        use_own_driver(module.params["state_dir"])
+        data = {"error": None, **work(module)}
+    except WindlassError as error:
+        data = {"error": error.to_wire()}
+    except Exception as error:
+        data = {"error": unexpected(error).to_wire()}
+    # without `invocation` Ansible would send all arguments back
+    module.exit_json(changed=False, invocation={}, windlass_packed=pack(hidden(data, secrets), secrets))
+
+
+def targets(module: AnsibleModule) -> list[Target]:
+    """Return the databases to log in to."""
+    return [Target(item["name"], item["system"], item["url"], item["password"]) for item in module.params["databases"]]
+
+
+def hidden(value: Any, secrets: Sequence[str], key: str = "") -> Any:
+    """Return data whose texts for people hold no secret; names, digests and SQL stay what they are."""
+    if isinstance(value, dict):
+        return {name: hidden(item, secrets, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hidden(item, secrets, key) for item in value]
+    if key in ("message", "hint", "reason", "detail", "error", "query") and isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _SECRET)
+    return value
+
+
+def use_own_driver(state: str) -> None:
+    """Let Python find the driver that `playbooks/prepare.yml` put into a virtual environment, if it has none."""
+    if importlib.util.find_spec("psycopg") is None:
+        places = [state] if state else ["/var/lib/windlass", os.path.expanduser("~/.local/state/windlass")]
+        for place in places:
+            sys.path.extend(glob.glob(os.path.join(glob.escape(place), "driver/lib/python3*/site-packages")))
+
+
+def running(module: AnsibleModule, target: Target) -> Any:
+    """Return who is at work on a database from this host at this moment, or None."""
+    return windlass_detach.running(_folder(module, target, make=False))
+
+
+def _folder(module: AnsibleModule, target: Target, make: bool = True) -> str:
+    return job_folder(state_dir(module.params["state_dir"], make), target.name, target.url)
+
+
+# ---------------------------------------------------------------- long work
+
+
+@dataclass(frozen=True)
+class Order:
+    """Detached work to be done on one database."""
+
+    database: str
+    job: Job
+    holder: dict[str, Any]
+    work: Work
+
+
+def order(module: AnsibleModule, target: Target, kind: str, digest: str, lock: str, work: Work) -> Order:
+    """Return an order for one database under this run's id; ``lock`` says with what it may not overlap."""
+    settings = module.params["settings"][target.name]
+    holder = {"who": settings["who"], "origin": settings["origin"], "since": _now(), "digest": digest}
+    return Order(target.name, Job(_folder(module, target), module.params["run_id"], kind, lock), holder, work)
+
+
+def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
+    """Start or follow orders one after the other for a slice of time, from where the last slice ended.
+
+    Returns events, the outcome of each order that ended, who was found at work (``attached``) and, when there is more
+    to come, the ``cursor`` for the next slice.  Stops after the first order that failed.
+    """
+    deadline = time.monotonic() + module.params["seconds"]
+    cursor = module.params["cursor"] or {}
+    reply: dict[str, Any] = {"events": [], "outcomes": {}, "attached": {}, "cursor": None}
+    names = [item.database for item in orders]
+    first = names.index(cursor["database"]) if cursor else 0
+    for item in orders[first:]:
+        if item is not orders[first] and time.monotonic() >= deadline:
+            reply["cursor"] = {"database": item.database}
+            break
+        job, offset = _job_and_offset(item, cursor if item is orders[first] else {})
+        if job != item.job:
+            reply["attached"][item.database] = holder_of(job.lock_path)
+        news = follow(job, offset, max(deadline - time.monotonic(), 0.0))
+        reply["events"] += [{"database": item.database, **event} for event in news.events]
+        if not news.end and not news.lost:
+            place = {"run_id": job.run_id, "kind": job.kind, "offset": news.offset}
+            reply["cursor"] = {"database": item.database, **place}
+            break
+        reply["outcomes"][item.database] = outcome(item.database, job, news)
+        if failed(reply["outcomes"][item.database]):
+            break
+    return reply
+
+
+def directly(orders: Sequence[Order]) -> dict[str, Any]:
+    """Carry orders out in this very process: check mode, where nothing is changed that could be lost."""
+    reply: dict[str, Any] = {"events": [], "outcomes": {}, "attached": {}, "cursor": None}
+    for item in orders:
+        events: list[Event] = []
+        result = {"result": item.work(events.append), "error": None}
+        reply["events"] += events
+        reply["outcomes"][item.database] = result
+        if failed(result):
+            break
+    return reply
+
+
+def failed(result: dict[str, Any]) -> bool:
+    """Return whether an outcome is a failure."""
+    return bool(result["error"]) or (result["result"] or {}).get("status") == "failed"
+
+
+def outcome(database: str, job: Job, news: News) -> dict[str, Any]:
+    """Return how a job ended: its result or its error."""
+    if news.end:
+        return {"result": news.end["result"], "error": news.end["error"]}
+    error = WindlassError(
+        "run_lost",
+        f"run {job.run_id} ended without a result: its process was killed, or the host went down",
+        hint="deploy again: what is in the journal is not done twice, and an interrupted migration goes on",
+        where={"database": database},
+    )
+    return {"result": None, "error": error.to_wire()}
+
+
+def _job_and_offset(item: Order, cursor: dict[str, Any]) -> tuple[Job, int]:
+    """Return the job to follow, started if it is new, and where to go on reading."""
+    if "run_id" in cursor:
+        return Job(item.job.folder, cursor["run_id"], cursor["kind"], item.job.lock), int(cursor["offset"])
+    return ensure(item.job, item.holder, item.work), 0
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

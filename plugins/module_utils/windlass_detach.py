@@ -1,0 +1,303 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Work on the target that outlives the link: one detached process a job, followed through its log.
+
+A job has a folder (one a database), a log with one JSON event a line, and a lock that its process holds as long as
+it lives.  Whoever asks for a job that exists already follows it; nobody can start it twice.  A log without a closing
+line whose lock is free belongs to a process that died.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+from ansible.module_utils.windlass_engine.errors import WindlassError
+
+Event = dict[str, Any]
+Work = Callable[[Callable[[Event], None]], dict[str, Any]]
+
+SYSTEM_STATE = "/var/lib/windlass"
+USER_STATE = "~/.local/state/windlass"
+KEPT_LOGS = 50
+REPLY_BYTES = 256 * 1024
+CLOSING = "job_ended"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of detached work: ``kind`` is migrate, revert, backup …; jobs with one ``lock`` exclude each other."""
+
+    folder: str
+    run_id: str
+    kind: str
+    lock: str = "run"
+
+    @property
+    def log(self) -> str:
+        """Return the path of the job's events."""
+        return os.path.join(self.folder, f"{self.run_id}.{self.kind}.jsonl")
+
+    @property
+    def lock_path(self) -> str:
+        """Return the path of the lock, which also holds who has it."""
+        return os.path.join(self.folder, f"{self.lock}.lock")
+
+
+@dataclass(frozen=True)
+class News:
+    """What a look at a job's log brought; ``offset`` is where the next look begins.  ``end`` is the closing line."""
+
+    events: list[Event]
+    offset: int
+    end: Optional[Event] = None
+    lost: bool = False
+
+
+# ---------------------------------------------------------------- places
+
+
+def state_dir(chosen: str = "", make: bool = True) -> str:
+    """Return the folder for run files: the chosen one, the system's, or the login user's own.
+
+    Unless ``make`` is off it is made where it is missing.
+    """
+    candidates = [chosen] if chosen else [SYSTEM_STATE, os.path.expanduser(USER_STATE)]
+    for path in candidates:
+        try:
+            if make:
+                os.makedirs(path, mode=0o700, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK | os.X_OK):
+            return path
+    if not make:
+        return candidates[-1]
+    raise WindlassError(
+        "preflight_failed",
+        f"the login user cannot write to {' or '.join(candidates)}",
+        hint="set windlass_state_dir to a folder that it may write to",
+    )
+
+
+def job_folder(state: str, name: str, url: str) -> str:
+    """Return the folder of one database's jobs; the URL tells databases of one name apart."""
+    slug = re.sub(r"[^A-Za-z0-9_.-]", "_", name).strip(".")[:40]
+    key = hashlib.sha256(f"{name}\n{url}".encode()).hexdigest()[:8]
+    return os.path.join(state, "runs", f"{slug}-{key}")
+
+
+# ---------------------------------------------------------------- starting
+
+
+def ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
+    """Start a job, or find it running or ended; return the job to follow, another's when that holds the lock.
+
+    ``holder`` says for people whose work it is.  ``work`` gets a function that takes events and returns the result.
+    """
+    os.makedirs(job.folder, mode=0o700, exist_ok=True)
+    seen: list[Optional[Job]] = []
+    while len(seen) < 100:
+        lock = None if os.path.exists(job.log) else _try_lock(job.lock_path)
+        if os.path.exists(job.log):  # looked at again under the lock: it may have come and gone meanwhile
+            _let_go(lock)
+            return job
+        if lock is not None:
+            _start(job, lock, holder, work)
+            return job
+        other = current(job.folder, job.lock)
+        seen.append(other if other and look(other, 0).end is None else None)
+        if other and seen[-3:] == [other] * 3:
+            return other
+        time.sleep(0.02)  # its process is about to go, or has not yet written who it is
+    raise WindlassError("deploy_locked", f"{job.lock_path} is held, and its holder does not say who it is")
+
+
+def current(folder: str, lock: str = "run") -> Optional[Job]:
+    """Return the job that last took a lock, or None."""
+    info = holder_of(os.path.join(folder, f"{lock}.lock"))
+    return Job(folder, info["run_id"], info["kind"], lock) if info else None
+
+
+def holder_of(lock_path: str) -> Optional[dict[str, Any]]:
+    """Return who last took a lock: run_id, kind, who, origin, since, digest, pid."""
+    try:
+        with open(lock_path, encoding="utf-8") as stream:
+            info: dict[str, Any] = json.load(stream)
+    except (OSError, ValueError):
+        return None
+    return info
+
+
+def running(folder: str, lock: str = "run") -> Optional[dict[str, Any]]:
+    """Return who holds a lock at this moment, or None."""
+    path = os.path.join(folder, f"{lock}.lock")
+    return None if _is_free(path) else holder_of(path)
+
+
+def _is_alive(job: Job) -> bool:
+    """Return whether a job's process lives: the lock is held, and by this job."""
+    return not _is_free(job.lock_path) and current(job.folder, job.lock) == job
+
+
+def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:
+    """Fork the detached process; it inherits the lock, and this process lets go of it."""
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    _prune(job)
+    info = {**holder, "run_id": job.run_id, "kind": job.kind}
+    os.truncate(lock, 0)
+    os.pwrite(lock, json.dumps(info).encode(), 0)
+    try:
+        child = os.fork()
+        if not child:
+            _detached(lock, log, work)
+        os.waitpid(child, 0)
+    finally:
+        os.close(log)
+        os.close(lock)
+
+
+def _detached(lock: int, log: int, work: Work) -> None:
+    """Leave session and terminal, do the work, write the closing line.  Never returns."""
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        _cut_loose((lock, log))
+        _append(log, {"event": CLOSING, **_outcome(work, lambda event: _append(log, event))})
+        os.fsync(log)
+    finally:
+        os._exit(0)  # nothing of Ansible's own clean-up may run twice
+
+
+def _cut_loose(keep: tuple[int, ...]) -> None:
+    """Give up everything that ties the process to the link."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else map(str, range(3, 256)):
+        if int(name) > 2 and int(name) not in keep:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the one that listed the folder
+
+
+def _outcome(work: Work, emit: Callable[[Event], None]) -> dict[str, Any]:
+    """Do the work; an error becomes data."""
+    try:
+        return {"result": work(emit), "error": None}
+    except WindlassError as error:
+        return {"result": None, "error": error.to_wire()}
+    except BaseException as error:
+        return {"result": None, "error": unexpected(error).to_wire()}
+
+
+def unexpected(error: BaseException) -> WindlassError:
+    """Return a mistake of Windlass's own as an error: its kind and place, not its text, which may hold data."""
+    trace, places = error.__traceback__, []
+    while trace:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    hint = "this is a mistake in Windlass: please report it with this line"
+    return WindlassError("internal_error", f"{type(error).__name__} in {' < '.join(places[:-4:-1])}", hint=hint)
+
+
+def _append(log: int, event: Event) -> None:
+    """Write one event as one line."""
+    data = json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n"
+    while data:
+        data = data[os.write(log, data) :]
+
+
+def _try_lock(path: str) -> Optional[int]:
+    """Take a lock without waiting; return its file descriptor, or None when it is held."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _let_go(lock: Optional[int]) -> None:
+    """Release a lock that was taken."""
+    if lock is not None:
+        os.close(lock)
+
+
+def _is_free(path: str) -> bool:
+    """Return whether nobody holds a lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _prune(job: Job) -> None:
+    """Drop all but the newest logs."""
+    logs = [entry for entry in os.scandir(job.folder) if entry.name.endswith(".jsonl")]
+    logs.sort(key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+    for entry in logs[KEPT_LOGS:]:
+        os.unlink(entry.path)
+
+
+# ---------------------------------------------------------------- following
+
+
+def follow(job: Job, offset: int, seconds: float, eager: float = 1.0) -> News:
+    """Follow a log from ``offset`` (bytes) for up to ``seconds``; with news, return after ``eager`` seconds already.
+
+    Returns at once when the job has ended, or has died (``lost``).
+    """
+    begin, found, pause = time.monotonic(), News([], offset), 0.005
+    while True:
+        alive = _is_alive(job)  # asked before the last look, so nothing written before death is missed
+        news = look(job, found.offset)
+        found = dataclasses.replace(news, events=found.events + news.events, lost=not alive and not news.end)
+        elapsed = time.monotonic() - begin
+        full = found.offset - offset >= REPLY_BYTES
+        if found.end or full or elapsed >= seconds or (found.events and elapsed >= eager):
+            return dataclasses.replace(found, lost=False) if full else found
+        if found.lost and not news.events:
+            return found
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+def look(job: Job, offset: int) -> News:
+    """Read the whole lines after ``offset``."""
+    try:
+        with open(job.log, "rb") as stream:
+            stream.seek(offset)
+            data = stream.read(REPLY_BYTES)
+            while data and b"\n" not in data:
+                more = stream.read(REPLY_BYTES)
+                if not more:
+                    break
+                data += more
+    except FileNotFoundError:
+        return News([], offset)
+    whole = data[: data.rfind(b"\n") + 1]
+    events = [json.loads(line) for line in whole.splitlines()]
+    end = events.pop() if events and events[-1]["event"] == CLOSING else None
+    return News(events, offset + len(whole), end)

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_info
+short_description: Read what stands in databases
+description:
+  - Reads each database's journal, server facts, the deployer lock and the run that is going on, in one call a host.
+  - Changes nothing. A database that cannot be read is reported with its error; the others are read all the same.
+extends_documentation_fragment:
+  - windlass
+options:
+  texts_of:
+    description: For each database the migrations whose texts are to be read out of the journal as well.
+    type: dict
+  history:
+    description: How many events of the journal's log to return, the newest first.
+    type: int
+    default: 0
+  journal:
+    description: Whether to return every entry of the journal.
+    type: bool
+    default: false
+seealso:
+  - module: db_plan
+"""
+
+EXAMPLES = r"""
+- name: Read what stands
+  db_info:
+    databases: "{{ windlass_databases }}"
+  register: windlass_stands
+
+- name: Read the last twenty events of one database
+  db_info:
+    databases: "{{ windlass_databases }}"
+    only: [salon]
+    history: 20
+"""
+
+RETURN = r"""
+windlass_info:
+  description: What was found, by database.
+  returned: always
+  type: dict
+  sample:
+    salon:
+      system: salon
+      server_version: "15.14"
+      server_version_num: 150014
+      user: windlass_deploy
+      read_only: false
+      may_create_schema: true
+      size_bytes: 8421376
+      clock: "2025-11-21T04:05:06.789Z"
+      schema_version: 20251109_create_partitioned_messages_table
+      applied: 2
+      journal_head: 5d41402abc4b2a76b9719d911017c592
+      lock: null
+      running: null
+      error: null
+windlass_history:
+  description: Events of the journal's log by database, when O(history) asks for them.
+  returned: when O(history) is not 0
+  type: dict
+windlass_journal:
+  description: Entries of the journal by database.
+  returned: when O(journal) is true
+  type: dict
+"""
+
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.windlass_engine import inspection
+
+SPEC = {
+    "texts_of": {"type": "dict"},
+    "history": {"type": "int", "default": 0},
+    "journal": {"type": "bool", "default": False},
+}
+
+
+def read(module):
+    texts_of = module.params["texts_of"] or {}
+    found = {}
+    for target in adapter.targets(module):
+        found[target.name] = inspection.look(target, texts_of.get(target.name, ()), module.params["history"])
+        found[target.name]["running"] = adapter.running(module, target)
+    return {"databases": found}
+
+
+if __name__ == "__main__":
+    adapter.answer(SPEC, read)

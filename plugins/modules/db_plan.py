@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_plan
+short_description: Plan what would bring databases up to their projects, or back
+description:
+  - Reads the systems' scripts on the control node, then with M(db_info) what stands on the target, and compares.
+  - A mistake in a script or its layout is refused before any target is touched.
+  - Changes nothing. The plan has a digest; what is shown is what M(db_migrate) runs.
+extends_documentation_fragment:
+  - windlass
+options:
+  project_root:
+    description: Folder on the control node that holds C(sql/). By default the checkout that this plugin is part of.
+    type: str
+    default: ""
+  direction:
+    description:
+      - C(up) applies what is pending.
+      - C(down) undoes the last O(steps) migrations, all that came after O(to), or those of O(names).
+      - C(baseline) marks what stands already as applied, up to O(to), once the verify scripts pass.
+    type: str
+    choices: [up, down, baseline]
+    default: up
+  to:
+    description: The migration to stop at. Going down, it stays applied.
+    type: str
+    default: ""
+  steps:
+    description: How many migrations to undo.
+    type: int
+    default: 0
+  names:
+    description: For each database the migrations to undo. Databases that are not named are left out.
+    type: dict
+  atomic:
+    description: Whether all that is pending runs in one transaction. The policy can ask for it as well.
+    type: bool
+    default: false
+  report:
+    description:
+      - Whether what speaks against a plan is only reported, in RV(windlass_info.*.error).
+      - Without it the task fails, which is what stands before a change.
+    type: bool
+    default: false
+notes:
+  - This is an action plugin. On the target it runs M(db_info).
+seealso:
+  - module: db_migrate
+"""
+
+EXAMPLES = r"""
+- name: Plan
+  db_plan:
+    databases: "{{ windlass_databases }}"
+  register: windlass_planned
+
+- name: Plan the way back of one step
+  db_plan:
+    databases: "{{ windlass_databases }}"
+    only: [salon]
+    direction: down
+    steps: 1
+"""
+
+RETURN = r"""
+pending:
+  description: Whether any plan has a step.
+  returned: always
+  type: bool
+windlass_plan:
+  description: The plans by database, for people.
+  returned: always
+  type: dict
+  sample:
+    salon:
+      digest: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      system: salon
+      direction: up
+      schema_version: ""
+      confirm: "yes"
+      atomic: false
+      warnings: []
+      steps:
+        - action: apply
+          kind: migration
+          name: 20251109_create_business_tables_phase_08
+          reason: pending
+          reversible: true
+          checksum: v1:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+          statements: 71
+          sql: CREATE TABLE …
+windlass_packed:
+  description: The plans that have steps, by database, as M(db_migrate) takes them.
+  returned: always
+  type: dict
+windlass_info:
+  description: What stands, by database, as M(db_info) finds it, and how it differs from the project.
+  returned: always
+  type: dict
+windlass_error:
+  description: Why there is no plan, with a stable word as C(code).
+  returned: on failure
+  type: dict
+"""

@@ -1,0 +1,105 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_verify
+short_description: Check databases and try them with sample data
+description:
+  - Runs the verify scripts of migrations and the system's standing checks in a transaction that cannot write. A check
+    passes when it returns no row; each row is a message.
+  - Runs the system's sample-data tests in a transaction that is always rolled back.
+  - Never changes anything, and runs the same in check mode.
+extends_documentation_fragment:
+  - windlass
+options:
+  project_root:
+    description: Folder on the control node that holds C(sql/). By default the checkout that this plugin is part of.
+    type: str
+    default: ""
+  runs:
+    description:
+      - C(windlass_run) of M(db_migrate). Then the verify scripts of what these runs applied are used.
+      - Without it, those of every applied migration.
+    type: dict
+  samples:
+    description: Whether to run sample-data tests. By default the policy's C(samples).
+    type: bool
+  scratch:
+    description: Whether the databases are scratch ones, in which samples may commit and use several sessions.
+    type: bool
+    default: false
+  scripts:
+    description: Set by the action plugin. The scripts of each database.
+    type: dict
+seealso:
+  - module: db_migrate
+"""
+
+EXAMPLES = r"""
+- name: Verify everything that stands
+  db_verify:
+    databases: "{{ windlass_databases }}"
+
+- name: Verify what a run applied
+  db_verify:
+    databases: "{{ windlass_databases }}"
+    runs: "{{ windlass_ran.windlass_run }}"
+    samples: false
+"""
+
+RETURN = r"""
+windlass_checks:
+  description: The result of every check by database; it passed when both RV(windlass_checks.*.failures) and error are empty.
+  returned: always
+  type: dict
+  sample:
+    salon:
+      - {name: eleven tables, path: checks/tables.sql, line: 3, failures: [], error: "", duration_ms: 4}
+windlass_samples:
+  description: The result of every sample-data test by database, in the same form.
+  returned: always
+  type: dict
+windlass_error:
+  description: C(verify_failed) or C(sample_failed), with the names of those that failed.
+  returned: on failure
+  type: dict
+"""
+
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.windlass_engine import inspection, verify
+from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.model import Script, to_wire
+from ansible.module_utils.windlass_engine.wire import unpack
+
+SPEC = {
+    "project_root": {"type": "str", "default": ""},
+    "runs": {"type": "dict"},
+    "samples": {"type": "bool"},
+    "scratch": {"type": "bool", "default": False},
+    "scripts": {"type": "dict"},
+}
+
+
+def check(module):
+    return {"databases": {target.name: look(module, target) for target in adapter.targets(module)}}
+
+
+def look(module, target):
+    given = unpack(module.params["scripts"][target.name])
+    found = {"checks": [], "samples": [], "error": None}
+    try:
+        standing = inspection.applied(target) if given["verify"] else ()
+        proofs = [Script.from_wire(given["verify"][name]) for name in standing if name in given["verify"]]
+        checks = proofs + [Script.from_wire(item) for item in given["checks"]]
+        samples = [Script.from_wire(item) for item in given["samples"]]
+        found["checks"] = to_wire(verify.run_checks(target, checks, "check"))
+        found["samples"] = to_wire(verify.run_checks(target, samples, "sample", module.params["scratch"]))
+    except WindlassError as error:
+        found["error"] = error.to_wire()
+    return found
+
+
+if __name__ == "__main__":
+    adapter.answer(SPEC, check)

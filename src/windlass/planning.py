@@ -1,0 +1,177 @@
+"""What the planning task shows and sends: plans for people and for the target, and facts about what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.environment import Database
+from windlass.project import Project
+from windlass_engine import dialects, plan as planner, script
+from windlass_engine.errors import WindlassError
+from windlass_engine.model import Journal, Plan, Script, Step, to_wire
+from windlass_engine.wire import pack
+
+_STANDING = ("applied", "partial", "reverting")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asks for on one database."""
+
+    direction: str = "up"
+    to: str = ""
+    steps: int = 0
+    names: tuple[str, ...] = ()
+    atomic: bool = False
+    allow_out_of_order: bool = False
+
+
+def look(
+    call: Callable[..., dict[str, Any]],
+    asked: Sequence[Database],
+    projects: Mapping[str, Project],
+    wishes: Mapping[str, Wish],
+    history: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """Return what stands, by database; ``call`` runs a module on the target.
+
+    The journal is read again, with texts, only where a plan needs some.
+    """
+    found: dict[str, dict[str, Any]] = call("db_info", asked, history=history)["databases"]
+    texts = {}
+    for database in asked:
+        stands = standing(found[database.name])
+        needed = texts_needed(projects[database.system], stands, wishes[database.name])
+        texts.update({database.name: needed} if needed else {})
+    again = [database for database in asked if database.name in texts]
+    if again:
+        found.update(call("db_info", again, history=history, texts_of=texts)["databases"])
+    return found
+
+
+def standing(stands: Mapping[str, Any]) -> Journal:
+    """Return the journal that was read, an empty one where it could not be."""
+    return Journal.from_wire(stands["journal"]) if stands["journal"] else Journal()
+
+
+def plan(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
+    """Return the plan for a wish.
+
+    Raises what the planner refuses, ``usage`` for an unknown direction, and ``project_invalid`` for a mistake in any
+    script that this plan, its undoing or its proof would run.
+    """
+    place = {"host": host, "database": database}
+    if wish.direction == "down":
+        load = _journal_loader(project)
+        reach = {"steps": wish.steps, "to": wish.to, "names": wish.names}
+        return planner.plan_down(journal, load, system=project.system, **place, **reach)
+    if wish.direction == "baseline":
+        return planner.plan_baseline(project.view(), journal, **place, to=wish.to, parse=project.full)
+    if wish.direction != "up":
+        raise WindlassError("usage", f"a plan goes up, down or is a baseline, not {wish.direction!r}")
+    found = planner.plan_up(
+        project.view(), journal, **place, to=wish.to, parse=project.full,
+        atomic=wish.atomic, allow_out_of_order=wish.allow_out_of_order,
+    )  # fmt: skip
+    if found.steps:
+        _part_companions(project, found)
+    return found
+
+
+def _part_companions(project: Project, plan: Plan) -> None:
+    """Part the scripts that run beside a plan's own, so that a mistake in one is found before anything is touched."""
+    for step in plan.steps:
+        for companion in (step.down, step.verify):
+            if companion:
+                project.full(companion)
+    for companion in (*project.checks, *project.samples):
+        project.full(companion)
+
+
+def _journal_loader(project: Project) -> Any:
+    """Return what makes a script of a text that the journal kept."""
+    dialect = dialects.get(project.engine)
+
+    def load(text: str, path: str) -> Script:
+        return script.load(text.encode(), path, dialect.split, kind="down")
+
+    return load
+
+
+def texts_needed(project: Project, journal: Journal, wish: Wish) -> tuple[str, ...]:
+    """Return the migrations whose texts the plan will need out of the journal."""
+    if wish.direction == "down":
+        return planner.undo_candidates(journal, wish.steps, wish.to, wish.names)
+    return planner.texts_needed(project.view(), journal)
+
+
+def preflight(plan: Plan, stands: Mapping[str, Any]) -> None:
+    """Refuse work that the server will not take.  Raises ``read_only_server`` or ``preflight_failed``."""
+    if not plan.steps:
+        return
+    where = {"host": plan.host, "database": plan.database}
+    if stands["read_only"]:
+        hint = "point the inventory's url at the primary"
+        raise WindlassError("read_only_server", "the server is a standby or read-only", hint=hint, where=where)
+    if not stands["may_create_schema"] and not stands["journal"]["exists"]:
+        message = f"the login {stands['user']} may not create a schema, which the journal needs"
+        hint = f'GRANT CREATE ON DATABASE "{stands["database"]}" TO "{stands["user"]}", as the database\'s owner'
+        raise WindlassError("preflight_failed", message, hint=hint, where=where)
+
+
+def packed(plan: Plan) -> str:
+    """Return a plan as it travels to the target."""
+    return pack({"digest": plan.digest, "plan": to_wire(plan)})
+
+
+def shown(plan: Plan, schema_version: str, confirm: str) -> dict[str, Any]:
+    """Return a plan as people and records see it."""
+    return {
+        "digest": plan.digest,
+        "system": plan.system,
+        "direction": plan.direction,
+        "schema_version": schema_version,
+        "confirm": confirm,
+        "atomic": plan.atomic,
+        "warnings": list(plan.warnings),
+        "steps": [_shown_step(step) for step in plan.steps],
+    }
+
+
+def _shown_step(step: Step) -> dict[str, Any]:
+    return {
+        "action": step.action,
+        "kind": step.kind,
+        "name": step.name,
+        "reason": step.reason,
+        "reversible": step.reversible,
+        "irreversible": step.script.directives.irreversible,
+        "checksum": step.script.checksum,
+        "statements": len(step.script.statements),
+        "sql": step.script.text,
+    }
+
+
+def facts(project: Project, journal: Journal, stands: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a database: what stands, and how that differs from the project."""
+    entries = [entry for entry in journal.entries if entry.kind == "migration"]
+    known = [migration.name for migration in project.migrations]
+    standing = {entry.name for entry in entries if entry.state in _STANDING}
+    pending = [name for name in known if name not in standing]
+    view = project.view()
+    events = stands.get("history") or ()
+    return {
+        "server_version": "", "schema_version": "", "read_only": False,
+        **{key: value for key, value in stands.items() if key not in ("journal", "history")},
+        "pending": pending,
+        "changed": list(planner.edited(view, journal)),
+        "unknown": [name for name in sorted(standing) if name not in known],
+        "partial": [entry.name for entry in entries if entry.state in ("partial", "reverting")],
+        "last_run": _last_run(events[0]) if events else None,
+    }  # fmt: skip
+
+
+def _last_run(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{key: event.get(key, "") for key in ("at", "who", "origin", "run_id")}, "status": event["event"]}
