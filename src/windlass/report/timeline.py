@@ -1,0 +1,108 @@
+"""When each part of a run began and how long it took, as bars on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from windlass import console
+
+MOST = 60  # a long run shows its slowest parts only
+#: Events that end a part -> the part's kind.
+_ENDS = {"step_done": "step", "step_failed": "step", "backup_done": "backup", "check_done": "check"}
+Event = Mapping[str, Any]
+
+
+@dataclass
+class Bar:
+    """One part of a run: times in milliseconds from the first bar's start; left and width in percent."""
+
+    label: str
+    kind: str
+    start: float
+    length: float
+    waited: float = 0.0
+    left: float = 0.0
+    width: float = 0.0
+    failed: bool = False
+
+
+def bars(events: Sequence[Event], data: Mapping[str, Any]) -> list[Bar]:
+    """Return the bars of one database, from events; without events from the steps' durations, one after another."""
+    found = _from_events(events) or _from_steps((data.get("run") or {}).get("steps") or ())
+    if len(found) > MOST:
+        slowest = sorted(found, key=lambda bar: bar.length, reverse=True)[:MOST]
+        found = [bar for bar in found if bar in slowest]
+    return _scaled(found)
+
+
+def _from_events(events: Sequence[Event]) -> list[Bar]:
+    found: list[Bar] = []
+    for event in events:
+        kind = _ENDS.get(event["event"])
+        if kind:
+            end = _milliseconds(event["at"])
+            length = float(event.get("duration_ms") or _since_last(found, end))
+            name = str(event.get("migration") or event.get("name") or kind)
+            failed = event["event"] == "step_failed" or not event.get("passed", True)
+            found.append(Bar(name, kind, end - length, length, _waited(events, name), failed=failed))
+    return found
+
+
+def _since_last(found: Sequence[Bar], end: float) -> float:
+    """Return the time since the last known end: a failure does not say how long it took."""
+    return max(end - (found[-1].start + found[-1].length), 0) if found else 0
+
+
+def _waited(events: Sequence[Event], migration: str) -> float:
+    """Return how long a migration's statements waited for locks, as far as the longest report of each says."""
+    longest: dict[int, float] = {}
+    for event in events:
+        if event["event"] == "waiting" and event.get("migration") == migration:
+            statement = event["statement"]
+            longest[statement] = max(longest.get(statement, 0), event["elapsed_ms"])
+    return sum(longest.values())
+
+
+def _from_steps(steps: Sequence[Mapping[str, Any]]) -> list[Bar]:
+    found, clock = [], 0.0
+    for step in steps:
+        length = float(step.get("duration_ms") or 0)
+        found.append(Bar(step["name"], "step", clock, length, failed=step.get("status") == "failed"))
+        clock += length
+    return found
+
+
+def _scaled(found: list[Bar]) -> list[Bar]:
+    if not found:
+        return []
+    first = min(bar.start for bar in found)
+    whole = max(max(bar.start + bar.length for bar in found) - first, 1.0)
+    for bar in found:
+        bar.left = round(100 * (bar.start - first) / whole, 2)
+        bar.width = round(max(100 * bar.length / whole, 0.4), 2)
+    return found
+
+
+def waits(events: Sequence[Event]) -> list[tuple[str, str, str]]:
+    """Return (migration and statement, how long, for whom) of every statement that waited for a lock."""
+    longest: dict[tuple[str, int], Event] = {}
+    for event in events:
+        if event["event"] == "waiting":
+            key = (event["migration"], event["statement"])
+            if key not in longest or event["elapsed_ms"] >= longest[key]["elapsed_ms"]:
+                longest[key] = event
+    return [
+        (
+            f"{migration}, statement {statement}",
+            console.duration(event["elapsed_ms"]),
+            ", ".join(map(console.blocker, event.get("blockers") or ())),
+        )
+        for (migration, statement), event in longest.items()
+    ]
+
+
+def _milliseconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp() * 1000

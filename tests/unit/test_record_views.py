@@ -1,0 +1,149 @@
+"""What the terminal says at the end of a playbook, for every verb."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.record_of import ERROR, STEPS, begun, check, closed, plan, run
+from windlass import closing, record, summary
+
+
+def text(found, **options):
+    return "\n".join(line.text for line in closing.lines(found, **options))
+
+
+def test_the_closing_table():
+    found = closed(
+        db1={
+            "windlass_plan": {"salon": plan()},
+            "windlass_backup": {"salon": {"id": "b", "bytes": 2_000_000, "duration_ms": 900}},
+            "windlass_run": {"salon": run()},
+            "windlass_checks": {"salon": [check(), check("two")]},
+        },
+        db2={"windlass_plan": {"salon": plan([])}, "windlass_run": {"salon": run("nothing", applied=[])}},
+    )
+    heading, first, second = text(found).strip().splitlines()
+    assert heading.split() == ["HOST", "DATABASE", "FROM", "TO", "WORK", "CHECKS", "BACKUP", "TIME", "RESULT"]
+    assert first.split("  ")[0] == "db1"
+    for cell in ("(empty)", "20250101_create_staff", "1 applied", "2/2", "2.0 MB in 0.9 s", "3.5 s", "done"):
+        assert cell in first
+    assert second.endswith("nothing to do")
+
+
+def test_a_failure_closes_with_the_state_and_the_next_command():
+    found = begun(db1={"windlass_run": {"salon": run("failed", error=ERROR, state="stands at x", next="invoke it")}})
+    record.fail(found, "db1", ERROR)
+    record.close(found)
+    assert text(found).endswith("db1 salon: stands at x\n  next: invoke it")
+    assert summary.rows(found)[0].bad
+
+
+def test_a_host_that_failed_before_its_databases_were_known_has_a_row():
+    found = begun(db1={})
+    record.fail(found, "db1", {**ERROR, "code": "host_unreachable", "where": {}}, unreachable=True)
+    record.close(found)
+    assert [(row.host, row.result, row.bad) for row in summary.rows(found)] == [("db1", "unreachable", True)]
+
+
+def test_another_databases_failure_is_not_this_ones():
+    found = begun(db1={"windlass_plan": {"salon": plan(), "spa": plan()}})
+    record.fail(found, "db1", ERROR)  # its place names salon
+    record.close(found)
+    assert {row.database: row.result for row in summary.rows(found)} == {"salon": "FAILED", "spa": "untouched"}
+
+
+def test_a_dry_run_shows_the_sql_and_what_it_would_do():
+    sql = [{"migration": "m1", "sql": "CREATE TABLE a ();\n\x1b[2JSELECT 1;"}]
+    shown = text(closed(db1={"windlass_run": {"salon": run("check", sql=sql, applied=[])}}))
+    assert "-- db1 salon: m1\n  CREATE TABLE a ();\n  \\x1b[2JSELECT 1;" in shown
+    assert "1 to apply" in shown
+
+
+def test_a_plan_shows_order_reason_and_way_back_and_the_command_for_exactly_this():
+    found = closed("plan", db1={"windlass_plan": {"salon": plan(warnings=["late branch"])}})
+    shown = text(found)
+    assert "db1 salon: 2 steps, now at (empty)" in shown
+    assert "down script" in shown
+    assert "IRREVERSIBLE: the data is gone" in shown
+    assert "warning: late branch" in shown
+    assert f"invoke deploy --env prod --plan {found['digest'][:12]}" in shown
+    assert "--plan" not in text(found, front=True)
+
+
+@pytest.mark.parametrize(("direction", "verb"), [("up", "deploy"), ("down", "rollback"), ("baseline", "baseline")])
+def test_a_plan_names_the_verb_that_carries_it_out(direction, verb):
+    found = closed("plan", db1={"windlass_plan": {"salon": plan(direction=direction)}})
+    assert f"invoke {verb} --env prod --steps 2 --plan" in "\n".join(
+        line.text for line in closing.next_command(found, " --steps 2")
+    )
+
+
+def test_nothing_to_do_has_no_digest_and_no_command():
+    shown = text(closed("plan", db1={"windlass_plan": {"salon": plan([], schema_version="m9")}}))
+    assert shown.strip() == "db1 salon: nothing to do, at m9"
+
+
+def test_status():
+    info = {
+        "system": "salon", "server_version": "15.4", "read_only": False, "schema_version": "m3",
+        "pending": ["m4", "m5"], "changed": ["m1"], "unknown": [], "partial": ["m3"],
+        "last_run": {"at": "2025-01-01T10:20:30.123Z", "who": "alice", "status": "applied"},
+        "backup": {"age_s": 7200}, "lock": {"pid": 7, "holder": "bob"},
+    }  # fmt: skip
+    down = {"system": "salon", "error": {**ERROR, "message": "the server does not answer"}}
+    shown = text(closed("status", db1={"windlass_info": {"salon": info}}, db2={"windlass_info": {"salon": down}}))
+    first = next(line for line in shown.splitlines() if line.startswith("db1"))
+    for cell in ("15.4", "m3", "2", "1 edited, 1 half done", "2025-01-01 10:20:30 by alice, applied", "2 h old", "bob"):
+        assert cell in first
+    assert "UNREACHABLE" in shown
+    assert "db2 salon: the server does not answer" in shown
+
+
+def test_history():
+    event = {"at": "2025-01-01T10:20:30Z", "event": "applied", "migration": "m1", "who": "alice", "duration_ms": 1500}
+    shown = text(closed("history", db1={"windlass_history": {"salon": [event]}}))
+    assert "2025-01-01 10:20:30  applied  m1" in shown
+    assert "1.5 s" in shown
+
+
+def test_doctor_says_how_to_mend():
+    findings = [
+        {"check": "clock", "status": "ok", "message": "0.1 s off", "hint": ""},
+        {"check": "space", "status": "fail", "message": "1 GB free", "hint": "make room in /var"},
+    ]
+    shown = text(closed("doctor", db1={"windlass_doctor": {"": findings}}))
+    assert "ok    clock: 0.1 s off" in shown
+    assert "FAIL  space: 1 GB free\n        -> make room in /var" in shown
+
+
+def test_verify_lists_every_check():
+    shown = text(closed("verify", db1={"windlass_checks": {"salon": [check("good"), check("bad", "row 1")]}}))
+    assert "db1 salon: 1/2 passed" in shown
+    assert "ok    good" in shown
+    assert "FAIL  bad" in shown
+
+
+def test_restore_names_what_it_kept():
+    restored = {"into": "salon_new", "swapped": True, "kept_as": "salon_old", "differences": ["a view less"]}
+    shown = text(closed("restore", db1={"windlass_restore": {"salon": restored}}))
+    assert "restored into salon_new" in shown
+    assert "kept as salon_old" in shown
+    assert "differs: a view less" in shown
+
+
+def test_a_failure_for_people_has_its_place_and_hint_and_no_control_characters():
+    shown = "\n".join(closing.failure({**ERROR, "message": "bad\x1b[2J"}))
+    assert shown == "FAILED  up.sql:4, database salon: bad\\x1b[2J\n  -> mend it and deploy again"
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (STEPS[0], "down script"),
+        ({**STEPS[0], "kind": "repeatable"}, "earlier text"),
+        ({**STEPS[0], "action": "revert"}, ""),
+        ({**STEPS[1], "irreversible": ""}, "IRREVERSIBLE"),
+    ],
+)
+def test_the_way_back(step, words):
+    assert closing.back(step) == words
