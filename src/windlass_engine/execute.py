@@ -7,14 +7,15 @@ from datetime import datetime, timezone
 from typing import Callable, Optional
 
 from . import journal as journals
-from . import outcome, verify
-from .context import Context
+from . import verify
 from .dialects.base import ServerError
 from .errors import WindlassError
 from .model import CheckResult, Journal, Options, Plan, Step, Target, Wire
+from .running import outcome
+from .running.context import Context
+from .running.steps import StepFailed, StepRunner
+from .running.watch import Watch
 from .session import Session, connect
-from .steps import StepFailed, StepRunner
-from .watch import Watch
 
 Emit = Callable[[Wire], None]
 #: How long a run asks for the truth after it lost the server (seconds).

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Callable, Optional
 
+from ..dialects.base import ServerError
+from ..errors import WindlassError
+from ..messages import Refused
+from ..model import Script, Statement, Step
 from .context import Context
-from .dialects.base import ServerError
-from .errors import WindlassError
 from .loose import LooseStep
-from .messages import Refused
-from .model import Script, Statement, Step
 from .patience import Patience
 
 

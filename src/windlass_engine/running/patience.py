@@ -10,10 +10,10 @@ import random
 import time
 from typing import Callable
 
+from ..errors import WindlassError
+from ..messages import Refused
+from ..model import Step
 from .context import Context
-from .errors import WindlassError
-from .messages import Refused
-from .model import Step
 from .watch import blockers_text
 
 FIRST_PAUSE_S = 0.1

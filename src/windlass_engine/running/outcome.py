@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
-from .model import Journal, JournalEntry, Options, Plan, Step, Wire
+from ..model import Journal, JournalEntry, Options, Plan, Step, Wire
 
 #: What a failed run says of a server that nobody could ask afterwards.
 _UNKNOWN = (

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 
+from ..dialects.base import ServerError
+from ..errors import WindlassError
+from ..messages import Refused
+from ..model import JournalEntry, Statement, Step
+from ..plan import prefix_digest, statement_digest
 from .backfill import Backfill
 from .context import Context
-from .dialects.base import ServerError
-from .errors import WindlassError
-from .messages import Refused
-from .model import JournalEntry, Statement, Step
 from .patience import Patience
-from .plan import prefix_digest, statement_digest
 
 #: An online build that left something invalid is dropped and tried this often in all.
 ONLINE_TRIES = 5

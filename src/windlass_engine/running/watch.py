@@ -6,10 +6,10 @@ import dataclasses
 import time
 from typing import Callable, Optional
 
-from .dialects.base import Blocker, ServerError
-from .errors import WindlassError
-from .model import Wire
-from .session import Session
+from ..dialects.base import Blocker, ServerError
+from ..errors import WindlassError
+from ..model import Wire
+from ..session import Session
 
 #: A statement that runs longer than this is looked at from a second session (seconds).
 FIRST_LOOK_S = 1.0

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Callable, Optional
 
-from .messages import Messages
-from .model import JournalEntry, Statement, Step, Wire
-from .session import Session
+from ..messages import Messages
+from ..model import JournalEntry, Statement, Step, Wire
+from ..session import Session
 from .watch import Watch
 
 #: The comment that the tool turns into a key range.  By hand it is a comment, and the UPDATE does all at once.

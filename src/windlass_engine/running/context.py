@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from .dialects.base import Dialect
-from .messages import Messages
-from .model import JournalEntry, Options, Plan, Statement, Step, Wire
-from .session import Session
+from ..dialects.base import Dialect
+from ..messages import Messages
+from ..model import JournalEntry, Options, Plan, Statement, Step, Wire
+from ..session import Session
 from .watch import Watch
 
 
