@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from windlass import console, record, summary
+from windlass import console, doctor, record, summary
 from windlass_engine.errors import WindlassError
 
 STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
@@ -187,18 +187,8 @@ def _doctor(run: record.Record) -> Lines:
         yield Line("")
         yield Line(host, "head")
         for database, data in part["databases"].items():
-            for found in data.get("doctor") or ():
-                yield from _finding(database, found)
+            yield from (Line(*told) for told in doctor.lines(database, data.get("doctor") or ()))
     yield from _host_errors(run)
-
-
-def _finding(database: str, found: Mapping[str, Any]) -> Lines:
-    style = {"ok": "good", "warn": "warn"}.get(found["status"], "bad")
-    mark = {"ok": "ok  ", "warn": "WARN"}.get(found["status"], "FAIL")
-    place = f"{database} " if database else ""
-    yield Line(f"  {mark}  {place}{found['check']}: {console.printable(found['message'])}", style)
-    if found["status"] != "ok" and found.get("hint"):
-        yield Line(f"        -> {console.printable(found['hint'])}")
 
 
 def _verify(run: record.Record) -> Lines:

@@ -117,7 +117,7 @@ class _Inventory:
                 where={"host": host},
             )
         plugin = self._connection(host)
-        return _ssh_arguments(plugin, host), str(plugin.get_option("password") or "")
+        return ssh_options.arguments_of(plugin, host), str(plugin.get_option("password") or "")
 
     def _connection(self, host: str) -> Any:
         """Return the ssh connection plugin with its options set from every source, in Ansible's order."""
@@ -158,22 +158,6 @@ def _templated(templar: Any, value: Any, host: str) -> Any:
         return templar.template(value)
     except AnsibleError as error:
         raise _unreadable(error, host) from None
-
-
-def _ssh_arguments(plugin: Any, host: str) -> tuple[str, ...]:
-    """Lay the options out in the order of Ansible's ssh plugin: for ssh the first word counts."""
-    option = plugin.get_option
-    words = ssh_options.split(option("ssh_args"))
-    named = {
-        "Port": option("port"),
-        "IdentityFile": option("private_key_file"),
-        "User": option("remote_user"),
-        "ConnectTimeout": option("timeout"),
-    }
-    for key, value in named.items():
-        words += ["-o", f'{key}="{value}"'] if value else []
-    words += ssh_options.split(option("ssh_common_args")) + ssh_options.split(option("ssh_extra_args"))
-    return (*words, str(option("host") or host))
 
 
 def _not_one(

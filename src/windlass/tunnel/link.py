@@ -68,6 +68,11 @@ class Link:
         self.hops = tuple(hops)
 
     @property
+    def end(self) -> StreamlocalTransport | None:
+        """Return the connection to the last hop, None when there is no hop at all."""
+        return self._transports[-1] if self._transports else None
+
+    @property
     def alive(self) -> bool:
         """Return whether every connection of the chain still stands."""
         return all(transport.is_active() for transport in self._transports)
@@ -108,6 +113,18 @@ def connect(hops: Sequence[Hop], password: str = "") -> Link:
         Link(transports, hops).close()
         raise
     return Link(transports, hops)
+
+
+def check_keys(hops: Sequence[Hop]) -> None:
+    """Hold every host key on a way against the record, without logging in to the last host.
+
+    Raises WindlassError: ``host_unreachable``, ``host_key_changed``, ``tunnel_failed``.
+    """
+    bastions = connect(hops[:-1])
+    try:
+        Link([_open_transport(hops[-1], bastions.end)], hops[-1:]).close()
+    finally:
+        bastions.close()
 
 
 def _open_transport(hop: Hop, through: StreamlocalTransport | None) -> StreamlocalTransport:

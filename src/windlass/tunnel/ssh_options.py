@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from windlass_engine.errors import WindlassError
 
@@ -23,7 +24,10 @@ _LONGEST_CHAIN = 8
 
 @dataclass(frozen=True)
 class Hop:
-    """One SSH login on the way; ``key_name`` is the name under which the host's key is on record."""
+    """One SSH login on the way; ``key_name`` is the name under which the host's key is on record.
+
+    ``strict`` says whether ssh itself would refuse a key that is not: a tunnel always does.
+    """
 
     host: str
     port: int
@@ -32,6 +36,7 @@ class Hop:
     known_hosts: tuple[Path, ...]
     identities: tuple[Path, ...] = ()
     identities_only: bool = False
+    strict: bool = True
     connect_timeout_s: float = 10.0
 
     def __str__(self) -> str:
@@ -56,6 +61,25 @@ def route(arguments: Sequence[str], output: Output, depth: int = 0) -> tuple[Hop
     return (*_bastions(options, arguments, output, depth), _hop(options))
 
 
+def arguments_of(plugin: Any, host: str) -> tuple[str, ...]:
+    """Return what Ansible's ssh plugin lets follow the word ``ssh``, in its order: the first word on a matter counts.
+
+    ``plugin`` is an ssh connection plugin whose options are set.
+    """
+    option = plugin.get_option
+    words = _words(option("ssh_args"))
+    named = {
+        "Port": option("port"),
+        "IdentityFile": option("private_key_file"),
+        "User": option("remote_user"),
+        "ConnectTimeout": option("timeout"),
+    }
+    for key, value in named.items():
+        words += ["-o", f'{key}="{value}"'] if value else []
+    words += _words(option("ssh_common_args")) + _words(option("ssh_extra_args"))
+    return (*words, str(option("host") or host))
+
+
 def _bastions(options: Options, arguments: Sequence[str], output: Output, depth: int) -> tuple[Hop, ...]:
     """Follow ProxyJump as ssh does: a bastion goes by ssh_config alone, not by the host's -o options."""
     jumps = [jump for jump in _first(options, "proxyjump").split(",") if jump not in ("", "none")]
@@ -77,6 +101,7 @@ def _hop(options: Options) -> Hop:
         known_hosts=_paths([*options.get("userknownhostsfile", []), *options.get("globalknownhostsfile", [])]),
         identities=tuple(Path(name).expanduser() for name in options.get("identityfile", []) if name != "none"),
         identities_only=_first(options, "identitiesonly") == "yes",
+        strict=_first(options, "stricthostkeychecking") not in ("false", "no", "off"),
         connect_timeout_s=_seconds(_first(options, "connecttimeout")),
     )
 
@@ -131,6 +156,5 @@ def _impassable(message: str, hint: str) -> WindlassError:
     return WindlassError("tunnel_failed", message, hint=hint)
 
 
-def split(text: str | None) -> list[str]:
-    """Return the words of an ``ssh_args`` setting."""
+def _words(text: str | None) -> list[str]:
     return shlex.split(text) if text else []
