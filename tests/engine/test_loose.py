@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.systems import Bench, migration, system
-from windlass_engine import session
+from windlass_engine import plan, session
 from windlass_engine.errors import WindlassError
 
 TABLE = migration(
@@ -144,6 +144,15 @@ def test_a_backfill_over_text_and_uuid_keys(bench: Bench) -> None:
     fill = "-- windlass: backfill table=u key=id batch=100\nUPDATE u SET n = n + 1 WHERE true /* windlass: batch */"
     assert bench.deploy(system(migration("001_u", up), loose("002_b", fill)))["error"] is None
     assert bench.query("SELECT min(n), max(n), count(*) FROM u") == [(1, 1, 250)]
+
+
+def test_baseline_runs_none_of_the_script(bench: Bench) -> None:
+    stands = "-- check: t_a stands\nSELECT 'no index t_a' WHERE to_regclass('t_a') IS NULL"
+    bench.run_sql("CREATE TABLE t (id int, a int); CREATE INDEX t_a ON t (a)")
+    built = migration("001_i", "-- windlass: no-transaction\nCREATE INDEX CONCURRENTLY t_a ON t (a)", None, stands)
+    planned = plan.plan_baseline(system(built), bench.journal(), database="test", to="001_i")
+    assert bench.run(planned)["applied"] == ["001_i"]
+    assert bench.states() == {"001_i": "applied"}
 
 
 def test_what_nobody_can_judge_is_asked_of_the_operator(bench: Bench) -> None:

@@ -41,7 +41,7 @@ class StepRunner:
 
     def run_alone(self, step: Step) -> None:
         """Run a step by itself, in one transaction unless its script asks for none.  Raise StepFailed."""
-        if step.script.directives.transactional:
+        if step.script.directives.transactional or step.action == "baseline":
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
