@@ -278,8 +278,6 @@ def test_a_standing_session_store_is_left_as_it_is(empty: ByHand) -> None:
         "CREATE TABLE whatsapp_auth (company_id varchar(50) PRIMARY KEY, creds jsonb, updated_at timestamp, extra int);"
         "CREATE TABLE whatsapp_keys (company_id varchar(50), key_type varchar(50), key_id varchar(255), value jsonb, "
         "expires_at timestamp, PRIMARY KEY (company_id, key_type, key_id));"
-        "CREATE INDEX idx_whatsapp_auth_updated_at ON whatsapp_auth (updated_at);"
-        "CREATE INDEX idx_whatsapp_keys_expires_at ON whatsapp_keys (expires_at);"
         "CREATE FUNCTION cleanup_expired_whatsapp_keys() RETURNS bigint LANGUAGE sql AS 'SELECT 7::bigint';"
         "CREATE FUNCTION get_whatsapp_auth_stats() RETURNS json LANGUAGE sql AS $$ SELECT '{}'::json $$"
     )
@@ -288,6 +286,24 @@ def test_a_standing_session_store_is_left_as_it_is(empty: ByHand) -> None:
     assert empty.run(store / "verify.sql") == ""
     empty.run(store / "up.sql")
     assert empty.schema() == before
+
+
+def test_a_standing_message_table_is_left_as_it_is(empty: ByHand) -> None:
+    times = "sent_at timestamp, delivered_at timestamp, read_at timestamp, failed_at timestamp, failed_reason text"
+    empty.run(
+        "CREATE TABLE whatsapp_messages (id serial PRIMARY KEY, message_id varchar(255) UNIQUE, to_phone varchar(20), "
+        "from_phone varchar(20), direction varchar(10), status varchar(20), body text, created_at timestamp);"
+        f"CREATE TABLE campaign_recipients (id serial PRIMARY KEY, status varchar(20), {times});"
+    )
+    before = empty.schema()
+    standing, *later = migrations("messaging")
+    assert empty.run(standing / "verify.sql") == ""
+    empty.run(standing / "up.sql")
+    assert empty.schema() == before
+    for folder in later:
+        empty.run(folder / "up.sql")
+        assert empty.run(folder / "verify.sql") == ""
+    assert empty.run("BEGIN", SQL / "messaging/samples/message_life.sql", "ROLLBACK") == ""
 
 
 def test_partitions_follow_the_calendar(deployed: dict[str, ByHand]) -> None:

@@ -2,29 +2,34 @@
 --
 -- On most servers these tables stand already. Nothing that stands is touched: only what is missing is created,
 -- so a fresh database can be built, and a live one adopted with `baseline`.
+DO $do$
+BEGIN
+    IF to_regclass('public.whatsapp_auth') IS NULL THEN
+        CREATE TABLE public.whatsapp_auth (
+            company_id text        NOT NULL,
+            creds      jsonb       NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            updated_at timestamptz NOT NULL DEFAULT now(),
+            CONSTRAINT whatsapp_auth_pkey PRIMARY KEY (company_id)
+        );
+        CREATE INDEX idx_whatsapp_auth_updated_at ON public.whatsapp_auth (updated_at);
+    END IF;
 
-CREATE TABLE IF NOT EXISTS public.whatsapp_auth (
-    company_id text        NOT NULL,
-    creds      jsonb       NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT whatsapp_auth_pkey PRIMARY KEY (company_id)
-);
-
-CREATE TABLE IF NOT EXISTS public.whatsapp_keys (
-    company_id text        NOT NULL,
-    key_type   text        NOT NULL,
-    key_id     text        NOT NULL,
-    value      jsonb       NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz,
-    CONSTRAINT whatsapp_keys_pkey PRIMARY KEY (company_id, key_type, key_id)
-);
-
-CREATE INDEX IF NOT EXISTS idx_whatsapp_auth_updated_at ON public.whatsapp_auth (updated_at);
-CREATE INDEX IF NOT EXISTS idx_whatsapp_keys_expires_at ON public.whatsapp_keys (expires_at)
-    WHERE expires_at IS NOT NULL;
+    IF to_regclass('public.whatsapp_keys') IS NULL THEN
+        CREATE TABLE public.whatsapp_keys (
+            company_id text        NOT NULL,
+            key_type   text        NOT NULL,
+            key_id     text        NOT NULL,
+            value      jsonb       NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            updated_at timestamptz NOT NULL DEFAULT now(),
+            expires_at timestamptz,
+            CONSTRAINT whatsapp_keys_pkey PRIMARY KEY (company_id, key_type, key_id)
+        );
+        CREATE INDEX idx_whatsapp_keys_expires_at ON public.whatsapp_keys (expires_at) WHERE expires_at IS NOT NULL;
+    END IF;
+END
+$do$;
 
 -- CREATE OR REPLACE would overwrite a function that was mended on the live server, or fail where its
 -- return type differs. A standing one is left as it is.
