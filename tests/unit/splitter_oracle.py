@@ -43,7 +43,8 @@ def parser_spans(text: str, *, with_parser: bool = True) -> list[Span]:
 def scanner_spans(text: str) -> list[Span]:
     """Return what the scanner alone tells: a semicolon outside parentheses ends a statement."""
     spans: list[Span] = []
-    depth, current = 0, []
+    current: list[Any] = []
+    depth = 0
     for token in _tokens(text):
         sign = text[token.start : token.end + 1]
         depth += (sign == "(") - (sign == ")")

@@ -146,7 +146,7 @@ def test_what_never_ends_is_refused_where_it_began(sql: str, line: int, word: st
 def test_transaction_control_is_refused_with_what_to_do(sql: str) -> None:
     error = refusal(f"SELECT 1;\n/* here */ {sql};\nSELECT 2;")
     assert error.where["line"] == 2
-    assert sql.split()[0].upper() in error.message
+    assert sql.split(maxsplit=1)[0].upper() in error.message
     assert "no-transaction" in error.hint
 
 

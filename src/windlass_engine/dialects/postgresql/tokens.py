@@ -9,6 +9,7 @@ from typing import Callable, NamedTuple, Optional
 from .lexer import tokens
 
 _NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
+_ONLINE = re.compile("concurrently", re.IGNORECASE)
 _UNICODE_ESCAPE = re.compile(r"\\(?:\\|\+([0-9a-fA-F]{6})|([0-9a-fA-F]{4}))")
 
 
@@ -43,13 +44,17 @@ def needs_no_transaction(sql: str) -> bool:
     CALL and DO are not among them: only a procedure that itself commits needs to be outside, which its text
     does not show.  ALTER TYPE … ADD VALUE is allowed inside since version 12.
     """
-    head = words(sql, 40)
-    judge = _OUTSIDE.get(head[0]) if head else None
-    return bool(judge and judge(head))
+    start = words(sql, 2)
+    judge = _OUTSIDE.get(start[0]) if start else None
+    if judge is None or (start[0] in _MANY_OBJECTS and start[1:] and start[1] not in _OBJECTS):
+        return False
+    return judge(words(sql, 40))
 
 
 def concurrent_index(sql: str) -> Optional[ConcurrentIndex]:
     """Return what a CREATE INDEX, DROP INDEX or REINDEX with CONCURRENTLY is about, or None for all else."""
+    if not _ONLINE.search(sql):
+        return None
     raw = _raw_words(sql, 40)
     head = [_keyword(word) for word in raw]
     if head[:1] == ["CREATE"]:
@@ -141,9 +146,7 @@ def _reindexed(head: Sequence[str], raw: Sequence[str]) -> ConcurrentIndex:
         return ConcurrentIndex("reindex", *_schema_and_name(parts), None)
     if rest[:1] == ["TABLE"]:
         return ConcurrentIndex("reindex", _schema_and_name(parts)[0], None, _quoted(parts))
-    return ConcurrentIndex(
-        "reindex", _schema_and_name(parts)[1] if rest[:1] == ["SCHEMA"] else None, None, None
-    )
+    return ConcurrentIndex("reindex", _schema_and_name(parts)[1] if rest[:1] == ["SCHEMA"] else None, None, None)
 
 
 def _qualified(raw: Sequence[str], at: int) -> tuple[list[str], int]:
@@ -212,6 +215,9 @@ def _outside_cluster(head: Sequence[str]) -> bool:
     return [word for word in rest if word != "VERBOSE"] == []
 
 
+#: The commands for which a second word tells most statements apart, and the words that need a closer look.
+_MANY_OBJECTS = ("ALTER", "CREATE", "DROP")
+_OBJECTS = ("INDEX", "UNIQUE", "DATABASE", "TABLESPACE", "SUBSCRIPTION", "SYSTEM", "TABLE")
 _OUTSIDE: dict[str, Callable[[Sequence[str]], bool]] = {
     "ALTER": _outside_alter,
     "CLUSTER": _outside_cluster,
