@@ -77,6 +77,7 @@ class CallbackModule(CallbackBase):
         self._run: record.Record = {}
         self._interrupted = False
         self._order: list[str] = []
+        self._batch: list[str] = []
         # Known to action plugins and playbooks too, so that the journal and the record name the same run.
         os.environ.setdefault("WINDLASS_RUN_ID", record.new_run_id())
 
@@ -93,19 +94,11 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         known = play.get_variable_manager().get_vars(play=play)
         self._order += known.get("ansible_play_hosts_all") or ()
-        heading = HEADING.search(play.get_name())
-        if not heading:
-            self._verbose(f"play: {play.get_name()}")
-            return
-        batch = known.get("ansible_play_batch") if play.serial else None
-        self._heading(f"{heading[1]}   {', '.join(batch)}" if batch else heading[1])
+        self._batch = known.get("ansible_play_batch", ()) if play.serial else ()
+        self._announce("play", play.get_name())
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        heading = HEADING.search(task.get_name())
-        if heading:
-            self._heading(heading[1])
-        else:
-            self._verbose(f"task: {task.get_name()}")
+        self._announce("task", task.get_name())
 
     # ------------------------------------------------------------ results
 
@@ -206,8 +199,13 @@ class CallbackModule(CallbackBase):
         if known is None or (known["code"], known["message"]) != (error["code"], error["message"]):
             self._say("\n".join(closing.failure(error)), C.COLOR_ERROR)
 
-    def _heading(self, text: str) -> None:
-        self._say(f"\n{text}", C.COLOR_HIGHLIGHT)
+    def _announce(self, what: str, name: str) -> None:
+        heading = HEADING.search(name)
+        if heading:
+            hosts = f"   {', '.join(self._batch)}" if self._batch else ""
+            self._say(f"\n{heading[1]}{hosts}", C.COLOR_HIGHLIGHT)
+        else:
+            self._verbose(f"{what}: {name}")
 
     def _say(self, text: str, colour: str | None = None) -> None:
         self._display.display(text, color=colour)

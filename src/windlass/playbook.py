@@ -19,7 +19,7 @@ from windlass import record
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 
-GRACE_S = 5.0  # a terminal's Ctrl-C reaches Ansible as well: it gets so long to end by itself
+GRACE_S = 2.0  # a terminal's Ctrl-C reaches Ansible as well: it gets so long to end by itself
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""The front door as an operator meets it: the list of verbs, their help, and refusals with exit codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tasks
+from windlass import manual
+from windlass_engine.errors import CODES
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = [
+    "deploy", "rollback", "baseline", "plan", "status", "history", "verify", "doctor", "backup", "restore", "new",
+    "tunnel", "demo", "testbed", "bench",
+]  # fmt: skip
+WRITES = {"deploy", "rollback", "baseline", "backup", "restore", "new", "demo", "testbed"}
+DATA = {"plan", "status", "history", "verify", "doctor"}
+
+
+def invoke(*arguments, **variables):
+    program = Path(sys.executable).parent / "invoke"
+    known = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", **variables}
+    return subprocess.run(
+        [program, *arguments],
+        cwd=ROOT,
+        env=known,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def arguments_of(name):
+    return tasks.ns[name].get_arguments()
+
+
+def test_the_list_is_grouped_and_in_the_order_in_which_verbs_are_met():
+    done = invoke("--list")
+    assert done.returncode == 0, done.stderr
+    headings = [line for line in done.stdout.splitlines() if line and not line.startswith((" ", "Windlass"))]
+    assert headings == list(tasks.CONTENTS)
+    assert re.findall(r"^  (\w+)", done.stdout, re.MULTILINE) == VERBS
+
+
+def test_every_task_is_listed():
+    assert sorted(tasks.ns.task_names) == sorted(VERBS)
+    assert [name for names in tasks.CONTENTS.values() for name in names] == VERBS
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_and_every_parameter_has_help(name):
+    assert manual.helpline(tasks.ns[name]).endswith(".")
+    for argument in arguments_of(name):
+        assert argument.help, f"{name} --{argument.name} has no help"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_parameter_is_typed(name):
+    parameters = set(tasks.ns[name].body.__wrapped__.__annotations__) - {"_", "return"}
+    assert parameters == {argument.attr_name or argument.name for argument in arguments_of(name)}
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_what_writes_has_a_dry_run(name):
+    assert "dry_run" in [argument.name for argument in arguments_of(name)]
+
+
+@pytest.mark.parametrize("name", sorted(DATA))
+def test_what_is_data_can_be_had_as_json(name):
+    assert "json" in [argument.name for argument in arguments_of(name)]
+
+
+@pytest.mark.parametrize("name", sorted(set(VERBS) - {"new", "demo", "testbed", "bench"}))
+def test_verbs_on_databases_take_environment_host_and_database(name):
+    assert {"env", "host", "database"} <= {argument.name for argument in arguments_of(name)}
+
+
+def test_help_shows_defaults_and_texts():
+    done = invoke("--help", "rollback")
+    assert "Undo the last migrations" in done.stdout
+    assert "--dry-run" in done.stdout
+    assert "which stays" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["status"], 2, "which environment?"),
+        (["status", "--env", "nowhere"], 2, "no environment is called 'nowhere'"),
+        (["status", "--env", "/no/such/folder"], 2, "no environment is called"),
+        (["rollback", "--env", "demo"], 2, "give either --steps N or --to NAME"),
+        (["rollback", "--env", "demo", "--steps", "1", "--to", "x"], 2, "give either --steps N or --to NAME"),
+        (["new", "nosystem", "a_title"], 2, "no system is called 'nosystem'"),
+        (["new", "salon", "!!"], 2, "needs a title"),
+        (["tunnel", "--env", "demo", "--database", "a", "--database", "b"], 2, "one database"),
+    ],
+)
+def test_refusals_say_what_to_do_and_have_their_exit_code(arguments, code, words):
+    done = invoke(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_invokes_own_dry_flag_is_a_dry_run():
+    done = invoke("--dry", "new", "salon", "a_title")
+    assert "would write sql/salon/migrations/" in done.stdout
+    assert not list(ROOT.glob("sql/salon/migrations/*_a_title"))
+
+
+def test_exit_codes_are_documented_as_they_are():
+    text = (ROOT / "docs" / "exit-codes.md").read_text()
+    documented = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", text, re.MULTILINE)
+    assert [(int(number), word, meaning) for number, word, meaning in documented] == sorted(
+        ((number, word, meaning) for word, (number, meaning) in CODES.items())
+    )
+    assert len({number for number, _ in CODES.values()}) == len(CODES)

@@ -1,0 +1,241 @@
+"""What each verb makes of its playbooks: plan, ask, carry out, exit code; with real ansible-playbook runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.unit.record_of import ERROR, plan, run
+from tests.unit.stage import ROOT, Stage, salon, says
+from windlass import confirm, playbook, record, verbs
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+HEARD = {"name": "Hear", "ansible.builtin.copy": {
+    "content": "{{ {'check': ansible_check_mode, 'digest': windlass_plan_digest | default(''), "
+    "'yes': windlass_yes | default(false), 'env': windlass_env, 'verb': windlass_verb, 'run': windlass_run_id, "
+    "'database': windlass_database | default([]), 'to': windlass_to | default('')} | to_json }}",
+    "dest": "{{ playbook_dir }}/heard.json", "mode": "0600"}, "check_mode": False}  # fmt: skip
+
+
+@pytest.fixture
+def stage(tmp_path):
+    found = Stage(tmp_path)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    (tmp_path / "playbooks").mkdir()
+    found.settings = Settings(tmp_path)
+    found.scope = verbs.Scope("stage")
+    return found
+
+
+def book(stage, name, *tasks):
+    text = json.dumps([{"hosts": "databases", "gather_facts": False, "tasks": list(tasks)}])
+    (stage.folder / "playbooks" / f"{name}.yml").write_text(text)
+
+
+def heard(stage):
+    return json.loads((stage.folder / "playbooks" / "heard.json").read_text())
+
+
+def agree(monkeypatch, wanted=None):
+    """Answer every question of the front door, and return the policies that it asked for."""
+    asked = []
+
+    def ask(policy, environment, verb):
+        asked.append(policy)
+        if wanted:
+            raise WindlassError(wanted, "no")
+
+    monkeypatch.setattr(confirm, "ask", ask)
+    return asked
+
+
+def test_a_deploy_shows_its_plan_asks_and_carries_out_what_was_shown(stage, monkeypatch, capfd):
+    book(stage, "plan", says("1/1 Plan", **salon(plan=plan(confirm="typed"))))
+    book(stage, "deploy", HEARD, says("1/1 Migrate", **salon(run=run())))
+    asked = agree(monkeypatch)
+    assert verbs.change(stage.settings, stage.scope, "deploy", {"windlass_to": "m1"}) == 0
+    assert asked == ["typed"]
+    digest = record.digest_of_plans([("db1", "salon", plan()["digest"])])
+    known = heard(stage)
+    assert (known["digest"], known["yes"], known["to"], known["check"]) == (digest, False, "m1", False)
+    shown = capfd.readouterr().out
+    assert f"Digest {digest[:12]}" in shown
+    assert "To run exactly this" not in shown
+
+
+def test_without_a_yes_nothing_is_carried_out(stage, monkeypatch):
+    book(stage, "plan", says("1/1 Plan", **salon(plan=plan())))
+    book(stage, "deploy", HEARD)
+    agree(monkeypatch, "not_approved")
+    with pytest.raises(WindlassError) as refusal:
+        verbs.change(stage.settings, stage.scope, "deploy", {})
+    assert refusal.value.code == "not_approved"
+    assert not (stage.folder / "playbooks" / "heard.json").exists()
+
+
+def test_nothing_to_do_is_not_asked_about_and_ends_well(stage, monkeypatch, capfd):
+    book(stage, "plan", says("1/1 Plan", **salon(plan=plan([]))))
+    asked = agree(monkeypatch)
+    assert verbs.change(stage.settings, stage.scope, "deploy", {}) == 0
+    assert asked == []
+    assert "nothing to do" in capfd.readouterr().out
+
+
+def test_a_failed_plan_is_the_end_and_its_exit_code(stage, monkeypatch):
+    error = {**ERROR, "code": "checksum_changed"}
+    book(stage, "plan", says("1/1 Plan", fails=True, windlass_error=error))
+    asked = agree(monkeypatch)
+    assert verbs.change(stage.settings, stage.scope, "deploy", {}) == 15
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "check", "digest", "yes"),
+    [
+        ({"yes": True}, False, "", True),
+        ({"plan": "abcdef0123"}, False, "abcdef0123", False),
+        ({"dry_run": True}, True, "", False),
+    ],
+)
+def test_yes_plan_and_dry_run_are_one_playbook(stage, monkeypatch, options, check, digest, yes):
+    asked = agree(monkeypatch)
+    book(stage, "deploy", HEARD)
+    where = verbs.Scope("stage", databases=("salon", "spa"))
+    assert verbs.change(stage.settings, where, "deploy", {}, **options) == 0
+    known = heard(stage)
+    assert (known["check"], known["digest"], known["yes"]) == (check, digest, yes)
+    assert known["database"] == ["salon", "spa"]
+    assert asked == []
+
+
+def test_a_plan_ends_with_the_command_for_exactly_this(stage, capfd):
+    book(stage, "plan", says("1/1 Plan", **salon(plan=plan())))
+    where = verbs.Scope("stage", "db1", ("salon",))
+    assert verbs.show_plan(stage.settings, where, {"windlass_to": "m1"}) == 0
+    last = capfd.readouterr().out.splitlines()[-1].strip()
+    assert last.startswith("invoke deploy --env stage --host db1 --database salon --to m1 --plan ")
+    assert not stage.settings.runs.exists()
+
+
+def test_json_is_all_that_stdout_gets(stage, capfd):
+    book(stage, "status", says("1/1 Look", **salon(info={"system": "salon", "pending": []})))
+    assert verbs.look(stage.settings, stage.scope, "status", as_json=True) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["hosts"]["db1"]["databases"]["salon"]["info"]["system"] == "salon"
+    assert "1/1 Look" in err
+
+
+def test_a_run_is_kept_with_its_report_and_the_variables_are_gone(stage):
+    book(stage, "verify", HEARD)
+    assert verbs.look(stage.settings, stage.scope, "verify") == 0
+    (kept,) = stage.settings.runs.iterdir()
+    assert kept.name == heard(stage)["run"]
+    assert sorted(path.name for path in kept.iterdir()) == ["record.json", "report.html"]
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert not list(stage.settings.state.glob("vars-*"))
+
+
+def test_variables_travel_in_a_private_file_not_in_argv(stage):
+    show = {"name": "Look", "ansible.builtin.shell":
+        "tr '\\0' ' ' < /proc/$PPID/cmdline; stat -c %a {{ playbook_dir }}/../.windlass/vars-*"}  # fmt: skip
+    book(stage, "verify", {**show, "register": "seen"}, {"name": "Keep", "ansible.builtin.copy": {
+        "content": "{{ seen.stdout }}", "dest": "{{ playbook_dir }}/seen", "mode": "0600"}})  # fmt: skip
+    assert verbs.look(stage.settings, stage.scope, "verify", {"windlass_to": "a-value-to-look-for"}) == 0
+    seen = (stage.folder / "playbooks" / "seen").read_text()
+    assert "a-value-to-look-for" not in seen
+    assert seen.endswith("600")
+
+
+def test_a_playbook_that_never_starts_is_the_inventorys_fault(stage):
+    (stage.folder / "playbooks" / "status.yml").write_text("- hosts: [unclosed")
+    with pytest.raises(WindlassError) as refusal:
+        verbs.look(stage.settings, stage.scope, "status")
+    assert refusal.value.code == "inventory_invalid"
+
+
+def test_a_record_of_an_earlier_run_is_not_taken_for_this_one(stage):
+    record.write(stage.settings.state / "last-status.json", record.dumps(record.new("status", "stage", "old")))
+    (stage.folder / "playbooks" / "status.yml").write_text("- hosts: [unclosed")
+    with pytest.raises(WindlassError):
+        verbs.look(stage.settings, stage.scope, "status")
+
+
+def test_a_mistyped_host_is_refused_with_those_that_exist(stage):
+    stage.inventory({"db1": {}, "db2": {}})
+    with pytest.raises(WindlassError) as refusal:
+        verbs.scope(stage.settings, "stage", "db1,bd2", ())
+    assert "no host called bd2" in str(refusal.value)
+    assert "db1, db2" in str(refusal.value)
+
+
+@pytest.mark.parametrize("pattern", ["", "db1", "db1,db2", "databases", "db*", "all", "databases:!db1"])
+def test_names_groups_and_patterns_pass(stage, pattern):
+    stage.inventory({"db1": {}, "db2": {}})
+    assert verbs.scope(stage.settings, "stage", pattern, ()).hosts == pattern
+
+
+def test_databases_may_be_given_one_by_one_or_with_commas(stage):
+    assert verbs.scope(stage.settings, "stage", "", ["a", "b,c"]).databases == ("a", "b", "c")
+
+
+def test_an_environment_may_be_any_inventory_folder(stage, monkeypatch):
+    folder = str(stage.folder / "inventories" / "stage")
+    assert stage.settings.environment(folder) == folder
+    assert str(stage.settings.inventory(folder)) == folder
+    monkeypatch.setenv("WINDLASS_ENV", "stage")
+    assert stage.settings.environment("") == "stage"
+
+
+def test_hosts_are_read_through_vaults_and_nested_groups(stage):
+    (stage.folder / "inventories" / "stage" / "hosts.json").unlink()
+    (stage.folder / "inventories" / "stage" / "hosts.yml").write_text(
+        "all:\n  children:\n    databases:\n      children:\n        eu:\n          hosts:\n"
+        "            eu1: {secret: !vault 'x'}\n            eu2:\n      hosts: {us1: }\n"
+    )
+    assert sorted(stage.settings.hosts("stage")) == ["eu1", "eu2", "us1"]
+
+
+def test_an_unreadable_inventory_is_refused_with_its_line(stage):
+    (stage.folder / "inventories" / "stage" / "hosts.yml").write_text("all:\n  hosts: [\n")
+    with pytest.raises(WindlassError) as refusal:
+        stage.settings.hosts("stage")
+    assert refusal.value.code == "inventory_invalid"
+    assert refusal.value.where["line"] == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_is_passed_on_and_tells_what_goes_on(stage, number):
+    at_work = stage.folder / "at-work"
+    book(stage, "deploy", {"name": "1/1 Wait", "ansible.builtin.shell": f"touch {at_work}; exec sleep 60"})
+    code = (
+        "import sys, pathlib; from windlass import verbs; from windlass.settings import Settings; "
+        f"sys.exit(verbs.change(Settings(pathlib.Path({str(stage.folder)!r})), verbs.Scope('stage'), 'deploy', {{}}, yes=True))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not at_work.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == record.INTERRUPTED, output
+    assert "goes on there to its end" in output
+    assert "invoke deploy --env stage" in output
+
+
+def test_a_package_of_the_project_can_be_tried_dry(stage, capsys):
+    assert playbook.module(stage.settings, "testbed", ["up"], dry_run=True) == 0
+    assert capsys.readouterr().out == "would run: python -m testbed up\n"
