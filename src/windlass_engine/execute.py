@@ -113,7 +113,8 @@ class _Run:
 
     def _prepare_session(self) -> None:
         """Make Windlass's own settings."""
-        settings = self._session.dialect.prepare_session(self._session.server_version)
+        version, allowed = self._session.server_version, self._options.allow_data_loss
+        settings = self._session.dialect.prepare_session(version, allowed)
         if settings:
             self._session.run(";".join(settings))
 

@@ -246,6 +246,7 @@ class Options:
     deploy_lock_wait_s: float = 60.0
     on_failure: str = "stop"
     settle: str = ""
+    allow_data_loss: bool = False
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,8 @@ def _repeatable_step(repeatable: Repeatable, journal: Journal, parse: Parse) -> 
     """Return the step of a repeatable that is due."""
     entry = journal.get("repeatable", repeatable.name)
     action, reason = ("reapply", "its text changed") if entry else ("apply", "new")
+    if entry and entry.checksum == repeatable.script.checksum:
+        reason = "a migration was undone since"
     return Step(action, "repeatable", repeatable.name, reason, parse(repeatable.script))
 
 

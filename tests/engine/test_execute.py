@@ -172,6 +172,26 @@ def test_a_repeatable_runs_again_when_its_text_changes(bench: Bench) -> None:
     assert bench.query("SELECT f()") == [(2,)]
 
 
+def test_a_repeatable_runs_again_after_a_rollback(bench: Bench) -> None:
+    view = {"v": "CREATE OR REPLACE VIEW v AS SELECT count(*) FROM one"}
+    one = migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE IF EXISTS one CASCADE")
+    bench.deploy(system(one, repeatables=view))
+    bench.roll_back(steps=1)
+    again = bench.plan(system(one, repeatables=view))
+    assert [(step.name, step.reason) for step in again.steps][1] == ("v", "a migration was undone since")
+    assert bench.run(again)["error"] is None
+    assert bench.query("SELECT * FROM v") == [(0,)]
+
+
+def test_a_careful_down_asks_for_a_word(bench: Bench) -> None:
+    down = """DO $$ BEGIN
+      IF coalesce(current_setting('windlass.allow_data_loss', true), '') <> 'on' THEN RAISE 'table one holds rows'; END IF;
+      DROP TABLE IF EXISTS one; END $$"""
+    bench.deploy(system(migration("001_one", "CREATE TABLE one (id int)", down)))
+    assert "table one holds rows" in bench.roll_back(steps=1)["error"]["message"]
+    assert bench.run(bench.plan_down(steps=1), allow_data_loss=True)["error"] is None
+
+
 def test_the_journal_does_not_notice_what_a_script_does_to_its_session(bench: Bench) -> None:
     if not bench.query("SELECT 1 FROM pg_roles WHERE rolname = 'windlass_nobody'"):
         bench.run_sql("CREATE ROLE windlass_nobody")

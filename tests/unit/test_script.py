@@ -304,3 +304,19 @@ def test_a_script_crosses_the_wire_unchanged() -> None:
 
     found = load(LOOSE + BACKFILL.format("t") + UPDATE + "COPY t FROM stdin;\n1\n\\.\n", "up")
     assert Script.from_wire(to_wire(found)) == found
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE ROLE app LOGIN PASSWORD 'hunter2'",
+        "ALTER USER app WITH ENCRYPTED PASSWORD E'hunter2'",
+        "CREATE USER MAPPING FOR app SERVER far OPTIONS (user 'u', password 'hunter2')",
+    ],
+)
+def test_a_password_in_a_script_is_refused_and_not_repeated(sql: str) -> None:
+    dialect = dialects.get("postgresql")
+    with pytest.raises(WindlassError) as refusal:
+        script.load(sql.encode(), "x/up.sql", dialect.split, review=dialect.review)
+    assert refusal.value.code == "project_invalid" and "hunter2" not in str(refusal.value)
+    script.load(b"ALTER ROLE app PASSWORD NULL", "x/up.sql", dialect.split, review=dialect.review)

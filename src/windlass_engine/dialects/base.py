@@ -187,8 +187,11 @@ class Dialect(ABC):
         """Return what undoes every session setting that a script may have left."""
 
     @abstractmethod
-    def prepare_session(self, server_version: int) -> tuple[str, ...]:
-        """Return Windlass's own settings, for a new session and after each reset."""
+    def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
+        """Return Windlass's own settings, for a new session and after each reset.
+
+        ``allow_data_loss`` sets the word that a careful down script asks for before it drops rows.
+        """
 
     @abstractmethod
     def leaves_settings(self, text: str) -> bool:
@@ -242,8 +245,11 @@ class Dialect(ABC):
         """Return (phase, done, total) of an online build under way, or None."""
 
     @abstractmethod
-    def examine(self, link: Link, extensions: Sequence[str]) -> Iterator[Finding]:
-        """Yield whatever about a server would stop or hurt a deployment; ``extensions`` are those it will need."""
+    def examine(self, link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+        """Yield whatever about a server would stop or hurt a deployment.
+
+        ``extensions`` are those that it will need; ``client_bin`` is the folder of client programs, empty for the usual.
+        """
 
     @abstractmethod
     def read_only_transaction(self) -> str:

@@ -89,7 +89,8 @@ class StepRunner:
         """Undo what a script may have left in the session, so that the next one starts clean."""
         dialect = self._context.dialect
         if dialect.leaves_settings(step.script.text):
-            settings = dialect.prepare_session(self._context.session.server_version)
+            allowed = self._context.options.allow_data_loss
+            settings = dialect.prepare_session(self._context.session.server_version, allowed)
             self._context.session.run(";".join([*dialect.reset_session(), *settings]))
 
     def _guard(self, step: Step, work: Callable[[], object]) -> None:

@@ -84,9 +84,10 @@ class PostgreSQL(base.Dialect):
             "DISCARD TEMP",
         )
 
-    def prepare_session(self, server_version: int) -> tuple[str, ...]:
-        """Return the setting by which the server notices a killed deployer inside a long statement (14 and newer)."""
-        return ("SET client_connection_check_interval = '2s'",) if server_version >= 140000 else ()
+    def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
+        """Return the setting by which the server notices a killed deployer (14 and newer), and the word for downs."""
+        noticed = ("SET client_connection_check_interval = '2s'",) if server_version >= 140000 else ()
+        return (*noticed, "SET windlass.allow_data_loss = on") if allow_data_loss else noticed
 
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
@@ -142,9 +143,9 @@ class PostgreSQL(base.Dialect):
         """Return the server's own progress figures."""
         return online.progress(link, pid)
 
-    def examine(self, link: base.Link, extensions: Sequence[str]) -> Iterator[Finding]:
-        """Look at version, rights, connections, old transactions, settings and leftovers."""
-        return examination.examine(link, extensions)
+    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+        """Look at version, rights, client programs, connections, old transactions, settings and leftovers."""
+        return examination.examine(link, extensions, client_bin)
 
     def read_only_transaction(self) -> str:
         """Return what opens a transaction that cannot change anything."""

@@ -126,8 +126,10 @@ class PostgresJournal:
         """Return what records an undone step and its event; its texts stay for later."""
         update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
         clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
+        # A repeatable may have lost an object that stood on this migration, though its text is the same.
+        again = "UPDATE windlass.migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
         event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
-        return f"{update}; {clear}; {event}"
+        return f"{update}; {clear}; {again}; {event}"
 
     def opened(self, plan: Plan, step: Step, options: Options) -> str:
         """Return what records that a statement-by-statement step begins or goes on."""

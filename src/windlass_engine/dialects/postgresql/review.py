@@ -11,6 +11,7 @@ from .lexer import first_word, tokens
 from .tokens import concurrent_index, needs_no_transaction
 
 _NO_TRANSACTION = "begin the file with `-- windlass: no-transaction`"
+_ELSEWHERE = "set it outside of the migrations, with psql's \\password"
 _NAME_IT = "name it: only by its name is an interrupted build found again"
 
 
@@ -33,8 +34,20 @@ def _told(script: Script, statement: Statement, sql: str) -> Iterator[tuple[str,
     index = concurrent_index(sql)
     if index and index.action == "create" and not index.name:
         yield "CREATE INDEX CONCURRENTLY without a name", _NAME_IT
+    if _tells_password(sql):
+        yield "a password in a script is kept by git, by the journal and by the server's log", _ELSEWHERE
     if statement.backfill:
         yield from _backfill_mistakes(sql)
+
+
+def _tells_password(sql: str) -> bool:
+    """Tell whether a role or a foreign server's user is given a password in so many words."""
+    before = ""
+    for token in tokens(sql):
+        if before == "PASSWORD" and token.kind in ("string", "escape", "dollar"):
+            return first_word(sql) in ("CREATE", "ALTER")
+        before = sql[token.start : token.end].upper()
+    return False
 
 
 def _backfill_mistakes(sql: str) -> Iterator[tuple[str, str]]:
