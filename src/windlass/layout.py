@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from windlass.system_file import FILE, SystemFile, read_system_file
@@ -48,11 +48,16 @@ def name_problem(name: str) -> str:
 
 
 class Layout:
-    """Reads one system's folder; ``kinds`` remembers the kind of each script by its path."""
+    """Reads one system's folder.
+
+    ``parts`` are all scripts whose header could be read, those of broken migrations too; ``kinds`` tells the kind of
+    each by its path.
+    """
 
     def __init__(self, root: Path, system: str) -> None:
         """Read nothing yet.  ``root`` is the project's folder, the one that holds ``sql/``."""
         self.mistakes: list[Mistake] = []
+        self.parts: list[Script] = []
         self.kinds: dict[str, str] = {}
         self._root = root
         self._system = system
@@ -77,7 +82,8 @@ class Layout:
         folder = f"{self._folder}/migrations"
         names = list(self._migration_names(folder))
         self._refuse_twins(folder, names)
-        found = (self._migration(f"{folder}/{name}", name) for name in sorted(names, key=order))
+        names.sort(key=order)
+        found = (self._migration(f"{folder}/{name}", name) for name in names)
         migrations = tuple(migration for migration in found if migration)
         self._check_requirements(migrations, names)
         return migrations
@@ -133,20 +139,22 @@ class Layout:
             return None
         self.kinds[path] = kind
         try:
-            return script.head(data, path, kind)
+            self.parts.append(script.head(data, path, kind))
         except WindlassError as error:
             self.mistakes += told_by(error)
             return None
+        return self.parts[-1]
 
     def _check_requirements(self, migrations: Sequence[Migration], names: Sequence[str]) -> None:
-        before: set[str] = set()
+        place = {name: at for at, name in enumerate(names)}
         for migration in migrations:
+            here = place[migration.name]
             for wanted in migration.up.directives.requires:
-                if wanted not in before:
-                    message = f"requires `{wanted}`, which {_why_not(wanted, migration.name, names)}"
+                if place.get(wanted, here) >= here:
+                    message = f"requires `{wanted}`, which {_why_not(wanted, migration.name, place)}"
                     line = _line_of(migration.up, wanted)
-                    self.mistakes.append(Mistake(migration.up.path, line, message, _near(wanted, sorted(before))))
-            before.add(migration.name)
+                    hint = "" if wanted in place else _near(wanted, names[:here])
+                    self.mistakes.append(Mistake(migration.up.path, line, message, hint))
 
     def _refuse_twins(self, folder: str, names: Sequence[str]) -> None:
         seen: dict[object, str] = {}
@@ -186,7 +194,7 @@ def _near(name: str, known: Sequence[str]) -> str:
     return f"known here: {', '.join(known)}" if 0 < len(known) < 10 else ""
 
 
-def _why_not(wanted: str, name: str, names: Sequence[str]) -> str:
+def _why_not(wanted: str, name: str, names: Collection[str]) -> str:
     if wanted == name:
         return "is this migration itself"
     return "comes later" if wanted in names else "does not exist"

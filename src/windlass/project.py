@@ -6,7 +6,7 @@ Reading all files costs a glance each (text, checksum, header); parting a script
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -60,10 +60,11 @@ def load(root: Path, system: str, *, parse: Literal["headers", "all"] = "headers
         raise _no_such_system(root, system)
     layout = Layout(root, system)
     project = _read(layout, system)
+    mistakes = layout.mistakes
     if parse == "all" and project.engine in dialects.names():
-        project = _parsed(project, layout.mistakes)
-    raise_any(layout.mistakes)
-    return project
+        mistakes += _parting_mistakes(project, layout.parts)
+    raise_any(mistakes)
+    return _whole(project) if parse == "all" else project
 
 
 def _no_such_system(root: Path, system: str) -> WindlassError:
@@ -89,31 +90,28 @@ def _read(layout: Layout, system: str) -> Project:
     )
 
 
-def _parsed(project: Project, mistakes: list[Mistake]) -> Project:
-    """Return the project with all statements; what cannot be parted stays as it is and is told of."""
-    whole = _collecting(project.full, mistakes)
+def _parting_mistakes(project: Project, parts: Iterable[Script]) -> Iterator[Mistake]:
+    for part in parts:
+        try:
+            project.full(part)
+        except WindlassError as error:
+            yield from told_by(error)
+
+
+def _whole(project: Project) -> Project:
+    """Return the project with the statements of every script."""
+    full = project.full
     return replace(
         project,
-        migrations=tuple(_whole_migration(migration, whole) for migration in project.migrations),
-        repeatables=tuple(Repeatable(item.name, whole(item.script)) for item in project.repeatables),
-        checks=tuple(map(whole, project.checks)),
-        samples=tuple(map(whole, project.samples)),
-        maintenance=tuple(map(whole, project.maintenance)),
+        migrations=tuple(_whole_migration(migration, full) for migration in project.migrations),
+        repeatables=tuple(Repeatable(item.name, full(item.script)) for item in project.repeatables),
+        checks=tuple(map(full, project.checks)),
+        samples=tuple(map(full, project.samples)),
+        maintenance=tuple(map(full, project.maintenance)),
     )
 
 
-def _collecting(full: Callable[[Script], Script], mistakes: list[Mistake]) -> Callable[[Script], Script]:
-    def whole(part: Script) -> Script:
-        try:
-            return full(part)
-        except WindlassError as error:
-            mistakes.extend(told_by(error))
-            return part
-
-    return whole
-
-
-def _whole_migration(migration: Migration, whole: Callable[[Script], Script]) -> Migration:
-    down = whole(migration.down) if migration.down else None
-    verify = whole(migration.verify) if migration.verify else None
-    return Migration(migration.name, whole(migration.up), down, verify)
+def _whole_migration(migration: Migration, full: Callable[[Script], Script]) -> Migration:
+    down = full(migration.down) if migration.down else None
+    verify = full(migration.verify) if migration.verify else None
+    return Migration(migration.name, full(migration.up), down, verify)
