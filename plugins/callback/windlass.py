@@ -94,7 +94,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         known = play.get_variable_manager().get_vars(play=play)
         self._order += known.get("ansible_play_hosts_all") or ()
-        self._batch = known.get("ansible_play_batch", ()) if play.serial else ()
+        self._batch = list(known.get("ansible_play_batch") or ()) if play.serial else []
         self._announce("play", play.get_name())
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -196,7 +196,8 @@ class CallbackModule(CallbackBase):
     def _failed(self, host: str, error: Mapping[str, Any], unreachable: bool = False) -> None:
         known = self._run["hosts"].get(host, {}).get("error")
         record.fail(self._run, host, error, unreachable=unreachable)
-        if known is None or (known["code"], known["message"]) != (error["code"], error["message"]):
+        again = known and (error["code"] == "internal_error" or error["message"] == known["message"])
+        if not again:  # what follows a failure often only repeats it
             self._say("\n".join(closing.failure(error)), C.COLOR_ERROR)
 
     def _announce(self, what: str, name: str) -> None:

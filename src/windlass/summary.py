@@ -86,7 +86,8 @@ def work(run: Mapping[str, Any]) -> str:
     if run.get("status") == "check":
         infinitive = {"reverted": "revert", "marked": "mark", "applied": "apply"}[verb]
         return f"{len(run.get('sql') or ())} to {infinitive}"
-    return f"{len(run['applied'])} {verb}" if run.get("applied") else ""
+    undone = f", {len(run['reverted'])} undone again" if run.get("reverted") else ""
+    return f"{len(run['applied'])} {verb}{undone}" if run.get("applied") else ""
 
 
 def passed(results: Sequence[Mapping[str, Any]] | None) -> str:
@@ -124,7 +125,7 @@ def _result(part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> tupl
     checks = [*(data.get("checks") or ()), *(data.get("samples") or ())]
     if not all(check_passed(result) for result in checks):
         return "checks FAILED", True
-    if part["error"] and _concerns(part["error"], name) and run.get("status") != "done":
+    if part["error"] and _concerns(part["error"], name, bool(run)):
         return _host_word(part), True
     if run:
         words = {"nothing": "nothing to do", "check": "dry run"}
@@ -140,9 +141,10 @@ def _result_without_run(part: Mapping[str, Any], data: Mapping[str, Any]) -> str
     return "nothing to do" if "plan" in data else "ok"
 
 
-def _concerns(error: Mapping[str, Any], database: str) -> bool:
+def _concerns(error: Mapping[str, Any], database: str, ran: bool) -> bool:
+    """Return whether a host's error is this database's: it names it, or names none and this one did not run."""
     named = (error.get("where") or {}).get("database")
-    return not named or named == database
+    return named == database if named else not ran
 
 
 def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:

@@ -108,12 +108,12 @@ def test_history():
 
 def test_doctor_says_how_to_mend():
     findings = [
-        {"check": "clock", "status": "ok", "message": "0.1 s off", "hint": ""},
-        {"check": "space", "status": "fail", "message": "1 GB free", "hint": "make room in /var"},
+        {"name": "clock", "status": "ok", "found": "0.1 s off", "needed": "", "mend": ""},
+        {"name": "space", "status": "fail", "found": "1 GB free", "needed": "2 GB", "mend": "make room in /var"},
     ]
     shown = text(closed("doctor", db1={"windlass_doctor": {"": findings}}))
-    assert "ok    clock: 0.1 s off" in shown
-    assert "FAIL  space: 1 GB free\n        -> make room in /var" in shown
+    assert "ok    1 check passed" in shown
+    assert "FAIL  space: 1 GB free (needed: 2 GB)\n        -> make room in /var" in shown
 
 
 def test_verify_lists_every_check():
@@ -147,3 +147,22 @@ def test_a_failure_for_people_has_its_place_and_hint_and_no_control_characters()
 )
 def test_the_way_back(step, words):
     assert closing.back(step) == words
+
+
+def test_what_a_failed_run_undid_again_is_said():
+    undone = run("failed", error=ERROR, reverted=["20250101_create_staff"])
+    found = begun(db1={"windlass_run": {"salon": undone}})
+    record.fail(found, "db1", ERROR)
+    record.close(found)
+    assert summary.rows(found)[0].work == "1 applied, 1 undone again"
+    assert summary.rows(found)[0].result == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("where", "result"), [({"database": "salon"}, "FAILED"), ({"database": "spa"}, "done"), ({}, "done")]
+)
+def test_a_hosts_error_after_a_done_run_is_the_databases_only_when_it_names_it(where, result):
+    found = begun(db1={"windlass_run": {"salon": run()}})
+    record.fail(found, "db1", {**ERROR, "where": where})
+    record.close(found)
+    assert summary.rows(found)[0].result == result

@@ -30,9 +30,14 @@ def stage(tmp_path):
     found = Stage(tmp_path)
     (tmp_path / "src").symlink_to(ROOT / "src")
     (tmp_path / "playbooks").mkdir()
-    found.settings = Settings(tmp_path)
-    found.scope = verbs.Scope("stage")
     return found
+
+
+SCOPE = verbs.Scope("stage")
+
+
+def settings_of(stage):
+    return Settings(stage.folder)
 
 
 def book(stage, name, *tasks):
@@ -61,7 +66,7 @@ def test_a_deploy_shows_its_plan_asks_and_carries_out_what_was_shown(stage, monk
     book(stage, "plan", says("1/1 Plan", **salon(plan=plan(confirm="typed"))))
     book(stage, "deploy", HEARD, says("1/1 Migrate", **salon(run=run())))
     asked = agree(monkeypatch)
-    assert verbs.change(stage.settings, stage.scope, "deploy", {"windlass_to": "m1"}) == 0
+    assert verbs.change(settings_of(stage), SCOPE, "deploy", {"windlass_to": "m1"}) == 0
     assert asked == ["typed"]
     digest = record.digest_of_plans([("db1", "salon", plan()["digest"])])
     known = heard(stage)
@@ -76,7 +81,7 @@ def test_without_a_yes_nothing_is_carried_out(stage, monkeypatch):
     book(stage, "deploy", HEARD)
     agree(monkeypatch, "not_approved")
     with pytest.raises(WindlassError) as refusal:
-        verbs.change(stage.settings, stage.scope, "deploy", {})
+        verbs.change(settings_of(stage), SCOPE, "deploy", {})
     assert refusal.value.code == "not_approved"
     assert not (stage.folder / "playbooks" / "heard.json").exists()
 
@@ -84,7 +89,7 @@ def test_without_a_yes_nothing_is_carried_out(stage, monkeypatch):
 def test_nothing_to_do_is_not_asked_about_and_ends_well(stage, monkeypatch, capfd):
     book(stage, "plan", says("1/1 Plan", **salon(plan=plan([]))))
     asked = agree(monkeypatch)
-    assert verbs.change(stage.settings, stage.scope, "deploy", {}) == 0
+    assert verbs.change(settings_of(stage), SCOPE, "deploy", {}) == 0
     assert asked == []
     assert "nothing to do" in capfd.readouterr().out
 
@@ -93,7 +98,7 @@ def test_a_failed_plan_is_the_end_and_its_exit_code(stage, monkeypatch):
     error = {**ERROR, "code": "checksum_changed"}
     book(stage, "plan", says("1/1 Plan", fails=True, windlass_error=error))
     asked = agree(monkeypatch)
-    assert verbs.change(stage.settings, stage.scope, "deploy", {}) == 15
+    assert verbs.change(settings_of(stage), SCOPE, "deploy", {}) == 15
     assert asked == []
 
 
@@ -109,7 +114,7 @@ def test_yes_plan_and_dry_run_are_one_playbook(stage, monkeypatch, options, chec
     asked = agree(monkeypatch)
     book(stage, "deploy", HEARD)
     where = verbs.Scope("stage", databases=("salon", "spa"))
-    assert verbs.change(stage.settings, where, "deploy", {}, **options) == 0
+    assert verbs.change(settings_of(stage), where, "deploy", {}, **options) == 0
     known = heard(stage)
     assert (known["check"], known["digest"], known["yes"]) == (check, digest, yes)
     assert known["database"] == ["salon", "spa"]
@@ -119,15 +124,15 @@ def test_yes_plan_and_dry_run_are_one_playbook(stage, monkeypatch, options, chec
 def test_a_plan_ends_with_the_command_for_exactly_this(stage, capfd):
     book(stage, "plan", says("1/1 Plan", **salon(plan=plan())))
     where = verbs.Scope("stage", "db1", ("salon",))
-    assert verbs.show_plan(stage.settings, where, {"windlass_to": "m1"}) == 0
+    assert verbs.show_plan(settings_of(stage), where, {"windlass_to": "m1"}) == 0
     last = capfd.readouterr().out.splitlines()[-1].strip()
     assert last.startswith("invoke deploy --env stage --host db1 --database salon --to m1 --plan ")
-    assert not stage.settings.runs.exists()
+    assert not settings_of(stage).runs.exists()
 
 
 def test_json_is_all_that_stdout_gets(stage, capfd):
     book(stage, "status", says("1/1 Look", **salon(info={"system": "salon", "pending": []})))
-    assert verbs.look(stage.settings, stage.scope, "status", as_json=True) == 0
+    assert verbs.look(settings_of(stage), SCOPE, "status", as_json=True) == 0
     out, err = capfd.readouterr()
     assert json.loads(out)["hosts"]["db1"]["databases"]["salon"]["info"]["system"] == "salon"
     assert "1/1 Look" in err
@@ -135,12 +140,12 @@ def test_json_is_all_that_stdout_gets(stage, capfd):
 
 def test_a_run_is_kept_with_its_report_and_the_variables_are_gone(stage):
     book(stage, "verify", HEARD)
-    assert verbs.look(stage.settings, stage.scope, "verify") == 0
-    (kept,) = stage.settings.runs.iterdir()
+    assert verbs.look(settings_of(stage), SCOPE, "verify") == 0
+    (kept,) = settings_of(stage).runs.iterdir()
     assert kept.name == heard(stage)["run"]
     assert sorted(path.name for path in kept.iterdir()) == ["record.json", "report.html"]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
-    assert not list(stage.settings.state.glob("vars-*"))
+    assert not list(settings_of(stage).state.glob("vars-*"))
 
 
 def test_variables_travel_in_a_private_file_not_in_argv(stage):
@@ -148,7 +153,7 @@ def test_variables_travel_in_a_private_file_not_in_argv(stage):
         "tr '\\0' ' ' < /proc/$PPID/cmdline; stat -c %a {{ playbook_dir }}/../.windlass/vars-*"}  # fmt: skip
     book(stage, "verify", {**show, "register": "seen"}, {"name": "Keep", "ansible.builtin.copy": {
         "content": "{{ seen.stdout }}", "dest": "{{ playbook_dir }}/seen", "mode": "0600"}})  # fmt: skip
-    assert verbs.look(stage.settings, stage.scope, "verify", {"windlass_to": "a-value-to-look-for"}) == 0
+    assert verbs.look(settings_of(stage), SCOPE, "verify", {"windlass_to": "a-value-to-look-for"}) == 0
     seen = (stage.folder / "playbooks" / "seen").read_text()
     assert "a-value-to-look-for" not in seen
     assert seen.endswith("600")
@@ -157,21 +162,21 @@ def test_variables_travel_in_a_private_file_not_in_argv(stage):
 def test_a_playbook_that_never_starts_is_the_inventorys_fault(stage):
     (stage.folder / "playbooks" / "status.yml").write_text("- hosts: [unclosed")
     with pytest.raises(WindlassError) as refusal:
-        verbs.look(stage.settings, stage.scope, "status")
+        verbs.look(settings_of(stage), SCOPE, "status")
     assert refusal.value.code == "inventory_invalid"
 
 
 def test_a_record_of_an_earlier_run_is_not_taken_for_this_one(stage):
-    record.write(stage.settings.state / "last-status.json", record.dumps(record.new("status", "stage", "old")))
+    record.write(settings_of(stage).state / "last-status.json", record.dumps(record.new("status", "stage", "old")))
     (stage.folder / "playbooks" / "status.yml").write_text("- hosts: [unclosed")
     with pytest.raises(WindlassError):
-        verbs.look(stage.settings, stage.scope, "status")
+        verbs.look(settings_of(stage), SCOPE, "status")
 
 
 def test_a_mistyped_host_is_refused_with_those_that_exist(stage):
     stage.inventory({"db1": {}, "db2": {}})
     with pytest.raises(WindlassError) as refusal:
-        verbs.scope(stage.settings, "stage", "db1,bd2", ())
+        verbs.scope(settings_of(stage), "stage", "db1,bd2", ())
     assert "no host called bd2" in str(refusal.value)
     assert "db1, db2" in str(refusal.value)
 
@@ -179,19 +184,19 @@ def test_a_mistyped_host_is_refused_with_those_that_exist(stage):
 @pytest.mark.parametrize("pattern", ["", "db1", "db1,db2", "databases", "db*", "all", "databases:!db1"])
 def test_names_groups_and_patterns_pass(stage, pattern):
     stage.inventory({"db1": {}, "db2": {}})
-    assert verbs.scope(stage.settings, "stage", pattern, ()).hosts == pattern
+    assert verbs.scope(settings_of(stage), "stage", pattern, ()).hosts == pattern
 
 
 def test_databases_may_be_given_one_by_one_or_with_commas(stage):
-    assert verbs.scope(stage.settings, "stage", "", ["a", "b,c"]).databases == ("a", "b", "c")
+    assert verbs.scope(settings_of(stage), "stage", "", ["a", "b,c"]).databases == ("a", "b", "c")
 
 
 def test_an_environment_may_be_any_inventory_folder(stage, monkeypatch):
     folder = str(stage.folder / "inventories" / "stage")
-    assert stage.settings.environment(folder) == folder
-    assert str(stage.settings.inventory(folder)) == folder
+    assert settings_of(stage).environment(folder) == folder
+    assert str(settings_of(stage).inventory(folder)) == folder
     monkeypatch.setenv("WINDLASS_ENV", "stage")
-    assert stage.settings.environment("") == "stage"
+    assert settings_of(stage).environment("") == "stage"
 
 
 def test_hosts_are_read_through_vaults_and_nested_groups(stage):
@@ -200,13 +205,13 @@ def test_hosts_are_read_through_vaults_and_nested_groups(stage):
         "all:\n  children:\n    databases:\n      children:\n        eu:\n          hosts:\n"
         "            eu1: {secret: !vault 'x'}\n            eu2:\n      hosts: {us1: }\n"
     )
-    assert sorted(stage.settings.hosts("stage")) == ["eu1", "eu2", "us1"]
+    assert sorted(settings_of(stage).hosts("stage")) == ["eu1", "eu2", "us1"]
 
 
 def test_an_unreadable_inventory_is_refused_with_its_line(stage):
     (stage.folder / "inventories" / "stage" / "hosts.yml").write_text("all:\n  hosts: [\n")
     with pytest.raises(WindlassError) as refusal:
-        stage.settings.hosts("stage")
+        settings_of(stage).hosts("stage")
     assert refusal.value.code == "inventory_invalid"
     assert refusal.value.where["line"] == 3
 
@@ -237,5 +242,5 @@ def test_an_interruption_is_passed_on_and_tells_what_goes_on(stage, number):
 
 
 def test_a_package_of_the_project_can_be_tried_dry(stage, capsys):
-    assert playbook.module(stage.settings, "testbed", ["up"], dry_run=True) == 0
+    assert playbook.module(settings_of(stage), "testbed", ["up"], dry_run=True) == 0
     assert capsys.readouterr().out == "would run: python -m testbed up\n"
