@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -20,8 +20,8 @@ SHORTEST_PREFIX = 8
 class ActionModule(WindlassAction):
     """See plugins/modules/db_gate.py."""
 
-    COMMON: Mapping[str, Any] = {}
-    OPTIONS = {"plans": "windlass_planned", "digest": "", "approved": False, "only": ()}
+    COMMON: ClassVar[Mapping[str, Any]] = {}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"plans": "windlass_planned", "digest": "", "approved": False, "only": ()}
 
     def work(self) -> None:
         planned = self._planned()

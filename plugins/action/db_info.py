@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -14,7 +16,7 @@ from windlass.actions import WindlassAction
 class ActionModule(WindlassAction):
     """See plugins/modules/db_info.py."""
 
-    OPTIONS = {"texts_of": None, "history": 0, "journal": False}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"texts_of": None, "history": 0, "journal": False}
 
     def work(self) -> None:
         more = {key: self.args[key] for key in ("texts_of", "history")}
@@ -23,6 +25,12 @@ class ActionModule(WindlassAction):
         histories = {name: info.pop("history") for name, info in found.items()}
         self.result["windlass_info"] = found
         if self.args["history"]:
-            self.result["windlass_history"] = histories
+            self.result["windlass_history"] = {name: [shown(event) for event in log] for name, log in histories.items()}
         if self.args["journal"]:
             self.result["windlass_journal"] = journals
+
+
+def shown(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event of the journal's log under the names that people see."""
+    failed = event["event"] == "failed"
+    return {**event, "migration": event["name"], "error": event["detail"] if failed else ""}

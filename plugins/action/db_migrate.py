@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -18,7 +18,7 @@ from windlass_engine.wire import unpack
 class ActionModule(WindlassAction):
     """See plugins/modules/db_migrate.py."""
 
-    OPTIONS = {"plans": (), "run_id": "", "kind": "migrate", "settle": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"plans": (), "run_id": "", "kind": "migrate", "settle": ""}
 
     def work(self) -> None:
         plans = {name: str(plan) for name, plan in (self.args["plans"] or {}).items()}
@@ -57,4 +57,6 @@ def shown(database: str, run: Mapping[str, Any]) -> list[dict[str, str]]:
         return []
     word = {"down": "undone", "baseline": "baselined"}.get(run["direction"], "applied")
     after = "".join(f"{name} {word}\n" for name in run["applied"])
-    return [{"before_header": f"{database} journal", "after_header": f"{database} journal", "before": "", "after": after}]
+    return [
+        {"before_header": f"{database} journal", "after_header": f"{database} journal", "before": "", "after": after}
+    ]

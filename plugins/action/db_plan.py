@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -22,7 +22,7 @@ from windlass_engine.model import Plan
 class ActionModule(WindlassAction):
     """See plugins/modules/db_plan.py."""
 
-    OPTIONS = {
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
     }  # fmt: skip
 
@@ -31,11 +31,25 @@ class ActionModule(WindlassAction):
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
         projects = {system: load(root, system) for system in sorted({database.system for database in asked})}
-        if asked:
+        if self.args["report"]:
+            self._report(asked, projects)
+        elif asked:
             wishes = {database.name: self._wish(database) for database in asked}
-            found = planning.look(self.call, asked, projects, wishes, history=1 if self.args["report"] else 0)
+            found = planning.look(self.call, asked, projects, wishes)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             self._raise_first([error for error in errors if error])
+
+    def _report(self, asked: Sequence[Database], projects: Mapping[str, Project]) -> None:
+        """Say how things stand; what would stop a plan is part of the answer."""
+        found = self.call("db_info", asked, history=1)["databases"]
+        for database in asked:
+            self._facts(database, projects[database.system], found[database.name])
+
+    def _facts(self, database: Database, project: Project, stands: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep and return what is known of a database."""
+        info = planning.facts(project, planning.standing(stands), stands)
+        self.result["windlass_info"][database.name] = info
+        return info
 
     def _asked(self) -> tuple[Database, ...]:
         """Return the databases to plan for; a plan to undo ``names`` is only for those that have some."""
@@ -53,21 +67,19 @@ class ActionModule(WindlassAction):
             allow_out_of_order=database.policy.out_of_order == "allow",
         )
 
-    def _plan(self, database: Database, project: Project, stands: dict[str, Any]) -> WindlassError | None:
+    def _plan(self, database: Database, project: Project, stands: Mapping[str, Any]) -> WindlassError | None:
         """Fill in one database's plan and facts; return what speaks against it."""
-        journal = planning.standing(stands)
-        info = planning.facts(project, journal, stands)
-        self.result["windlass_info"][database.name] = info
+        info = self._facts(database, project, stands)
         if info["running"]:
             self.note(f"{database.name}: {at_work(info['running'])}")
         try:
             if stands["error"]:
                 raise WindlassError.from_wire(stands["error"])
-            plan = planning.plan(project, journal, self._wish(database), self.host, database.name)
+            wish = self._wish(database)
+            plan = planning.plan(project, planning.standing(stands), wish, self.host, database.name)
             planning.preflight(plan, stands)
         except WindlassError as error:
-            info["error"] = error.located(host=self.host, database=database.name).to_wire()
-            return error
+            return error.located(host=self.host, database=database.name)
         self._keep_plan(database, plan, info)
         return None
 
@@ -79,8 +91,8 @@ class ActionModule(WindlassAction):
             self.result["pending"] = True
 
     def _raise_first(self, errors: Sequence[WindlassError]) -> None:
-        """Raise the first error, telling of the others; a mere report has them in its facts."""
-        if errors and not self.args["report"]:
+        """Raise the first error, telling of the others."""
+        if errors:
             for other in errors[1:]:
                 self.note(f"{other.where.get('database', '')}: {other.code}: {other.message.splitlines()[0]}")
             raise errors[0]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -22,7 +22,7 @@ from windlass_engine.model import Plan
 class ActionModule(WindlassAction):
     """See plugins/modules/db_revert.py."""
 
-    OPTIONS = {"project_root": "", "runs": None, "failure": None, "run_id": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"project_root": "", "runs": None, "failure": None, "run_id": ""}
 
     def work(self) -> None:
         self.result["windlass_run"] = {}
@@ -94,4 +94,3 @@ class ActionModule(WindlassAction):
             self.result.update(failure(WindlassError.from_wire(error)))
         else:
             self.result.update(failed=True, msg=str(before.get("msg") or "the run failed"))
-

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -23,7 +23,13 @@ SHOWN_ROWS = 5
 class ActionModule(WindlassAction):
     """See plugins/modules/db_verify.py."""
 
-    OPTIONS = {"project_root": "", "runs": None, "samples": None, "scratch": False}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "project_root": "",
+        "runs": None,
+        "checks": True,
+        "samples": None,
+        "scratch": False,
+    }
 
     def work(self) -> None:
         runs = self.args["runs"]
@@ -42,7 +48,7 @@ class ActionModule(WindlassAction):
         return pack(
             {
                 "verify": {name: to_wire(script) for name, script in self._verify(project, database)},
-                "checks": [to_wire(project.full(script)) for script in project.checks],
+                "checks": [to_wire(project.full(s)) for s in project.checks] if self.args["checks"] else [],
                 "samples": [to_wire(project.full(s)) for s in project.samples] if self._samples(database) else [],
             }
         )

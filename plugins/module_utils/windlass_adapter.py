@@ -8,8 +8,9 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Sequence
+from typing import Any, Callable
 
 from ansible.module_utils import windlass_detach
 from ansible.module_utils.basic import AnsibleModule

@@ -71,7 +71,10 @@ windlass_journal:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import inspection
 
 SPEC = {
@@ -81,7 +84,7 @@ SPEC = {
 }
 
 
-def read(module):
+def read(module: AnsibleModule) -> dict[str, Any]:
     texts_of = module.params["texts_of"] or {}
     found = {}
     for target in adapter.targets(module):

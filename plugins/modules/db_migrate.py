@@ -90,9 +90,12 @@ windlass_error:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import execute
-from ansible.module_utils.windlass_engine.model import Options, Plan
+from ansible.module_utils.windlass_engine.model import Options, Plan, Target
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {
@@ -103,17 +106,19 @@ SPEC = {
 }
 
 
-def migrate(module):
+def migrate(module: AnsibleModule) -> dict[str, Any]:
     orders = [order(module, target) for target in adapter.targets(module)]
     return adapter.directly(orders) if module.check_mode else adapter.advance(module, orders)
 
 
-def order(module, target):
+def order(module: AnsibleModule, target: Target) -> adapter.Order:
     packed = unpack(module.params["plans"][target.name])
     plan = Plan.from_wire(packed["plan"])
     options = Options(**module.params["settings"][target.name])
     kind = module.params["kind"]
-    return adapter.order(module, target, kind, plan.digest, "run", lambda emit: execute.run(target, plan, options, emit))
+    return adapter.order(
+        module, target, kind, plan.digest, "run", lambda emit: execute.run(target, plan, options, emit)
+    )
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ options:
     default: false
   report:
     description:
-      - Whether what speaks against a plan is only reported, in RV(windlass_info.*.error).
-      - Without it the task fails, which is what stands before a change.
+      - Whether to say only how things stand and make no plan. An edited or unknown migration, or a database that
+        cannot be read, is then part of RV(windlass_info) and no failure.
     type: bool
     default: false
 notes:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -50,8 +50,8 @@ run_id_of_this_play()
 class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """An action plugin: subclasses give ``OPTIONS`` (their own arguments with defaults) and ``work``."""
 
-    OPTIONS: Mapping[str, Any] = {}
-    COMMON: Mapping[str, Any] = {"databases": (), "policy": None, "only": (), "state_dir": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {}
+    COMMON: ClassVar[Mapping[str, Any]] = {"databases": (), "policy": None, "only": (), "state_dir": ""}
     _supports_check_mode = True
     _supports_async = False
 

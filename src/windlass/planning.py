@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from windlass.environment import Database
 from windlass.project import Project
-from windlass_engine import dialects, plan as planner, script
+from windlass_engine import dialects, script
+from windlass_engine import plan as planner
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, Plan, Script, Step, to_wire
+from windlass_engine.project_view import natural_key
 from windlass_engine.wire import pack
 
 _STANDING = ("applied", "partial", "reverting")
@@ -62,17 +64,27 @@ def plan(project: Project, journal: Journal, wish: Wish, host: str, database: st
     Raises what the planner refuses, ``usage`` for an unknown direction, and ``project_invalid`` for a mistake in any
     script that this plan, its undoing or its proof would run.
     """
-    place = {"host": host, "database": database}
-    if wish.direction == "down":
-        load = _journal_loader(project)
-        reach = {"steps": wish.steps, "to": wish.to, "names": wish.names}
-        return planner.plan_down(journal, load, system=project.system, **place, **reach)
-    if wish.direction == "baseline":
-        return planner.plan_baseline(project.view(), journal, **place, to=wish.to, parse=project.full)
-    if wish.direction != "up":
+    plans = {"up": _up, "down": _down, "baseline": _baseline}
+    if wish.direction not in plans:
         raise WindlassError("usage", f"a plan goes up, down or is a baseline, not {wish.direction!r}")
+    return plans[wish.direction](project, journal, wish, host, database)
+
+
+def _down(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
+    return planner.plan_down(
+        journal, _journal_loader(project), system=project.system, host=host, database=database,
+        steps=wish.steps, to=wish.to, names=wish.names,
+    )  # fmt: skip
+
+
+def _baseline(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
+    view = project.view()
+    return planner.plan_baseline(view, journal, host=host, database=database, to=wish.to, parse=project.full)
+
+
+def _up(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
     found = planner.plan_up(
-        project.view(), journal, **place, to=wish.to, parse=project.full,
+        project.view(), journal, host=host, database=database, to=wish.to, parse=project.full,
         atomic=wish.atomic, allow_out_of_order=wish.allow_out_of_order,
     )  # fmt: skip
     if found.steps:
@@ -169,8 +181,15 @@ def facts(project: Project, journal: Journal, stands: Mapping[str, Any]) -> dict
         "changed": list(planner.edited(view, journal)),
         "unknown": [name for name in sorted(standing) if name not in known],
         "partial": [entry.name for entry in entries if entry.state in ("partial", "reverting")],
+        "out_of_order": _late(pending, standing),
         "last_run": _last_run(events[0]) if events else None,
     }  # fmt: skip
+
+
+def _late(pending: Sequence[str], standing: Iterable[str]) -> list[str]:
+    """Return pending migrations that sort before one that stands."""
+    last = max(map(natural_key, standing), default=())
+    return [name for name in pending if natural_key(name) < last]
 
 
 def _last_run(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Any, Collection
+from collections.abc import Collection
+from typing import Any
 
 _BRAILLE = 0x2800  # 256 signs that no password is likely to hold
 
