@@ -1,0 +1,171 @@
+"""pg_dump and pg_restore: which ones to use, and how to call them.
+
+Nothing secret is ever in an argument: the password goes by the environment.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+from urllib.parse import quote, urlsplit
+
+from ... import processes
+from ...errors import WindlassError
+from ...model import Target
+
+#: Where packages put the programs of each major version.
+_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/pgsql/bin")
+#: From this version on, what pg_restore sends is refused by older servers (it sets transaction_timeout).
+_NOT_FOR_OLDER = 17
+_ZSTD_SINCE = 16
+#: The fastest level of each method: a backup holds up a deployment.
+FAST_ZSTD, FAST_GZIP = "zstd:1", "gzip:1"
+_NOT_FOR_ARGUMENTS = ("password", "sslpassword")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A folder that holds pg_dump and pg_restore of one version."""
+
+    folder: str
+    major: int
+    version: str
+
+    def program(self, name: str) -> str:
+        """Return the path of one of its programs."""
+        return os.path.join(self.folder, name)
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a program logs in: ``conninfo`` may be seen by everybody, ``env`` holds the password."""
+
+    conninfo: str
+    env: Mapping[str, str] = field(repr=False)
+    secrets: Sequence[str] = field(repr=False)
+
+
+def login(target: Target, dbname: str = "") -> Login:
+    """Return the login of a target, to another database of its server if one is named."""
+    from psycopg import conninfo
+
+    parts: dict[str, Any] = conninfo.conninfo_to_dict(target.url)
+    password = target.password or parts.get("password") or ""
+    shown = {key: value for key, value in parts.items() if key not in _NOT_FOR_ARGUMENTS}
+    shown["dbname"] = dbname or shown.get("dbname") or shown.get("user") or os.environ.get("PGDATABASE", "")
+    env = {"PGPASSWORD": password} if password else {}
+    return Login(conninfo.make_conninfo(**shown), env, (password, parts.get("sslpassword") or ""))
+
+
+def database_name(target: Target) -> str:
+    """Return the name that the target's database has on its server."""
+    from psycopg import conninfo
+
+    return str(conninfo.conninfo_to_dict(login(target).conninfo)["dbname"])
+
+
+def elsewhere(target: Target, dbname: str) -> Target:
+    """Return the target with another database of the same server."""
+    parts = urlsplit(target.url)
+    query = "&".join(item for item in parts.query.split("&") if item and not item.startswith("dbname="))
+    url = f"postgresql://{parts.netloc}/{quote(dbname, safe='')}" + (f"?{query}" if query else "")
+    return Target(target.name, target.system, url, target.password)
+
+
+def find_client(server_major: int, client_bin: str = "", dumped_by: int = 0, code: str = "backup_failed") -> Client:
+    """Return the programs for a server: of its own version where there are such, else of the next newer one.
+
+    ``client_bin`` names the only folder to look at; ``dumped_by`` is the version that made the dump to be restored.
+    Raises WindlassError (``code``) with what was found and what is needed.
+    """
+    found = [client for client in map(_client_in, _folders(client_bin)) if client]
+    fit = [client for client in found if _fits(client.major, server_major, dumped_by)]
+    if fit:
+        return min(fit, key=lambda client: client.major)
+    seen = ", ".join(f"{client.version} in {client.folder}" for client in found) or "none"
+    where = f"in {client_bin}" if client_bin else "here"
+    made = f", for a dump made by pg_dump {dumped_by}" if dumped_by > server_major else ""
+    raise WindlassError(
+        code,
+        f"no pg_dump and pg_restore that fit PostgreSQL {server_major} {where}{made} (found: {seen})",
+        hint=f"install PostgreSQL {server_major}'s client programs (postgresql-client-{server_major} or "
+        f"postgresql{server_major}) on the host, or set windlass_client_bin to their folder",
+        detail={"needed": server_major, "found": [client.version for client in found]},
+    )
+
+
+def compression_of(client: Client) -> str:
+    """Return the fastest compression that this pg_dump was built with."""
+    if client.major < _ZSTD_SINCE:
+        return FAST_GZIP
+    # The option is looked at before the connection, and there is nothing to connect to.
+    asked = [client.program("pg_dump"), "-w", f"--compress={FAST_ZSTD}", "-d", "host=/nonexistent connect_timeout=1"]
+    return FAST_GZIP if "compress" in processes.run(asked, {}).errors else FAST_ZSTD
+
+
+def dump_command(
+    client: Client, way: Login, folder: str, *, jobs: int, compression: str, snapshot: str, lock_wait_ms: int
+) -> list[str]:
+    """Return the call that writes a whole database into ``folder`` (which must not be there yet)."""
+    level = compression if client.major >= _ZSTD_SINCE else compression.partition(":")[2]
+    return [
+        client.program("pg_dump"), "--format=directory", f"--file={folder}", f"--jobs={jobs:d}", f"--compress={level}",
+        f"--snapshot={snapshot}", f"--lock-wait-timeout={lock_wait_ms:d}", "--no-sync", "--no-password",
+        "-d", way.conninfo,
+    ]  # fmt: skip
+
+
+def read_back_commands(client: Client, folder: str) -> tuple[list[str], ...]:
+    """Return the calls that read a dump: its table of contents, then every byte of it."""
+    program = client.program("pg_restore")
+    return [program, "--list", folder], [program, "--file=/dev/null", folder]
+
+
+def restore_command(client: Client, way: Login, folder: str, jobs: int) -> list[str]:
+    """Return the call that restores a dump and stops at the first error."""
+    return [
+        client.program("pg_restore"), "--exit-on-error", f"--jobs={jobs:d}", "--no-password",
+        "-d", way.conninfo, folder,
+    ]  # fmt: skip
+
+
+def _fits(client_major: int, server_major: int, dumped_by: int) -> bool:
+    """Return whether a client can dump a server and restore into it again."""
+    if client_major < max(server_major, dumped_by):
+        return False
+    return not server_major < _NOT_FOR_OLDER <= client_major
+
+
+def _folders(client_bin: str) -> list[str]:
+    """Return the folders to look at; packages' own ones before the PATH, whose pg_dump may be a wrapper."""
+    if client_bin:
+        return [client_bin]
+    packaged = [folder for pattern in _FOLDERS for folder in sorted(glob.glob(pattern))]
+    on_path = shutil.which("pg_dump")
+    return [*packaged, *([os.path.dirname(on_path)] if on_path else [])]
+
+
+def _client_in(folder: str) -> Optional[Client]:
+    """Return the client in a folder, if pg_dump and pg_restore are there and of one version."""
+    versions = {_version(os.path.join(folder, name)) for name in ("pg_dump", "pg_restore")}
+    version = versions.pop()
+    if versions or not version:
+        return None
+    return Client(folder, int(version.partition(".")[0]), version)
+
+
+def _version(program: str) -> str:
+    """Return what a program says its version is (15.18), or an empty string."""
+    if not os.access(program, os.X_OK):
+        return ""
+    try:
+        said = processes.run([program, "--version"], {})
+    except OSError:
+        return ""
+    match = re.search(r"\(PostgreSQL\) (\d+(?:\.\d+)?)", said.output)
+    return match.group(1) if match and said.code == 0 else ""

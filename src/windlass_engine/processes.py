@@ -1,0 +1,176 @@
+"""The only place on the target that starts processes.
+
+A process gets no terminal, no standard input and no shell.  Secrets reach it by its environment only, and its words
+come back shortened and without them.  Whoever starts one looks at how it ended: :func:`run` and :meth:`Process.wait`
+give the exit status, and a process that is left behind is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Callable, Optional
+from urllib.parse import quote
+
+#: Called a few times a second while a process works, with the seconds elapsed.
+Tick = Callable[[float], None]
+
+_TICK_S = 0.2
+_PATIENCE_S = 5.0
+#: Characters of a process's words that are kept: the first half says what broke, the last half how it ended.
+_KEPT = 16_384
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended: ``code`` is 0 for success, negative for a signal; the texts are bounded and scrubbed."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def how(self) -> str:
+        """Return how it ended, in words, with the last lines that it said."""
+        ending = f"was killed by {_signal_name(-self.code)}" if self.code < 0 else f"ended with exit status {self.code}"
+        said = [line.strip() for line in self.errors.splitlines() if line.strip()]
+        return ": ".join([ending, "; ".join(said[-4:])] if said else [ending])
+
+
+class Process:
+    """A started process; leaving the ``with`` block ends it and all that it started."""
+
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], *, secrets: Sequence[str] = (), held: Sequence[int] = ()
+    ) -> None:
+        """Start ``argv``.  ``held`` are file descriptors that it keeps open.  Raise OSError."""
+        self._secrets = secrets
+        self._began = time.monotonic()
+        self._process = subprocess.Popen(
+            list(argv), env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            pass_fds=tuple(held), start_new_session=True, umask=0o077,
+        )  # fmt: skip
+        self._output = _Drain(self._process.stdout)
+        self._errors = _Drain(self._process.stderr)
+
+    def __enter__(self) -> Process:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process if it is still there."""
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """Return the process's number, which is also its group's."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Return whether it has ended."""
+        return self._process.poll() is not None
+
+    def wait(self, tick: Optional[Tick] = None) -> Finished:
+        """Wait for the end."""
+        while True:
+            try:
+                self._process.wait(_TICK_S)
+            except subprocess.TimeoutExpired:
+                if tick:
+                    tick(time.monotonic() - self._began)
+                continue
+            return Finished(self._process.returncode, self._text(self._output), self._text(self._errors))
+
+    def end(self) -> None:
+        """Ask the whole group to end, then make it."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE_S)
+        # Also when the process itself is gone: a helper of its own may have been left behind.
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._output.join()
+        self._errors.join()
+
+    def _signal(self, number: int) -> None:
+        """Signal the process and what it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _text(self, drain: _Drain) -> str:
+        """Return what came out, without secrets."""
+        return scrub(drain.text(), self._secrets)
+
+
+def run(
+    argv: Sequence[str], env: Mapping[str, str], *, secrets: Sequence[str] = (), tick: Optional[Tick] = None
+) -> Finished:
+    """Run a process to its end.  Raise OSError when it cannot be started."""
+    with Process(argv, env, secrets=secrets) as process:
+        return process.wait(tick)
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with ``own`` on top, and messages in English so that they can be read."""
+    return {**os.environ, "LC_ALL": "C", "LANGUAGE": "", **own}
+
+
+def scrub(text: str, secrets: Sequence[str]) -> str:
+    """Return a text with each secret, also as a URL spells it, replaced by asterisks."""
+    spelled = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote(secret))}
+    for form in sorted(spelled, key=len, reverse=True):
+        text = text.replace(form, "********")
+    return text
+
+
+class _Drain:
+    """Reads a pipe to its end in the background, so that the process never waits for its reader."""
+
+    def __init__(self, pipe: Optional[IO[bytes]]) -> None:
+        """Start to read."""
+        self._pipe = pipe
+        self._head = b""
+        self._tail = b""
+        self._dropped = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """Return what was said, without its middle when it was long."""
+        self.join()
+        gap = b"\n[...]\n" if self._dropped else b""
+        return (self._head + gap + self._tail).decode("utf-8", "replace")
+
+    def join(self) -> None:
+        """Wait for the pipe's end; a helper that keeps it open does not keep us."""
+        self._thread.join(_PATIENCE_S)
+
+    def _read(self) -> None:
+        """Keep the first and the last part."""
+        assert self._pipe is not None
+        with self._pipe as pipe:
+            while True:
+                chunk = os.read(pipe.fileno(), 65536)
+                if not chunk:
+                    return
+                room = _KEPT // 2 - len(self._head)
+                self._head += chunk[: max(room, 0)]
+                rest = self._tail + chunk[max(room, 0) :]
+                self._dropped = self._dropped or len(rest) > _KEPT // 2
+                self._tail = rest[-_KEPT // 2 :]
+
+
+def _signal_name(number: int) -> str:
+    """Return a signal's name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
