@@ -87,7 +87,7 @@ class Project:
             "windlass_databases": [dict(database) for database in databases],
             "windlass_policy": dict(policy or {}),
         }
-        content = {"all": {"hosts": {"here": variables}}}
+        content = {"databases": {"hosts": {"here": variables}}}
         return self.write(f"inventories/{name}/hosts.yml", yaml.safe_dump(content)).parent
 
     def testbed_environment(
