@@ -73,23 +73,17 @@ class Database:
         return Options(run_id=run_id, who=who, origin=origin, **{**policy, **more})
 
 
-def databases(
-    raw: Any, policy: Any = None, *, host: str = "", only: Iterable[str] = ()
-) -> tuple[Database, ...]:
+def databases(raw: Any, policy: Any = None, *, host: str = "", only: Iterable[str] = ()) -> tuple[Database, ...]:
     """Read a host's ``windlass_databases`` under its ``windlass_policy``; ``only`` keeps those names (none: all).
 
     Raises ``inventory_invalid`` for anything that is not usable, also in a database that ``only`` leaves out.
     """
-    _check(
-        isinstance(raw, Sequence) and not isinstance(raw, str), "windlass_databases is not a list", host=host
-    )
+    _check(isinstance(raw, Sequence) and not isinstance(raw, str), "windlass_databases is not a list", host=host)
     base = merge_policy(policy, host=host)
     found = tuple(_database(item, base, host) for item in raw)
     names = [database.name for database in found]
     for name in names:
-        _check(
-            names.count(name) == 1, "windlass_databases names this database twice", host=host, database=name
-        )
+        _check(names.count(name) == 1, "windlass_databases names this database twice", host=host, database=name)
     wanted = set(only)
     return tuple(database for database in found if not wanted or database.name in wanted)
 
@@ -195,9 +189,7 @@ def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
     if key in ("atomic", "samples"):
         return _boolean(key, value, place)
     if key == "lock_retries":
-        _check(
-            str(value).isascii() and str(value).isdigit(), "policy lock_retries is a whole number", **place
-        )
+        _check(str(value).isascii() and str(value).isdigit(), "policy lock_retries is a whole number", **place)
         return int(value)
     if key == "serial":
         return serial(value, place)
