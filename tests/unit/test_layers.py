@@ -16,11 +16,11 @@ ENGINE = SOURCE / "windlass_engine"
 
 #: Rooms of the engine, from the left (knows nobody) to the right (knows all).  A room imports itself and to the left.
 RANKS = [
-    {"errors", "model"},
+    {"errors", "model", "finding"},
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"},
     {"session", "journal", "introspect", "messages"},
     {"running", "verify", "inspection"},
-    {"execute", "backup", "restore", "doctor"},
+    {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pyodbc"}
