@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,15 @@ class PostgresServer:
     """A running server.
 
     `bin` is the folder with its programs (psql, pg_dump, pg_restore …), `version` its major version,
-    `superuser` and `password` the account in `url`. `log` is the file that it logs to.
+    `superuser` and `password` the account in `url`. `log` is the file that it logs to. `settings` are added to
+    those of a server that nobody will miss.
     """
 
     superuser = "postgres"
 
-    def __init__(self, bin_folder: Path) -> None:
+    def __init__(self, bin_folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.bin = bin_folder
+        self._settings = {**_SETTINGS, **(settings or {})}
         self.version = major_version(bin_folder)
         self.folder = Path(tempfile.mkdtemp(prefix=f"windlass-pg{self.version}-"))
         self.password = secrets.token_urlsafe(12)
@@ -173,7 +175,7 @@ class PostgresServer:
             raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
 
     def _launch(self) -> None:
-        settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
+        settings = {**self._settings, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
         command = [self.program("postgres"), "-D", str(self.data)]
         command += [f"--{key}={value}" for key, value in settings.items()]
         with self.log.open("ab") as log:
