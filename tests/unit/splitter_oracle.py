@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from windlass_engine.dialects.postgresql.splitter import boundaries
+from windlass_engine.dialects.postgresql.splitter import boundaries, copy_parts
 
 Span = tuple[int, int]
 
 _COPY_BLOCK = re.compile(
-    r"^(COPY\b[^;]*?\bFROM\s+STD(?:IN|OUT)\b[^;]*;)([^\n]*\n(?:.*\n)*?\\\.[ \t]*)$", re.MULTILINE | re.IGNORECASE
+    r"^(COPY\b(?:[^;']|'[^']*')*?\bFROM\s+STD(?:IN|OUT)\b(?:[^;']|'[^']*')*;)([^\n]*\n(?:.*\n)*?\\\.[ \t]*)$",
+    re.MULTILINE | re.IGNORECASE,
 )
 _PSQL_LINE = re.compile(r"^[ \t]*\\[^.\n].*$", re.MULTILINE)
 _PSQL_ENDING = re.compile(r";?[ \t]*\\(?:g|crosstabview|bind|parse|watch|;)[^\n]*$", re.MULTILINE)
@@ -63,7 +64,7 @@ def our_spans(text: str) -> list[Span]:
     for statement in boundaries(text, "case.sql"):
         sql = text[statement.start : statement.end]
         if statement.copy_data:
-            spans.append((statement.start, statement.start + sql.index(";")))
+            spans.append((statement.start, statement.start + len(copy_parts(sql)[0])))
         else:
             last = list(_tokens(sql))[-1]
             spans.append((statement.start, statement.start + last.end + 1))

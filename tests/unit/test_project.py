@@ -261,3 +261,13 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(script, "head", counted)
     load(tmp_path, parse="all")
     assert sorted(read) == sorted(f"sql/shop/{name}" for name in GOOD if name.endswith(".sql"))
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("system", sorted(path.parent.name for path in ROOT.glob("sql/*/system.yml")))
+def test_the_shipped_systems_load_whole(system: str) -> None:
+    found = project.load(ROOT, system, parse="all")
+    assert found.migrations
+    assert all(migration.up.statements for migration in found.migrations)
