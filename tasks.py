@@ -30,6 +30,7 @@ HELP = {
     "database": "only this database; may be given several times (default: all)",
     "to": "up to and with this migration (default: all)",
     "steps": "how many migrations back",
+    "allow_data_loss": "let down scripts drop what holds rows; make a backup first",
     "plan": "run exactly the plan with this digest, as `invoke plan` showed it; anything else is refused",
     "yes": "do not ask",
     "dry_run": "change nothing; show the SQL and what would be done",
@@ -123,17 +124,19 @@ def rollback(
     steps: int = 0,
     to: str = "",
     plan: str = "",
+    allow_data_loss: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     verbose: int = 0,
 ) -> int:
     """Undo the last migrations with their down scripts; shows the plan and asks first.
 
-    The scripts come from the database's own journal, so no checkout of that time is needed.
+    The scripts come from the database's own journal, so no checkout of that time is needed.  A careful down script
+    refuses to drop rows; --allow-data-loss is the word that it asks for.
     """
     from windlass import verbs
 
-    given = backwards(steps, to)
+    given = backwards(steps, to) | {"windlass_allow_data_loss": allow_data_loss or ""}
     where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
 

@@ -119,7 +119,7 @@ class CallbackModule(CallbackBase):
         self._dump(host, data)
         if not ignore_errors:
             error = mishaps.error_of(host, data, action=result.task.action, task=result.task_name)
-            self._failed(host, error)
+            self._failed(host, error, silent="windlass_doctor" in data)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         host = result.host.get_name()
@@ -193,11 +193,12 @@ class CallbackModule(CallbackBase):
         for text in summary.news(host, data, self._run["verb"]):
             self._say(text)
 
-    def _failed(self, host: str, error: Mapping[str, Any], unreachable: bool = False) -> None:
+    def _failed(self, host: str, error: Mapping[str, Any], unreachable: bool = False, silent: bool = False) -> None:
+        """Keep a failure and tell it, unless it only repeats an earlier one or the closing tells it better."""
         known = self._run["hosts"].get(host, {}).get("error")
         record.fail(self._run, host, error, unreachable=unreachable)
         again = known and (error["code"] == "internal_error" or error["message"] == known["message"])
-        if not again:  # what follows a failure often only repeats it
+        if not (again or silent):
             self._say("\n".join(closing.failure(error)), C.COLOR_ERROR)
 
     def _announce(self, what: str, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from windlass import console, doctor, record, summary
@@ -53,11 +54,14 @@ def _changes(run: record.Record) -> Lines:
 
 
 def _dry_run_sql(host: str, database: str, result: Mapping[str, Any]) -> Lines:
-    for item in result.get("sql") or ():
+    """Yield the SQL that would run, under the name of each migration."""
+    for migration, items in groupby(result.get("sql") or (), key=lambda item: item["migration"]):
         yield Line("")
-        yield Line(f"-- {host} {database}: {item['migration']}", "head")
-        for text in str(item["sql"]).splitlines():
-            yield Line("  " + console.printable(text.expandtabs(4)))
+        yield Line(f"-- {host} {database}: {migration}", "head")
+        for item in items:
+            text = str(item["sql"]).strip()
+            ended = text if text.endswith((";", "\\.")) else f"{text};"
+            yield from (Line("  " + console.printable(line.expandtabs(4))) for line in ended.splitlines())
 
 
 def _plan(run: record.Record) -> Lines:
@@ -188,7 +192,6 @@ def _doctor(run: record.Record) -> Lines:
         yield Line(host, "head")
         for database, data in part["databases"].items():
             yield from (Line(*told) for told in doctor.lines(database, data.get("doctor") or ()))
-    yield from _host_errors(run)
 
 
 def _verify(run: record.Record) -> Lines:
@@ -253,7 +256,7 @@ def failure(error: Mapping[str, Any]) -> Iterator[str]:
 
 def ending(run: record.Record, report: object) -> str:
     """Return the last line: how it ended, how long it took, and where the report is."""
-    words = {"done": "Done", "ok": "Done", "nothing": "Nothing to do", "check": "Dry run, nothing was changed"}
+    words = {"done": "Done", "ok": "Done", "nothing": "Nothing to do", "check": "Nothing was changed: a dry run"}
     word = words.get(run["status"], run["status"].upper())
     code = f", exit {run['exit_code']}" if run["exit_code"] else ""
     return f"\n{word} in {console.duration(run['duration_ms'])}{code}.  Report: {report}"

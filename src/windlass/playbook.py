@@ -158,10 +158,11 @@ def _never_started(call: Call, status: int) -> WindlassError:
     )
 
 
-def inventory_names(settings: Settings, environment: str) -> tuple[list[str], list[str]]:
-    """Return (hosts, groups) of an environment as Ansible sees it, with ranges and inventory plugins resolved.
+def inventory(settings: Settings, environment: str) -> dict[str, Any]:
+    """Return an environment as Ansible sees it, with ranges, group variables and inventory plugins resolved.
 
-    Raises ``inventory_invalid`` when Ansible cannot read it.
+    Group name -> its hosts and children; ``_meta.hostvars`` has the variables.  Raises ``inventory_invalid`` when
+    Ansible cannot read it.
     """
     program = Path(sys.executable).parent / "ansible-inventory"
     command = [str(program), "--inventory", str(settings.inventory(environment)), "--list"]
@@ -172,8 +173,7 @@ def inventory_names(settings: Settings, environment: str) -> tuple[list[str], li
     except ValueError:
         hint = f"ansible-inventory said: {done.stderr.strip()[-400:]}"
         raise WindlassError("inventory_invalid", "the inventory cannot be read", hint=hint) from None
-    names = [name for key, group in groups.items() if key != "_meta" for name in group.get("hosts", ())]
-    return list(dict.fromkeys(names)), [key for key in groups if key != "_meta"]
+    return groups
 
 
 def output(command: Sequence[str]) -> str:

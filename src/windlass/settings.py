@@ -60,10 +60,16 @@ class Settings:
 
     def hosts(self, environment: str) -> list[str]:
         """Return the hosts that an environment's YAML files name, in order, without starting Ansible."""
-        names: dict[str, None] = {}
-        for path in sorted(self.inventory(environment).glob("*.y*ml")):
-            names.update(dict.fromkeys(_host_names(_read_yaml(path))))
-        return list(names)
+        found = (name for data in self._files(environment) for name in _host_names(data))
+        return list(dict.fromkeys(found))
+
+    def databases(self, environment: str) -> list[str]:
+        """Return the databases that an environment's YAML files name, in order, without starting Ansible."""
+        found = (name for data in self._files(environment) for name in database_names(data))
+        return list(dict.fromkeys(found))
+
+    def _files(self, environment: str) -> Iterator[Any]:
+        return (_read_yaml(path) for path in sorted(self.inventory(environment).rglob("*.y*ml")))
 
 
 def _read_yaml(path: Path) -> Any:
@@ -91,3 +97,12 @@ def _host_names(node: Any) -> Iterator[str]:
             if isinstance(group.get("hosts"), dict):
                 yield from map(str, group["hosts"])
             yield from _host_names(group.get("children"))
+
+
+def database_names(node: Any) -> Iterator[str]:
+    """Yield the names in every ``windlass_databases`` of a tree."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            listed = value if key == "windlass_databases" and isinstance(value, list) else ()
+            yield from (str(item["name"]) for item in listed if isinstance(item, dict) and "name" in item)
+            yield from database_names(value)

@@ -85,7 +85,7 @@ def work(run: Mapping[str, Any]) -> str:
     verb = {"down": "reverted", "baseline": "marked"}.get(str(run.get("direction")), "applied")
     if run.get("status") == "check":
         infinitive = {"reverted": "revert", "marked": "mark", "applied": "apply"}[verb]
-        return f"{len(run.get('sql') or ())} to {infinitive}"
+        return f"{len({item['migration'] for item in run.get('sql') or ()})} to {infinitive}"
     undone = f", {len(run['reverted'])} undone again" if run.get("reverted") else ""
     return f"{len(run['applied'])} {verb}{undone}" if run.get("applied") else ""
 
@@ -157,14 +157,15 @@ def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
 
 def news(host: str, result: Mapping[str, Any], verb: str) -> Iterator[str]:
     """Yield the lines that a task's result is worth at once; the rest waits for the closing table."""
-    if verb in record.READ_ONLY:
+    if verb in record.READ_ONLY or verb == "verify":  # their closing tells all
         return
     for database, plan in (result.get("windlass_plan") or {}).items():
         steps = console.plural(len(plan["steps"]), "step")
         yield f"{host} {database}  {f'{steps} to do' if plan['steps'] else 'nothing to do'}, {_at(plan)}"
     for part, noun in (("checks", "checks"), ("samples", "sample-data tests")):
         for database, results in (result.get(f"windlass_{part}") or {}).items():
-            yield f"{host} {database}  {noun}: {passed(results) or 'none'} passed"
+            if results:
+                yield f"{host} {database}  {noun}: {passed(results)} passed"
 
 
 def _at(plan: Mapping[str, Any]) -> str:

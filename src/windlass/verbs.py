@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass import closing, confirm, playbook, record
-from windlass.settings import DEMO, Settings
+from windlass.settings import DEMO, Settings, database_names
 from windlass_engine.errors import WindlassError
 
 PATTERN_CHARACTERS = frozenset("*?[]:!&~@")  # a host pattern of Ansible, not a plain name
@@ -30,14 +30,15 @@ class Scope:
 
 
 def scope(settings: Settings, env: str, host: str, database: Sequence[str], verbose: int = 0) -> Scope:
-    """Return a checked scope.  Raises ``usage`` for an environment or a host that does not exist."""
+    """Return a checked scope.  Raises ``usage`` for a name that does not exist."""
     environment = settings.environment(env)
+    names = tuple(name for item in database for name in item.split(",") if name)
     check_hosts(settings, environment, host)
+    check_databases(settings, environment, names)
     if environment == DEMO:
         from windlass import demo
 
         demo.ensure(settings)
-    names = tuple(name for item in database for name in item.split(",") if name)
     return Scope(environment, host, names, verbose)
 
 
@@ -46,11 +47,26 @@ def check_hosts(settings: Settings, environment: str, pattern: str) -> None:
     plain = [word for word in pattern.split(",") if word and not PATTERN_CHARACTERS & set(word)]
     if set(plain) <= set(settings.hosts(environment)):
         return
-    hosts, groups = playbook.inventory_names(settings, environment)
-    wrong = [word for word in plain if word not in (*hosts, *groups)]
-    if wrong:
-        message = f"{environment} has no host called {', '.join(wrong)}"
-        raise WindlassError("usage", message, hint=f"its hosts are: {', '.join(hosts) or 'none'}")
+    groups = playbook.inventory(settings, environment)
+    groups.pop("_meta", None)
+    hosts = list(dict.fromkeys(name for group in groups.values() for name in group.get("hosts", ())))
+    _refuse_missing(plain, [*hosts, *groups], f"{environment} has no host called", hosts)
+
+
+def check_databases(settings: Settings, environment: str, names: Sequence[str]) -> None:
+    """Refuse a database that no host of the environment has."""
+    if set(names) <= set(settings.databases(environment)):
+        return
+    known = sorted(set(database_names(playbook.inventory(settings, environment))))
+    if not any("{{" in name for name in known):  # templates are known to the play only
+        _refuse_missing(names, known, f"no host of {environment} has a database called", known)
+
+
+def _refuse_missing(wanted: Sequence[str], known: Sequence[str], message: str, shown: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        hint = f"there are: {', '.join(shown) or 'none'}"
+        raise WindlassError("usage", f"{message} {', '.join(missing)}", hint=hint)
 
 
 def look(

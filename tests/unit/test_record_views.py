@@ -57,6 +57,7 @@ def test_a_dry_run_shows_the_sql_and_what_it_would_do():
     shown = text(closed(db1={"windlass_run": {"salon": run("check", sql=sql, applied=[])}}))
     assert "-- db1 salon: m1\n  CREATE TABLE a ();\n  \\x1b[2JSELECT 1;" in shown
     assert "1 to apply" in shown
+    assert "SELECT 1;\n" in shown
 
 
 def test_a_plan_shows_order_reason_and_way_back_and_the_command_for_exactly_this():

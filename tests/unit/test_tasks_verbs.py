@@ -187,8 +187,21 @@ def test_names_groups_and_patterns_pass(stage, pattern):
     assert verbs.scope(settings_of(stage), "stage", pattern, ()).hosts == pattern
 
 
+def with_databases(stage, *names):
+    stage.inventory({"db1": {"windlass_databases": [{"name": name, "system": "s", "url": "u"} for name in names]}})
+
+
 def test_databases_may_be_given_one_by_one_or_with_commas(stage):
+    with_databases(stage, "a", "b", "c")
     assert verbs.scope(settings_of(stage), "stage", "", ["a", "b,c"]).databases == ("a", "b", "c")
+
+
+def test_a_mistyped_database_is_refused_with_those_that_exist(stage):
+    with_databases(stage, "salon", "spa")
+    with pytest.raises(WindlassError) as refusal:
+        verbs.scope(settings_of(stage), "stage", "", ["salon", "sap"])
+    assert "has a database called sap" in str(refusal.value)
+    assert "salon, spa" in str(refusal.value)
 
 
 def test_an_environment_may_be_any_inventory_folder(stage, monkeypatch):
