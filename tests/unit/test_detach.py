@@ -45,7 +45,8 @@ def held(gate: Path) -> detach.Work:
 
 def begun(job: Job) -> dict[str, Any]:
     wait_until(lambda: look(job, 0).events, seconds=10, what="the first event")
-    return look(job, 0).events[0]
+    first: dict[str, Any] = look(job, 0).events[0]
+    return first
 
 
 def test_work_ends_with_its_result(job: Job) -> None:
