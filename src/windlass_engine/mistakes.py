@@ -31,9 +31,7 @@ def invalid(mistakes: Sequence[Mistake]) -> WindlassError:
         where = {"file": first.file, "line": first.line}
         return WindlassError("project_invalid", first.message, hint=first.hint, where=where, detail=detail)
     listed = "".join(f"\n  {mistake}" for mistake in mistakes)
-    return WindlassError(
-        "project_invalid", f"{len(mistakes)} mistakes in the project:{listed}", detail=detail
-    )
+    return WindlassError("project_invalid", f"{len(mistakes)} mistakes in the project:{listed}", detail=detail)
 
 
 def refuse(file: str, line: int, message: str, hint: str = "") -> WindlassError:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .directives import BadValue, Comment, backfill, is_header, misplaced, read_header, unknown
 from .mistakes import Mistake, raise_any, refuse
-from .model import Backfill, Script, Statement
+from .model import Script, Statement
 
 #: Parts a text into statements; the second argument is the path for messages.
 Split = Callable[[str, str], tuple[Statement, ...]]
@@ -198,7 +198,7 @@ def _told(statement: Statement, comment: Comment, kind: str) -> Statement:
         raise BadValue("one statement takes one such directive")
     if comment.name == "check":
         return replace(statement, check=_check_name(comment.argument))
-    return replace(statement, backfill=_backfill(comment.argument))
+    return replace(statement, backfill=backfill(comment.argument))
 
 
 def _check_name(name: str) -> str:
@@ -207,10 +207,6 @@ def _check_name(name: str) -> str:
     if len(name) > _NAME_LENGTH:
         raise BadValue(f"a check's name has at most {_NAME_LENGTH} characters")
     return name
-
-
-def _backfill(argument: str) -> Backfill:
-    return backfill(argument)
 
 
 def _doubtful(script: Script, kind: str) -> list[Mistake]:

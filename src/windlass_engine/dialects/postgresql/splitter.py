@@ -19,9 +19,7 @@ from .lexer import BLANKS, Token, Unterminated, first_word, opaque_end, skip_bla
 TRANSACTION_CONTROL = frozenset(
     ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE TRANSACTION"]
 )
-_NO_CONTROL = (
-    "remove it; only what cannot run in a transaction needs the header `-- windlass: no-transaction`"
-)
+_NO_CONTROL = "remove it; only what cannot run in a transaction needs the header `-- windlass: no-transaction`"
 
 _EVENT = re.compile(r"""[;'"$\\]|--|/\*""")
 _RESTRICT = re.compile(r"^[ \t]*\\(?:un)?restrict\b[^\r\n]*", re.MULTILINE)
@@ -67,9 +65,7 @@ def boundaries(text: str, path: str) -> Iterator[Statement]:
             position = end.resume
     except Unterminated as lost:
         message = f"this {lost.what} never ends"
-        raise refuse(
-            path, line_of(text, lost.start), message, "close it, or take the opening mark away"
-        ) from None
+        raise refuse(path, line_of(text, lost.start), message, "close it, or take the opening mark away") from None
     except _Refused as refused:
         raise refuse(path, line_of(text, refused.at), *refused.told) from None
 
@@ -208,9 +204,7 @@ def _reads_stdin(sql: str) -> bool:
 def _data_end(text: str, start: int, after: int) -> _End:
     rest = _LINE_REST.match(text, after)
     if rest is None:
-        raise _Refused(
-            start, "something stands behind `COPY … FROM stdin;` on its line", "put it behind the data"
-        )
+        raise _Refused(start, "something stands behind `COPY … FROM stdin;` on its line", "put it behind the data")
     mark = _COPY_END.search(text, rest.end())
     if mark is None:
         raise _Refused(start, "the data of this COPY never ends", "end it with a line that holds only `\\.`")
