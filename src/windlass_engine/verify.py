@@ -50,12 +50,14 @@ def run_checks(
 def run_script(session: Session, script: Script, *, writable: bool) -> list[CheckResult]:
     """Run one script's statements in a transaction that is always rolled back.
 
-    Each named statement gives one result.  A statement that fails ends the script, as the transaction is lost: the
-    checks behind it are reported as not run.
+    A script that asks for a scratch database needs commits, so its statements commit one by one.  Each named
+    statement gives one result.  A statement that fails ends the script, as the transaction is lost: the checks behind
+    it are reported as not run.
     """
     results: list[CheckResult] = []
     try:
-        session.run(_opening(session, script, writable))
+        if not script.directives.scratch:
+            session.run(_opening(session, script, writable))
         _run_statements(session, script, results)
     except ServerError as error:
         results.append(CheckResult(script.path, script.path, 0, error=error.message))

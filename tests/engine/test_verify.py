@@ -59,6 +59,12 @@ def test_a_sample_that_needs_commits_runs_only_in_a_scratch_database(bench: Benc
     assert result.failures == ("it ran",)
 
 
+def test_a_scratch_sample_may_commit(bench: Bench) -> None:
+    text = "-- windlass: scratch\nCREATE TABLE t (id int);\nVACUUM t;\n-- check: two sessions see it\nSELECT 1 WHERE to_regclass('t') IS NULL"
+    assert [result.passed for result in checks(bench, text, "sample", scratch=True)] == [True]
+    assert bench.query("SELECT count(*) FROM t") == [(0,)]
+
+
 def test_one_script_leaves_no_setting_to_the_next(bench: Bench) -> None:
     first = read("SET search_path = ''; SET statement_timeout = 1;\n-- check: a\nSELECT 1 WHERE false", "checks/a.sql")
     second = read(

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Callable, Optional
 
+from ..directives import BATCH_MARK
 from ..messages import Messages
 from ..model import JournalEntry, Statement, Step, Wire
 from ..session import Session
 from .watch import Watch
 
-#: The comment that the tool turns into a key range.  By hand it is a comment, and the UPDATE does all at once.
-MARK = "/* windlass: batch */"
 Range = tuple[Optional[str], str]
 
 
@@ -65,7 +64,7 @@ class Backfill:
         """Update one range and record its end in the same transaction; return its rows.  Raise Refused."""
         dialect = self._session.dialect
         messages.put_off(dialect.begin(*timeouts))
-        rows = messages.send(self._sql.replace(MARK, self._condition(bounds)), (), watch.tick)
+        rows = messages.send(self._sql.replace(BATCH_MARK, self._condition(bounds)), (), watch.tick)
         messages.send(dialect.journal.position(self._step, self._number, bounds[1], rows), ("COMMIT",))
         self.rows += rows
         return rows
