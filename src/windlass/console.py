@@ -140,11 +140,11 @@ def _step_done(event: Event) -> str:
 
 
 def _step_failed(event: Event) -> str:
-    return f"{event['migration']}  {_statement(event)} FAILED: {event['message']}"
+    return f"{event['migration']}  {_statement(event)} failed"  # the task's own failure tells why
 
 
 def _run_done(event: Event) -> str | None:
-    return None if event["status"] == "nothing" else f"{event['status']} in {duration(event['duration_ms'])}"
+    return f"done in {duration(event['duration_ms'])}" if event["status"] == "done" else None
 
 
 def _backup_progress(event: Event) -> str:

@@ -129,14 +129,14 @@ def close(record: Record, *, interrupted: bool = False) -> None:
     record["duration_ms"] = round((finished - started).total_seconds() * 1000)
     failures = list(errors(record))
     for part in record["hosts"].values():
-        part["status"] = _host_status(part, stopped=bool(failures))
+        part["status"] = _host_status(part, bool(failures), interrupted)
     if not record["digest"]:
         record["digest"] = run_digest(record)
     record["status"] = _status(record, failures, interrupted)
     record["exit_code"] = _exit_code(failures, interrupted)
 
 
-def _host_status(part: Mapping[str, Any], *, stopped: bool) -> str:
+def _host_status(part: Mapping[str, Any], stopped: bool, interrupted: bool) -> str:
     if part["status"] in ("failed", "unreachable"):
         return str(part["status"])
     runs = [data["run"]["status"] for data in part["databases"].values() if "run" in data]
@@ -144,6 +144,8 @@ def _host_status(part: Mapping[str, Any], *, stopped: bool) -> str:
         return "failed"
     if not runs:
         planned = any(data.get("plan", {}).get("steps") for data in part["databases"].values())
+        if planned and interrupted:
+            return "unfinished"  # nobody waited for its end
         return "untouched" if planned and stopped else "ok"
     return next((word for word in ("check", "done") if word in runs), "nothing")
 

@@ -135,9 +135,11 @@ def _result(part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> tupl
 
 def _result_without_run(part: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     steps = data.get("plan", {}).get("steps")
+    if steps and part["status"] == "unfinished":
+        return "unfinished"
     if steps:
-        failed = part["status"] in ("failed", "unreachable", "untouched")
-        return "untouched" if failed else f"{console.plural(len(steps), 'step')} to do"
+        stopped = part["status"] in ("failed", "unreachable", "untouched")
+        return "untouched" if stopped else f"{console.plural(len(steps), 'step')} to do"
     return "nothing to do" if "plan" in data else "ok"
 
 

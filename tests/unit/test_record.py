@@ -142,3 +142,9 @@ def test_no_readable_record_is_none(tmp_path, content):
 def test_behind_sudo_the_operator_is_the_one_who_called_it(monkeypatch):
     monkeypatch.setenv("SUDO_USER", "alice")
     assert record.who() == "alice"
+
+
+def test_nobody_knows_how_an_interrupted_run_ended_on_a_host():
+    found = begun(db1=part("plan", plan()), db2=part("run", run()))
+    record.close(found, interrupted=True)
+    assert [part["status"] for part in found["hosts"].values()] == ["unfinished", "done"]

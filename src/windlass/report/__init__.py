@@ -37,10 +37,19 @@ def view(run: record.Record) -> dict[str, Any]:
         "tone": _tone(run),
         "errors": [(host, _full(error)) for host, error in record.errors(run)],
         "todo": _todo(run),
-        "headings": [heading.capitalize() for heading in summary.HEADINGS],
-        "rows": [(summary.cells(row), row.bad) for row in summary.rows(run)],
+        **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
         "notes": [(host, note) for host, part in run["hosts"].items() for note in part["notes"]],
+    }
+
+
+def _summary(rows: list[summary.Row]) -> dict[str, Any]:
+    """Return the closing table without the columns that are empty in every row."""
+    cells = [summary.cells(row) for row in rows]
+    kept = [column for column in range(len(summary.HEADINGS)) if any(line[column] for line in cells)]
+    return {
+        "headings": [summary.HEADINGS[column].capitalize() for column in kept],
+        "rows": [([line[column] for column in kept], row.bad) for line, row in zip(cells, rows, strict=True)],
     }
 
 
