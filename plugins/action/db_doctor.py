@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -16,6 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from windlass import doctor, mishaps
 from windlass.actions import ROOT, ModuleFailed, WindlassAction
+from windlass.environment import Database
 from windlass.project import load
 from windlass.settings import Settings
 from windlass_engine.doctor import HOST, apart, clock_finding
@@ -27,7 +28,7 @@ from windlass_engine.model import to_wire
 class ActionModule(WindlassAction):
     """See plugins/modules/db_doctor.py."""
 
-    OPTIONS: Mapping[str, Any] = {
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "",
         "control_node": False,
         "backup_dir": "",
@@ -47,6 +48,7 @@ class ActionModule(WindlassAction):
             findings[HOST].append(self._module_failed(failed))
         except WindlassError as wrong:
             findings[HOST].append(failure("inventory", wrong.message, "", wrong.hint))
+        self._ease(findings)
         self.result["windlass_doctor"] = to_wire(findings)
         problems = doctor.problems(findings)
         if problems:
@@ -71,6 +73,21 @@ class ActionModule(WindlassAction):
         findings[HOST].append(clock_finding("clock", apart(reply["clock"], before, after)))
         for name, found in reply["findings"].items():
             findings.setdefault(name, []).extend(Finding(**item) for item in found)
+
+    def _ease(self, findings: dict[str, list[Finding]]) -> None:
+        """Only warn of what stands in a backup's way where policy wants none."""
+        for name, found in findings.items():
+            policies = [d.policy.backup for d in self._known if name in (HOST, d.name)]
+            if policies and set(policies) == {"never"}:
+                findings[name] = doctor.without_backup(found)
+
+    @property
+    def _known(self) -> tuple[Database, ...]:
+        """Return the databases, none when the inventory cannot be read: that is a finding already."""
+        try:
+            return self.databases
+        except WindlassError:
+            return ()
 
     def _extensions(self, findings: dict[str, list[Finding]]) -> Iterator[tuple[str, list[str]]]:
         """Yield each database with the extensions that its scripts create; unreadable scripts are a finding."""

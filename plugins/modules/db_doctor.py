@@ -67,11 +67,13 @@ windlass_error:
 
 import os
 import time
+from typing import Any
 
 # Read before anything else: the control node compares it with the moments around this call.
 CLOCK = time.time()
 
 from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import SYSTEM_STATE, USER_STATE
 from ansible.module_utils.windlass_engine import doctor
 from ansible.module_utils.windlass_engine.model import to_wire
@@ -85,11 +87,12 @@ SPEC = {
 }
 
 
-def look(module):
+def look(module: AnsibleModule) -> dict[str, Any]:
     chosen = module.params["state_dir"]
     state = [chosen] if chosen else [SYSTEM_STATE, os.path.expanduser(USER_STATE)]
     usable = next((path for path in state if os.access(path, os.W_OK)), state[0])
-    places = doctor.Places(state, module.params["backup_dir"] or os.path.join(usable, "backups"))
+    backups = module.params["backup_dir"] or os.path.join(usable, "backups")
+    places = doctor.Places(state, backups, module.params["client_bin"])
     found = doctor.examine(adapter.targets(module), places, module.params["extensions"] or {})
     return {"findings": to_wire(found), "clock": CLOCK, "elapsed_s": time.time() - CLOCK}
 

@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _SECRET = re.compile(r"^\s*(?:-\s+)?[\w-]*(?:password|_pass|secret)\s*:\s*(?P<va
 _URL_SECRET = re.compile(r"\w+://[^\s/:@\"']+:(?!\{\{)[^\s/@\"']+@")
 _EXTENSION = re.compile(r"^\s*create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?([\w-]+)", re.IGNORECASE | re.MULTILINE)
 _TELLING = re.compile(r"fail|denied|refused|timed out|resolve|no route|changed", re.IGNORECASE)
+#: Checks whose failure stops a backup and nothing else.
+_FOR_BACKUPS = ("client programs", "right to back up", "room for backups")
 _SSH = ("ssh", "ansible.builtin.ssh")
 
 
@@ -191,6 +194,11 @@ def _gist(text: str) -> str:
 def extensions(texts: Sequence[str]) -> list[str]:
     """Return the names of the extensions that scripts create."""
     return sorted({name.lower() for text in texts for name in _EXTENSION.findall(text)})
+
+
+def without_backup(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings in which what only a backup needs is at most a warning."""
+    return [replace(f, status=WARN) if f.name in _FOR_BACKUPS and f.status == FAIL else f for f in findings]
 
 
 def problems(findings: Mapping[str, Sequence[Finding]]) -> list[str]:

@@ -32,10 +32,11 @@ HOST = ""
 
 @dataclass(frozen=True)
 class Places:
-    """Folders on the target: candidates for run files, the best first, and where backups go."""
+    """Folders on the target: candidates for run files, the best first; backups; client programs (empty: the usual)."""
 
     state: Sequence[str]
     backups: str
+    client_bin: str = ""
 
 
 def examine(
@@ -46,7 +47,7 @@ def examine(
     ``extensions`` names by database those that its scripts will create.
     """
     host = [_python(), _driver(), _state_folder(places.state)]
-    patients = {target.name: _Patient(target, extensions.get(target.name, ())) for target in targets}
+    patients = {target.name: _Patient(target, extensions.get(target.name, ()), places.client_bin) for target in targets}
     found = {name: list(patient.findings()) for name, patient in patients.items()}
     sizes = [patient.size for patient in patients.values()]
     return {HOST: [*host, _space(places.backups, sizes)], **found}
@@ -124,7 +125,7 @@ def _judged_folder(path: str, needed: str) -> Finding:
 
 
 def _space(folder: str, sizes: Sequence[Optional[int]]) -> Finding:
-    """Compare the room for backups with the databases' sizes: a compressed dump is smaller, seldom larger."""
+    """Compare the room for backups with the databases' sizes: a compressed dump takes half of that, seldom more."""
     name, standing = "room for backups", _standing(folder)
     if not _may_write(standing):
         mend = "set windlass_backup_dir to a folder that the login user may write to"
@@ -135,10 +136,11 @@ def _space(folder: str, sizes: Sequence[Optional[int]]) -> Finding:
     known = [size for size in sizes if size is not None]
     if not known:
         return skipped(name, f"{found}; no database could be asked for its size")
-    needed, mend = _bytes(sum(known)), "make room, expire old backups, or set windlass_backup_dir to a larger disk"
+    likely = sum(known) // 2
+    needed, mend = f"about {_bytes(likely)}", "make room, or set windlass_backup_dir to a larger disk"
     if free < max(known) // 4:
         return failure(name, found, needed, mend)
-    return warning(name, found, needed, mend) if free < sum(known) else good(name, found, needed)
+    return warning(name, found, needed, mend) if free < likely else good(name, found, needed)
 
 
 def _standing(path: str) -> str:
@@ -166,9 +168,10 @@ def _bytes(count: float) -> str:
 class _Patient:
     """One database under examination; ``size`` (bytes) is known after :meth:`findings` when it could be asked."""
 
-    def __init__(self, target: Target, extensions: Sequence[str]) -> None:
+    def __init__(self, target: Target, extensions: Sequence[str], client_bin: str) -> None:
         self.target = target
         self.extensions = extensions
+        self.client_bin = client_bin
         self.size: Optional[int] = None
 
     def findings(self) -> Iterator[Finding]:
@@ -186,7 +189,7 @@ class _Patient:
                 yield from _guarded(checks, session)
 
     def _server(self, session: Session) -> Iterable[Finding]:
-        return session.dialect.examine(session.link, self.extensions)
+        return session.dialect.examine(session.link, self.extensions, self.client_bin)
 
     def _clock(self, session: Session) -> Iterable[Finding]:
         before = time.time()
@@ -215,8 +218,12 @@ class _Patient:
         yield warning("deployer lock", f"held by {journal.holder_text(holder)}", "free", mend)
 
     def _journal(self, session: Session) -> Iterable[Finding]:
-        stands = journal.read(session)
-        unfinished = [entry.name for entry in stands.entries if entry.state != "applied"]
+        try:
+            stands = journal.read(session)
+        except WindlassError as error:
+            yield _as_finding("journal", error)
+            return
+        unfinished = [entry.name for entry in stands.entries if entry.state in ("partial", "reverting")]
         if not unfinished:
             text = f"{len(stands.entries)} applied" if stands.exists else "none yet"
             yield good("journal", text)

@@ -54,7 +54,7 @@ databases:
       ansible_host: 127.0.0.1
       ansible_port: {sshd.port}
       ansible_user: {sshd.user}
-      ansible_ssh_private_key_file: "{{{{ inventory_dir }}}}/{key or "key"}"
+      ansible_ssh_private_key_file: "{{{{ inventory_dir }}}}/../../{key or "key"}"
       ansible_ssh_common_args: "{common or sshd.common_args}"
       windlass_databases:
         - name: salon
@@ -63,8 +63,8 @@ databases:
           password: "{{{{ nobody_defines_this }}}}"
 {more}"""
         )
-        (folder / "key").write_bytes(sshd.client_key.read_bytes())
-        (folder / "key").chmod(0o600)
+        (tmp_path / "key").write_bytes(sshd.client_key.read_bytes())
+        (tmp_path / "key").chmod(0o600)
         return tmp_path
 
     return inventory

@@ -248,7 +248,7 @@ class Dialect(ABC):
     def examine(self, link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
         """Yield whatever about a server would stop or hurt a deployment.
 
-        ``extensions`` are those that it will need; ``client_bin`` is the folder of client programs, empty for the usual.
+        ``extensions`` are those that it will need; ``client_bin`` is the client programs' folder, empty for the usual.
         """
 
     @abstractmethod

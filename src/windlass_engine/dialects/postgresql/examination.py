@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Optional
 
+from ...errors import WindlassError
 from ...finding import Finding, failure, good, warning
 from ..base import Blocker, Link
-from . import locks
+from . import dump, locks
 from .text import literal
 
 OLDEST, NEWEST = 13, 18
@@ -27,7 +28,8 @@ FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 _LOGIN = """
 SELECT r.rolname::text, r.rolsuper, r.rolcreatedb, pg_catalog.current_database()::text,
   pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
-  n.oid IS NOT NULL, coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), false),
+  coalesce(pg_catalog.pg_get_userbyid(n.nspowner)::text, ''),
+  coalesce(pg_catalog.pg_has_role(n.nspowner, 'USAGE'), false),
   pg_catalog.current_schema()::text,
   coalesce(pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE'), false),
   pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER'), pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
@@ -116,19 +118,20 @@ class Login(NamedTuple):
     creates_databases: bool
     database: str
     creates_schemas: bool
-    has_journal: bool
-    writes_journal: bool
+    journal_owner: str
+    owns_journal: bool
     schema: Optional[str]
     creates_in_schema: bool
     signals: bool
     sees_others: bool
 
 
-def examine(link: Link, extensions: Sequence[str]) -> Iterator[Finding]:
+def examine(link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
     """Yield what is found; ``extensions`` are those that the project's scripts create."""
     version, text, standby, read_only, encoding, age = link.query(_SERVER)[0]
     login = Login(*link.query(_LOGIN)[0])
     yield _version(version // 10000, text)
+    yield _client_programs(version // 10000, client_bin)
     yield _writable(standby, read_only, login)
     yield from _rights(login)
     yield _ownership(link.query(_NOT_OWNED), login)
@@ -154,33 +157,31 @@ def _version(major: int, text: str) -> Finding:
     return good("server version", text, needed)
 
 
+def _client_programs(major: int, client_bin: str) -> Finding:
+    name, needed = "client programs", f"pg_dump and pg_restore that fit PostgreSQL {major}"
+    try:
+        client = dump.find_client(major, client_bin, code="preflight_failed")
+    except WindlassError as error:
+        return failure(name, error.message, needed, error.hint)
+    return good(name, f"{client.version} in {client.folder}", needed)
+
+
 def _writable(standby: bool, read_only: bool, login: Login) -> Finding:
     needed = "a primary that takes writes"
     if standby:
         return failure("writes", "a standby in recovery", needed, "let the database's url lead to the primary")
     if read_only:
         mend = (
-            f"ALTER ROLE {_ident(login.user)} IN DATABASE {_ident(login.database)} "
-            "SET default_transaction_read_only = off"
+            f"BEGIN READ WRITE; ALTER ROLE {_ident(login.user)} IN DATABASE {_ident(login.database)} "
+            "SET default_transaction_read_only = off; COMMIT"
         )
         return failure("writes", "default_transaction_read_only is on", needed, mend)
     return good("writes", "allowed", needed)
 
 
 def _rights(login: Login) -> Iterator[Finding]:
-    user, database = _ident(login.user), _ident(login.database)
-    if login.writes_journal or (login.creates_schemas and not login.has_journal):
-        yield good("rights for the journal", f"{login.user} may write to schema windlass")
-    elif login.has_journal:
-        mend = f"GRANT CREATE, USAGE ON SCHEMA windlass TO {user}, or log in as its owner"
-        yield failure("rights for the journal", f"{login.user} may not write to schema windlass", "CREATE", mend)
-    else:
-        yield failure(
-            "rights for the journal",
-            f"{login.user} may not create schema windlass",
-            f"CREATE on database {login.database}",
-            f"GRANT CREATE ON DATABASE {database} TO {user}",
-        )
+    user = _ident(login.user)
+    yield _right_to_journal(login, user, _ident(login.database))
     yield _right_to_create(login, user)
     yield _visibility(login, user)
     if login.signals or login.superuser:
@@ -193,6 +194,17 @@ def _rights(login: Login) -> Iterator[Finding]:
     else:
         mend = f"ALTER ROLE {user} CREATEDB; without it a restore needs another login"
         yield warning("right to restore beside", "may not create databases", "CREATEDB", mend)
+
+
+def _right_to_journal(login: Login, user: str, database: str) -> Finding:
+    name = "rights for the journal"
+    if login.owns_journal or (login.creates_schemas and not login.journal_owner):
+        return good(name, f"{login.user} may write to schema windlass")
+    if login.journal_owner:
+        mend = f"GRANT {_ident(login.journal_owner)} TO {user}, or log in as {login.journal_owner}"
+        return failure(name, f"schema windlass belongs to {login.journal_owner}", "membership in its owner", mend)
+    mend = f"GRANT CREATE ON DATABASE {database} TO {user}"
+    return failure(name, f"{login.user} may not create schema windlass", f"CREATE on {login.database}", mend)
 
 
 def _right_to_create(login: Login, user: str) -> Finding:
