@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,8 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
     def decorate(body: Callable[..., int | None]) -> Any:
         @functools.wraps(body)
         def guarded(context: Context, **given: Any) -> None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
             if "dry_run" in given and context.config.run.dry:
                 given["dry_run"] = True
             try:
@@ -317,8 +320,11 @@ def demo(_: Context, down: bool = False, purge: bool = False, dry_run: bool = Fa
     if down or purge:
         demo.down(SETTINGS, purge=purge, dry_run=dry_run)
         return 0
+    if dry_run and not demo.running(SETTINGS):
+        print(f"would start a PostgreSQL in {demo.folder(SETTINGS)} and deploy {demo.SYSTEM} to it")
+        return 0
     code = verbs.change(SETTINGS, scope("demo", "", None), "deploy", {}, yes=True, dry_run=dry_run)
-    if code == 0:
+    if code == 0 and not dry_run:
         print(demo.LOOK_AROUND)
     return code
 

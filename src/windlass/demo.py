@@ -32,11 +32,17 @@ def ensure(settings: Settings) -> dict[str, Any]:
 
     Raises ``driver_missing`` when the demo's packages are not installed.
     """
-    known = record.read(folder(settings) / "server.json")
-    if known and answers(known["url"]):
+    known = running(settings)
+    if known:
         return known
     print("starting the demo's PostgreSQL …", flush=True)
     return _start(settings)
+
+
+def running(settings: Settings) -> dict[str, Any] | None:
+    """Return how to reach the demo's server, or None when it does not run."""
+    known = record.read(folder(settings) / "server.json")
+    return known if known and answers(known["url"]) else None
 
 
 def answers(url: str) -> bool:
@@ -140,8 +146,7 @@ def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> N
     if dry_run:
         print(f"would stop the demo's PostgreSQL{f' and remove {folder(settings)}' if purge else ''}")
         return
-    known = record.read(folder(settings) / "server.json")
-    if known and answers(known["url"]):
+    if running(settings):
         server = _server(settings)
         server.ensure_postgres_running()  # finds the running one
         server.stop()

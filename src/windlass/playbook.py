@@ -106,6 +106,7 @@ def _environment(settings: Settings, call: Call, run_id: str, path: Path) -> dic
     paths = [str(settings.root / "src"), os.environ.get("PYTHONPATH", "")]
     own = {
         "ANSIBLE_CONFIG": str(settings.root / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "windlass",  # whatever the operator's own is: without it there is no record
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "WINDLASS_VERB": call.playbook,
         "WINDLASS_ENV": call.environment,
@@ -115,7 +116,14 @@ def _environment(settings: Settings, call: Call, run_id: str, path: Path) -> dic
         "WINDLASS_RECORD": str(path),
         "WINDLASS_FRONT": "1" if call.front else "",
     }
-    return {**os.environ, **own}
+    return {**os.environ, **own, **_utf8()}
+
+
+def _utf8() -> dict[str, str]:
+    """Return what makes a locale that Ansible accepts, out of one that it refuses to start in."""
+    names = (os.environ.get(key) for key in ("LC_ALL", "LC_CTYPE", "LANG"))
+    current = next(filter(None, names), "")
+    return {} if current.lower().endswith((".utf-8", ".utf8")) else {"LC_ALL": "C.UTF-8"}
 
 
 def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Path, quiet: bool) -> int:
@@ -166,7 +174,7 @@ def inventory(settings: Settings, environment: str) -> dict[str, Any]:
     """
     program = Path(sys.executable).parent / "ansible-inventory"
     command = [str(program), "--inventory", str(settings.inventory(environment)), "--list"]
-    variables = {**os.environ, "ANSIBLE_CONFIG": str(settings.root / "ansible.cfg")}
+    variables = {**os.environ, **_utf8(), "ANSIBLE_CONFIG": str(settings.root / "ansible.cfg")}
     done = subprocess.run(command, env=variables, cwd=settings.root, capture_output=True, check=False, text=True)
     try:
         groups: dict[str, Any] = json.loads(done.stdout)

@@ -159,6 +159,14 @@ def test_variables_travel_in_a_private_file_not_in_argv(stage):
     assert seen.endswith("600")
 
 
+@pytest.mark.parametrize("name", ["C", "POSIX", "de_DE.ISO-8859-1", "C.UTF-8", ""])
+def test_any_locale_will_do(stage, monkeypatch, name):
+    monkeypatch.setenv("LC_ALL", name)
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "minimal")
+    book(stage, "verify", says("1/1 Verify ünïcode"))
+    assert verbs.look(settings_of(stage), SCOPE, "verify") == 0
+
+
 def test_a_playbook_that_never_starts_is_the_inventorys_fault(stage):
     (stage.folder / "playbooks" / "status.yml").write_text("- hosts: [unclosed")
     with pytest.raises(WindlassError) as refusal:
