@@ -186,7 +186,7 @@ class _Making:
 
             def tick(_: float) -> None:
                 self._progress(made)
-                if dumping.ended:
+                if dumping.has_ended():
                     self._require_success(dumping.wait(), "pg_dump")
 
             rows = contents.count_rows(self.session, names, tick)

@@ -72,8 +72,7 @@ class Process:
         """Return the process's number, which is also its group's."""
         return self._process.pid
 
-    @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Return whether it has ended."""
         return self._process.poll() is not None
 

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.engine.backups import Event, fill, make, target_of
+from tests.servers.postgresql import PostgresServer
+from windlass_engine import restore
+from windlass_engine.errors import WindlassError
+
+
+def silent(_: Event) -> None:
+    pass
+
+
+def name_in(url: str) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
+
+def mark(server: PostgresServer, name: str) -> str:
+    with server.connect(name) as connection:
+        row = connection.execute("SELECT mark FROM marked").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def state(server: PostgresServer) -> dict[str, bool]:
+    """Return the databases and whether they let anybody in."""
+    with server.connect() as admin:
+        return dict(
+            admin.execute("SELECT datname, datallowconn FROM pg_database WHERE datname <> 'template0'").fetchall()
+        )
+
+
+@pytest.fixture(params=["shop", 'Läden "q" ' + "ü" * 26])
+def pair(request: pytest.FixtureRequest, pg: PostgresServer) -> Iterator[tuple[str, str]]:
+    """An original and a restored one beside it; what swaps make of them is dropped afterwards."""
+    before = set(state(pg))
+    url = pg.create_database(request.param)
+    side = f"{name_in(url)[:20]} side"
+    fill(url, "CREATE TABLE marked AS SELECT 'old'::text AS mark")
+    pg.create_database(side)
+    fill(pg.url_of(side), "CREATE TABLE marked AS SELECT 'new'::text AS mark")
+    yield url, side
+    for name in set(state(pg)) - before:
+        pg.drop_database(name)
+
+
+def test_there_and_back_again(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    url, side = pair
+    events: list[Event] = []
+    done = restore.swap(target_of(url), side, events.append)
+    assert mark(pg, name_in(url)) == "new"
+    assert re.search(r"_before_\d{8}T\d{6}Z$", done["kept_as"])
+    assert len(done["kept_as"].encode()) <= 63
+    assert mark(pg, done["kept_as"]) == "old"
+    assert side not in state(pg)
+    assert (done["into"], done["swapped"]) == (name_in(url), True)
+    assert [event["event"] for event in events] == ["swap_started", "swap_done"]
+    undone = restore.undo_swap(target_of(url), silent)
+    assert mark(pg, name_in(url)) == "old"
+    assert mark(pg, undone["kept_as"]) == "new"
+    assert done["kept_as"] not in state(pg)
+    assert all(state(pg).values())
+
+
+def test_under_live_connections(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    url, side = pair
+    stop = threading.Event()
+    seen: list[str] = []
+
+    def use() -> None:
+        """What an application does: it comes back at once, again and again."""
+        while not stop.is_set():
+            try:
+                with psycopg.connect(url, autocommit=True) as connection:
+                    while not stop.is_set():
+                        row = connection.execute("SELECT mark FROM marked").fetchone()
+                        assert row
+                        seen.append(row[0])
+            except psycopg.Error:
+                continue
+
+    users = [threading.Thread(target=use) for _ in range(3)]
+    for user in users:
+        user.start()
+    try:
+        done = restore.swap(target_of(url), side, silent)
+        restore.undo_swap(target_of(url), silent, done["kept_as"])
+    finally:
+        stop.set()
+        for user in users:
+            user.join()
+    assert done["ended_sessions"] > 0
+    assert set(seen) <= {"old", "new"}
+    assert mark(pg, name_in(url)) == "old"
+
+
+def test_an_idle_transaction_does_not_hold_it_up(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    url, side = pair
+    with psycopg.connect(url) as idle:
+        idle.execute("LOCK TABLE marked")
+        restore.swap(target_of(url), side, silent)
+        assert mark(pg, name_in(url)) == "new"
+        with pytest.raises(psycopg.OperationalError):
+            idle.execute("SELECT 1")
+
+
+def test_when_the_original_is_gone(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    url, side = pair
+    pg.drop_database(name_in(url))
+    done = restore.swap(target_of(url), side, silent)
+    assert mark(pg, name_in(url)) == "new"
+    assert done["kept_as"] == ""
+
+
+@pytest.mark.parametrize("side", ["not there", "itself"])
+def test_a_swap_that_cannot_be_ends_no_session(pg: PostgresServer, pair: tuple[str, str], side: str) -> None:
+    url, _ = pair
+    with psycopg.connect(url) as user:
+        with pytest.raises(WindlassError) as caught:
+            restore.swap(target_of(url), name_in(url) if side == "itself" else side, silent)
+        assert caught.value.code == "restore_failed"
+        assert user.execute("SELECT 1").fetchone() == (1,)
+    assert all(state(pg).values())
+
+
+def test_a_failed_rename_lets_everybody_in_again(
+    pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, side = pair
+    from windlass_engine import exchange
+
+    # The name under which the original is to be kept is taken.
+    monkeypatch.setattr(exchange, "_dated", lambda name, word: "template1")
+    with pytest.raises(WindlassError, match="already exists") as caught:
+        restore.swap(target_of(url), side, silent)
+    assert caught.value.code == "restore_failed"
+    assert mark(pg, name_in(url)) == "old"
+    assert all(state(pg).values())
+
+
+def test_nothing_to_undo(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    with pytest.raises(WindlassError, match="no swap of") as caught:
+        restore.undo_swap(target_of(pair[0]), silent)
+    assert caught.value.code == "restore_failed"
+
+
+def test_from_backup_to_swap(pg: PostgresServer, pair: tuple[str, str], tmp_path: Path) -> None:
+    url, side = pair
+    pg.drop_database(side)
+    made = make(url, tmp_path, pg)
+    fill(url, "UPDATE marked SET mark = 'ruined'")
+    restore.beside(target_of(url), made["path"], side, str(pg.bin), 2, silent)
+    done = restore.swap(target_of(url), side, silent)
+    assert mark(pg, name_in(url)) == "old"
+    assert mark(pg, done["kept_as"]) == "ruined"
