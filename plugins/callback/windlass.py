@@ -160,7 +160,7 @@ class CallbackModule(CallbackBase):
         """Keep the record when Ansible ends without its statistics: Ctrl-C, or an error in a playbook."""
         if os.getpid() != pid or not self._run or self._run["finished"]:
             return
-        if not self._interrupted:
+        if not (self._interrupted or any(record.errors(self._run))):
             error = WindlassError("internal_error", "Ansible stopped in mid-run; its own message stands above")
             self._run["error"] = error.to_wire()
         self._close()

@@ -121,21 +121,33 @@ def next_command(run: record.Record, arguments: str = "") -> Lines:
 
 
 def _status(run: record.Record) -> Lines:
-    infos = [(host, name, data["info"]) for host, name, data in record.databases(run) if "info" in data]
-    rows = [(host, name, *_status_cells(info)) for host, name, info in infos]
-    yield from _table(STATUS, rows, [bool(info.get("error")) for _, _, info in infos])
-    for host, name, info in infos:
-        if info.get("error"):
-            yield Line(f"{host} {name}: {console.printable(info['error']['message'])}", "bad")
-    yield from _host_errors(run)
+    found = [row for host, part in run["hosts"].items() for row in _status_rows(host, part)]
+    yield from _table(STATUS, [cells for cells, _ in found], [bool(error) for _, error in found])
+    for cells, error in found:
+        if error and cells[1]:  # a host's own failure was told when it came
+            place = {"host": cells[0], "database": cells[1], **(error.get("where") or {})}
+            yield Line("")
+            yield from (Line(text, "bad") for text in failure({**error, "where": place}))
+
+
+def _status_rows(host: str, part: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any] | None]]:
+    """Yield (cells, error) of each database, or of a host that was never seen."""
+    if part["error"] and not part["databases"]:
+        yield (host, "", "", "", "", "", "UNREACHABLE", "", "", ""), part["error"]
+    for name, data in part["databases"].items():
+        if "info" in data:
+            yield (host, name, *_status_cells(data["info"])), data["info"].get("error")
 
 
 def _status_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
+    system = str(info.get("system", ""))
+    if info.get("error"):
+        return (system, "", "", "", "UNREACHABLE", "", "", "")
     return (
-        info.get("system", ""),
+        system,
         f"{info.get('server_version', '')}{' read-only' if info.get('read_only') else ''}",
-        info.get("schema_version") or (summary.EMPTY if not info.get("error") else ""),
-        str(len(info.get("pending") or ())) if not info.get("error") else "",
+        info.get("schema_version") or summary.EMPTY,
+        str(len(info.get("pending") or ())),
         attention(info),
         _last_run(info.get("last_run")),
         f"{console.age(info['backup']['age_s'])} old" if info.get("backup") else "none",
@@ -146,7 +158,7 @@ def _status_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
 def attention(info: Mapping[str, Any]) -> str:
     """Return what is not as it should be: changed, unknown, partial and out-of-order migrations."""
     found = [f"{len(info[key])} {word}" for key, word in ATTENTION.items() if info.get(key)]
-    return "UNREACHABLE" if info.get("error") else ", ".join(found)
+    return ", ".join(found)
 
 
 def _last_run(last: Mapping[str, Any] | None) -> str:

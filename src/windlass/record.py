@@ -117,9 +117,14 @@ def errors(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "", record["error"]
     for host, part in record["hosts"].items():
         found = [part["error"]] if part["error"] else []
-        runs = [data.get("run") or {} for data in part["databases"].values()]
-        found += [run["error"] for run in runs if run.get("error")]
+        found += filter(None, map(database_error, part["databases"].values()))
         yield from ((host, error) for error in found[:1])
+
+
+def database_error(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what went wrong on one database: in its run, or already while it was looked at."""
+    parts = (data.get(part) or {} for part in ("run", "info"))
+    return next((part["error"] for part in parts if part.get("error")), None)
 
 
 def close(record: Record, *, interrupted: bool = False) -> None:

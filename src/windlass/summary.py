@@ -125,6 +125,8 @@ def _result(part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> tupl
     checks = [*(data.get("checks") or ()), *(data.get("samples") or ())]
     if not all(check_passed(result) for result in checks):
         return "checks FAILED", True
+    if not run and record.database_error(data):
+        return "FAILED", True
     if part["error"] and _concerns(part["error"], name, bool(run)):
         return _host_word(part), True
     if run:

@@ -92,12 +92,14 @@ def test_status():
         "backup": {"age_s": 7200}, "lock": {"pid": 7, "holder": "bob"},
     }  # fmt: skip
     down = {"system": "salon", "error": {**ERROR, "message": "the server does not answer"}}
-    shown = text(closed("status", db1={"windlass_info": {"salon": info}}, db2={"windlass_info": {"salon": down}}))
+    found = closed("status", db1={"windlass_info": {"salon": info}}, db2={"windlass_info": {"salon": down}})
+    shown = text(found)
     first = next(line for line in shown.splitlines() if line.startswith("db1"))
     for cell in ("15.4", "m3", "2", "1 edited, 1 half done", "2025-01-01 10:20:30 by alice, applied", "2 h old", "bob"):
         assert cell in first
     assert "UNREACHABLE" in shown
-    assert "db2 salon: the server does not answer" in shown
+    assert "FAILED  up.sql:4, host db2, database salon: the server does not answer" in shown
+    assert found["exit_code"] == 20
 
 
 def test_history():
