@@ -90,9 +90,7 @@ SPEC = {
 def look(module: AnsibleModule) -> dict[str, Any]:
     chosen = module.params["state_dir"]
     state = [chosen] if chosen else [SYSTEM_STATE, os.path.expanduser(USER_STATE)]
-    usable = next((path for path in state if os.access(path, os.W_OK)), state[0])
-    backups = module.params["backup_dir"] or os.path.join(usable, "backups")
-    places = doctor.Places(state, backups, module.params["client_bin"])
+    places = doctor.Places(state, module.params["backup_dir"], module.params["client_bin"])
     found = doctor.examine(adapter.targets(module), places, module.params["extensions"] or {})
     return {"findings": to_wire(found), "clock": CLOCK, "elapsed_s": time.time() - CLOCK}
 

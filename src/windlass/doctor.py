@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from windlass import console
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import FAIL, OK, SKIPPED, WARN, Finding, failure, good, warning
+
+if TYPE_CHECKING:
+    from windlass.tunnel.ssh_options import Hop
 
 CONTROL = "control node: "
 _OLDEST_PYTHON = (3, 11)
@@ -144,42 +147,61 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def way(plugin: Any, host: str) -> Finding:
-    """Judge the way to a host that was reached; ``plugin`` is its Ansible connection with options set."""
+    """Judge the way to a host that was reached; ``plugin`` is its Ansible connection with options set.
+
+    The host key is looked at here once more: ssh may have come in by a shared connection that is older than a change.
+    """
     if plugin.transport not in _SSH:
         return good("connection", str(plugin.transport))
-    from windlass import playbook
-    from windlass.tunnel import ssh_options
-
     try:
-        hops = ssh_options.route(ssh_options.arguments_of(plugin, host), playbook.output)
+        hops = _hops(plugin, host)
     except WindlassError as error:
         return good("ssh", f"reached; {error.message}")
-    open_doors = [hop for hop in hops if not hop.strict or Path(os.devnull) in hop.known_hosts[:1]]
-    if open_doors:
-        found = f"the host key of {', '.join(hop.key_name for hop in open_doors)} is not checked"
-        mend = "take StrictHostKeyChecking=no, UserKnownHostsFile=/dev/null and host_key_checking=false away"
-        return warning("ssh", found, "host keys on record", mend)
-    return good("ssh", " -> ".join(map(str, hops)), "a login over SSH, host key on record")
+    fine = good("ssh", " -> ".join(map(str, hops)), "a login over SSH, host key on record")
+    return _unchecked(hops) or _key_fault(hops) or fine
 
 
 def unreachable(plugin: Any, host: str, error: WindlassError) -> Finding:
-    """Return the finding for a host that is not reached; ``error`` is what Ansible's own words were made into."""
-    if error.code == "host_key_changed":
-        closer = _key_error(plugin, host) or error
-        return failure("ssh", closer.message, "the host key on record", closer.hint)
+    """Return the finding for a host that is not reached; ``error`` is what Ansible's own words were made into.
+
+    Of a host key ssh only says that it was refused, not which file and line disagree, so we look ourselves.
+    """
     said = _gist(str(error.detail.get("ssh", "")))
-    return failure("ssh", f"{error.message} ({said})", "a login over SSH", error.hint)
+    hint = error.hint.partition("`invoke doctor`")[0].rstrip("; ") or f"try by hand: ssh -v {host}"
+    plain = failure("ssh", f"{error.message} ({said})", "a login over SSH", hint)
+    if error.code != "host_key_changed":
+        return plain
+    try:
+        return _key_fault(_hops(plugin, host)) or plain
+    except WindlassError:
+        return plain
 
 
-def _key_error(plugin: Any, host: str) -> WindlassError | None:
-    """Look at the host key ourselves: ssh only says that it was refused, not which file and line disagree."""
+def _hops(plugin: Any, host: str) -> tuple[Hop, ...]:
     from windlass import playbook
-    from windlass.tunnel import link, ssh_options
+    from windlass.tunnel import ssh_options
+
+    return ssh_options.route(ssh_options.arguments_of(plugin, host), playbook.output)
+
+
+def _unchecked(hops: Sequence[Hop]) -> Finding | None:
+    """Warn of settings under which ssh takes any host key."""
+    names = [hop.key_name for hop in hops if not hop.strict or Path(os.devnull) in hop.known_hosts[:1]]
+    if not names:
+        return None
+    mend = "take StrictHostKeyChecking=no, UserKnownHostsFile=/dev/null and host_key_checking=false away"
+    return warning("ssh", f"the host key of {', '.join(names)} is not checked", "host keys on record", mend)
+
+
+def _key_fault(hops: Sequence[Hop]) -> Finding | None:
+    """Return what is wrong with a host key on the way, None when all are on record or cannot be looked at."""
+    from windlass.tunnel import link
 
     try:
-        link.check_keys(ssh_options.route(ssh_options.arguments_of(plugin, host), playbook.output))
+        link.check_keys(hops)
     except WindlassError as error:
-        return error if error.code == "host_key_changed" else None
+        if error.code == "host_key_changed":
+            return failure("ssh", error.message, "the host key on record", error.hint)
     return None
 
 

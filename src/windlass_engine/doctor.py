@@ -35,7 +35,7 @@ class Places:
     """Folders on the target: candidates for run files, the best first; backups; client programs (empty: the usual)."""
 
     state: Sequence[str]
-    backups: str
+    backups: str = ""
     client_bin: str = ""
 
 
@@ -50,7 +50,8 @@ def examine(
     patients = {target.name: _Patient(target, extensions.get(target.name, ()), places.client_bin) for target in targets}
     found = {name: list(patient.findings()) for name, patient in patients.items()}
     sizes = [patient.size for patient in patients.values()]
-    return {HOST: [*host, _space(places.backups, sizes)], **found}
+    backups = places.backups or os.path.join(_chosen(places.state) or places.state[0], "backups")
+    return {HOST: [*host, _space(backups, sizes)], **found}
 
 
 def clock_finding(name: str, ahead_s: float) -> Finding:
@@ -102,13 +103,18 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _state_folder(candidates: Sequence[str]) -> Finding:
     name, needed = "state folder", "a folder of the login user's own, mode 0700"
-    for path in candidates:
-        if not os.path.exists(path) and _may_write(_standing(path)):
-            return good(name, f"{path}, made when it is needed", needed)
-        if os.path.isdir(path) and _may_write(path):
-            return _judged_folder(path, needed)
-    mend = "set windlass_state_dir to a folder that the login user may write to"
-    return failure(name, f"cannot write to {' or '.join(candidates)}", needed, mend)
+    path = _chosen(candidates)
+    if not path:
+        mend = "set windlass_state_dir to a folder that the login user may write to"
+        return failure(name, f"cannot write to {' or '.join(candidates)}", needed, mend)
+    if not os.path.exists(path):
+        return good(name, f"{path}, made when it is needed", needed)
+    return _judged_folder(path, needed)
+
+
+def _chosen(candidates: Sequence[str]) -> str:
+    """Return the folder that a run would take: the first that can be written to or made."""
+    return next((path for path in candidates if _may_write(_standing(path))), "")
 
 
 def _judged_folder(path: str, needed: str) -> Finding:

@@ -322,6 +322,7 @@ def test_the_first_state_folder_that_can_be_had_is_taken(tmp_path: Path) -> None
     found = on_host(Places(candidates, str(tmp_path)))["state folder"]
     assert found.found == f"{candidates[1]}, made when it is needed"
     assert not (tmp_path / "new").exists()
+    assert f"{candidates[1]}/backups" in on_host(Places(candidates))["room for backups"].found
     assert on_host(Places(candidates[:1], str(tmp_path)))["state folder"].status == FAIL
 
 
