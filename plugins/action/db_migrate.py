@@ -18,7 +18,13 @@ from windlass_engine.wire import unpack
 class ActionModule(WindlassAction):
     """See plugins/modules/db_migrate.py."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"plans": (), "run_id": "", "kind": "migrate", "settle": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "plans": (),
+        "run_id": "",
+        "kind": "migrate",
+        "settle": "",
+        "allow_data_loss": False,
+    }
 
     def work(self) -> None:
         plans = {name: str(plan) for name, plan in (self.args["plans"] or {}).items()}
@@ -26,8 +32,8 @@ class ActionModule(WindlassAction):
         if not asked:
             self.result["windlass_run"] = {}
             return
-        settle = str(self.args["settle"] or "")
-        settings = {database.name: self.settings(database, settle=settle) for database in asked}
+        words = {"settle": str(self.args["settle"] or ""), "allow_data_loss": bool(self.args["allow_data_loss"])}
+        settings = {database.name: self.settings(database, **words) for database in asked}
         outcomes = self.follow("db_migrate", asked, plans=plans, settings=settings, kind=str(self.args["kind"]))
         self.result["windlass_run"] = {name: end["result"] for name, end in outcomes.items() if end["result"]}
         self._conclude(plans, outcomes)

@@ -99,6 +99,20 @@ def use_own_driver(state: str) -> None:
             sys.path.extend(glob.glob(os.path.join(glob.escape(place), "driver/lib/python3*/site-packages")))
 
 
+def backup_dir(module: AnsibleModule, make: bool = True) -> str:
+    """Return the folder for backups: the chosen one, or ``backups`` in the folder for run files."""
+    chosen: str = module.params["backup_dir"]
+    return chosen or os.path.join(state_dir(module.params["state_dir"], make), "backups")
+
+
+def existing(path: str) -> str:
+    """Return the nearest folder above a path, or the path itself, that is there."""
+    path = os.path.abspath(path)
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def running(module: AnsibleModule, target: Target) -> Any:
     """Return who is at work on a database from this host at this moment, or None."""
     return windlass_detach.running(_folder(module, target, make=False))

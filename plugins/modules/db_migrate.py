@@ -33,6 +33,10 @@ options:
       - C(done) if it took effect, C(undone) if not.
     type: str
     default: ""
+  allow_data_loss:
+    description: Whether down scripts that ask for it may drop what holds rows.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Returns the SQL as RV(windlass_run.*.sql).
@@ -103,6 +107,7 @@ SPEC = {
     "plans": {"type": "dict", "required": True},
     "kind": {"type": "str", "default": "migrate", "choices": ["migrate", "revert", "baseline"]},
     "settle": {"type": "str", "default": ""},
+    "allow_data_loss": {"type": "bool", "default": False},
 }
 
 

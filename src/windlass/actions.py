@@ -61,6 +61,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         self.vars = task_vars or {}
         self.host = str(self.vars.get("inventory_hostname", ""))
         self.result: dict[str, Any] = {"changed": False}
+        self.reached = "windlass_planned" in self.vars
         try:
             self.args = self._arguments()
             self.work()
@@ -146,13 +147,20 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         raise AssertionError("the slices have no end")
 
     def _slice(self, module: str, databases: Sequence[Database], more: dict[str, Any]) -> dict[str, Any]:
-        """Call once; when the link is lost, call again with the same id, which follows and never starts twice."""
+        """Call once; when the link is lost, call again with the same id, which follows and never starts twice.
+
+        A host that nobody has reached yet is not waited for.
+        """
         patience = max(database.policy.reconnect for database in databases) / 1000
         began, pause = time.monotonic(), 1.0
         while True:
             try:
-                return self.call(module, databases, run_id=self.run_id, **more)
+                reply = self.call(module, databases, run_id=self.run_id, **more)
+                self.reached = True
+                return reply
             except AnsibleConnectionFailure as error:
+                if not self.reached:
+                    raise
                 lost = time.monotonic() - began
                 if lost > patience:
                     raise self._gone(error, lost) from None

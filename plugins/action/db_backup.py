@@ -1,0 +1,60 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backs databases up and reports progress until the backups stand, as far as the policy asks for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass.actions import WindlassAction
+from windlass.environment import Database
+from windlass_engine.errors import WindlassError
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_backup.py."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "plans": None, "by_policy": False, "backup_dir": "", "client_bin": "", "why": "", "run_id": "",
+    }  # fmt: skip
+
+    def work(self) -> None:
+        plans = self.args["plans"]
+        asked = [database for database in self.databases if plans is None or database.name in plans]
+        self.result["windlass_backup"] = {}
+        for need in ("required", "optional", "never"):
+            self._back_up([database for database in asked if self._need(database) == need], need)
+
+    def _need(self, database: Database) -> str:
+        return database.policy.backup if self.args["by_policy"] else "required"
+
+    def _back_up(self, asked: Sequence[Database], need: str) -> None:
+        """Back up the databases of one policy; only a required backup that fails is a failure."""
+        made = self.result["windlass_backup"]
+        if need == "never":
+            made.update({database.name: {"skipped": "the policy asks for none"} for database in asked})
+            return
+        left = list(asked)
+        while left:
+            ends = self._run(left)
+            made.update({name: end["result"] for name, end in ends.items() if end["result"]})
+            for name, end in ends.items():
+                if end["error"]:
+                    self._failed(name, WindlassError.from_wire(end["error"]), need)
+            left = [database for database in left if database.name not in ends]
+        self.result["changed"] = any("skipped" not in backup for backup in made.values())
+
+    def _run(self, asked: Sequence[Database]) -> dict[str, Any]:
+        settings = {database.name: self.settings(database) for database in asked}
+        more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why")}
+        return self.follow("db_backup", asked, settings=settings, **more)
+
+    def _failed(self, database: str, error: WindlassError, need: str) -> None:
+        if need == "required":
+            raise error.located(host=self.host, database=database)
+        self.note(f"{database}: goes on without a backup, as the policy allows: {error.message}")
+        self.result["windlass_backup"][database] = {"skipped": error.message}

@@ -1,0 +1,39 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restores databases beside the originals and reports progress until they stand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass.actions import WindlassAction
+from windlass_engine.errors import WindlassError
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_restore.py."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "backup": "latest", "into": "", "swap": False, "undo": False, "backup_dir": "", "client_bin": "", "run_id": "",
+    }  # fmt: skip
+
+    def work(self) -> None:
+        self.result["windlass_restore"] = {}
+        asked = self.databases
+        if self.args["into"] and len(asked) > 1:
+            hint = "choose one: windlass_database (--database NAME)"
+            raise WindlassError("usage", "several databases cannot be restored into one", hint=hint)
+        if not asked:
+            return
+        settings = {database.name: self.settings(database) for database in asked}
+        more = {key: self.args[key] for key in ("backup", "into", "swap", "undo", "backup_dir", "client_bin")}
+        ends = self.follow("db_restore", asked, settings=settings, **more)
+        done = {name: end["result"] for name, end in ends.items() if end["result"]}
+        self.result.update(windlass_restore=done, changed=any("skipped" not in result for result in done.values()))
+        for name, end in ends.items():
+            if end["error"]:
+                raise WindlassError.from_wire(end["error"]).located(host=self.host, database=name)

@@ -1,0 +1,118 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_backup
+short_description: Back up databases
+description:
+  - Makes a backup of each database from one snapshot, reads it back, hashes it, and publishes it complete or not at
+    all.
+  - The work is done by a process of its own on the target and survives a lost link, as with M(db_migrate).
+  - In check mode says how much there is to save and how much room there is.
+extends_documentation_fragment:
+  - windlass
+  - windlass.following
+options:
+  plans:
+    description: Only back up the databases that have an entry here, as C(windlass_packed) of M(db_plan) returns it.
+    type: dict
+  by_policy:
+    description:
+      - Whether the policy's C(backup) decides. C(never) makes none, and C(optional) lets a run go on without one.
+    type: bool
+    default: false
+  backup_dir:
+    description: Folder on the target for backups. By default C(backups) in the folder for run files.
+    type: str
+    default: ""
+  client_bin:
+    description: Folder of pg_dump on the target. By default the one that fits the server is looked for.
+    type: str
+    default: ""
+  why:
+    description: What the backup is for, kept in its manifest.
+    type: str
+    default: ""
+seealso:
+  - module: db_restore
+"""
+
+EXAMPLES = r"""
+- name: Back up
+  db_backup:
+    databases: "{{ windlass_databases }}"
+    backup_dir: /srv/backups
+    why: before the upgrade of the server
+"""
+
+RETURN = r"""
+windlass_backup:
+  description: The manifest's summary of each backup, or why there is none.
+  returned: always
+  type: dict
+  sample:
+    salon:
+      id: 20251121T040506Z-1a2b3c
+      path: /var/lib/windlass/backups/salon/20251121T040506Z-1a2b3c
+      bytes: 1048576
+      tables: 12
+      total_rows: 90210
+      duration_ms: 812
+    scratch:
+      skipped: the policy asks for none
+windlass_error:
+  description: C(space_missing), C(backup_failed) or another stable word as C(code).
+  returned: on failure
+  type: dict
+"""
+
+import shutil
+from typing import Any
+
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_engine import backup, inspection
+from ansible.module_utils.windlass_engine.backup_store import home_of
+from ansible.module_utils.windlass_engine.model import Target
+
+SPEC = {
+    **adapter.FOLLOWING,
+    "plans": {"type": "dict"},
+    "by_policy": {"type": "bool", "default": False},
+    "backup_dir": {"type": "str", "default": ""},
+    "client_bin": {"type": "str", "default": ""},
+    "why": {"type": "str", "default": ""},
+}
+
+
+def make(module: AnsibleModule) -> dict[str, Any]:
+    orders = [order(module, target) for target in adapter.targets(module)]
+    return adapter.directly(orders) if module.check_mode else adapter.advance(module, orders)
+
+
+def order(module: AnsibleModule, target: Target) -> adapter.Order:
+    options = module.params["settings"][target.name]
+    directory = adapter.backup_dir(module, make=not module.check_mode)
+    settings = backup.BackupSettings(
+        directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
+        run_id=module.params["run_id"],
+    )  # fmt: skip
+
+    def work(emit: Any) -> dict[str, Any]:
+        return would_make(target, directory) if module.check_mode else backup.make(target, settings, emit)
+
+    return adapter.order(module, target, "backup", "", "backup", work)
+
+
+def would_make(target: Target, directory: str) -> dict[str, Any]:
+    found = inspection.look(target)
+    if found["error"]:
+        raise adapter.WindlassError.from_wire(found["error"])
+    figures = {"database_bytes": found["size_bytes"], "free_bytes": shutil.disk_usage(adapter.existing(directory)).free}
+    return {"skipped": "check mode", "path": home_of(directory, target.name), **figures}
+
+
+if __name__ == "__main__":
+    adapter.answer(SPEC, make)

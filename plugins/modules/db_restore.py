@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_restore
+short_description: Restore databases beside the originals
+description:
+  - Hashes a backup again, restores it into a new database, and compares that with the backup's manifest. Never
+    restores over anything.
+  - With O(swap) the restored database takes the place of the original, which is kept under a dated name; O(undo)
+    exchanges them back.
+  - The work is done by a process of its own on the target and survives a lost link, as with M(db_migrate).
+  - In check mode only looks whether the backup is there and whole.
+extends_documentation_fragment:
+  - windlass
+  - windlass.following
+options:
+  backup:
+    description: Which backup, C(latest), an id, C(before:RUN_ID), or a folder on the target.
+    type: str
+    default: latest
+  into:
+    description: Name of the new database. By default the database's own name and C(_restored).
+    type: str
+    default: ""
+  swap:
+    description: Whether the restored database takes the place of the original.
+    type: bool
+    default: false
+  undo:
+    description: Whether to put back the database that the last swap kept, instead of restoring anything.
+    type: bool
+    default: false
+  backup_dir:
+    description: Folder on the target for backups. By default C(backups) in the folder for run files.
+    type: str
+    default: ""
+  client_bin:
+    description: Folder of pg_restore on the target. By default the one that fits the server is looked for.
+    type: str
+    default: ""
+seealso:
+  - module: db_backup
+"""
+
+EXAMPLES = r"""
+- name: Restore the latest backup beside the database
+  db_restore:
+    databases: "{{ windlass_databases }}"
+    only: [salon]
+
+- name: Let the state before a run take the database's place
+  db_restore:
+    databases: "{{ windlass_databases }}"
+    only: [salon]
+    backup: before:20251121T040506Z-1a2b3c
+    swap: true
+"""
+
+RETURN = r"""
+windlass_restore:
+  description: What was restored, by database.
+  returned: always
+  type: dict
+  sample:
+    salon:
+      into: salon_restored
+      backup: 20251121T040506Z-1a2b3c
+      tables: 12
+      total_rows: 90210
+      differences: []
+      swapped: false
+      duration_ms: 2310
+windlass_error:
+  description: C(backup_failed), C(restore_failed) or another stable word as C(code).
+  returned: on failure
+  type: dict
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_engine import backup_store, exchange, restore
+from ansible.module_utils.windlass_engine.dialects.postgresql import dump
+from ansible.module_utils.windlass_engine.model import Target
+
+SPEC = {
+    **adapter.FOLLOWING,
+    "backup": {"type": "str", "default": "latest"},
+    "into": {"type": "str", "default": ""},
+    "swap": {"type": "bool", "default": False},
+    "undo": {"type": "bool", "default": False},
+    "backup_dir": {"type": "str", "default": ""},
+    "client_bin": {"type": "str", "default": ""},
+}
+
+
+def bring_back(module: AnsibleModule) -> dict[str, Any]:
+    orders = [order(module, target) for target in adapter.targets(module)]
+    return adapter.directly(orders) if module.check_mode else adapter.advance(module, orders)
+
+
+def order(module: AnsibleModule, target: Target) -> adapter.Order:
+    def work(emit: Any) -> dict[str, Any]:
+        if module.params["undo"]:
+            return undo(module, target, emit)
+        return beside(module, target, emit)
+
+    return adapter.order(module, target, "restore", "", "run", work)
+
+
+def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
+    if module.check_mode:
+        return {"into": dump.database_name(target), "swapped": False, "skipped": "check mode"}
+    return exchange.undo_swap(target, emit)
+
+
+def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
+    path = backup_path(module, target)
+    into = module.params["into"] or f"{dump.database_name(target)}_restored"
+    if module.check_mode:
+        whole = backup_store.check(path)
+        return {"into": into, "backup": whole["id"], "path": path, "swapped": False, "skipped": "check mode"}
+    restored = restore.beside(target, path, into, module.params["client_bin"], 0, emit)
+    return {**restored, **exchange.swap(target, into, emit)} if module.params["swap"] else restored
+
+
+def backup_path(module: AnsibleModule, target: Target) -> str:
+    reference = module.params["backup"]
+    if os.path.isabs(reference):
+        return reference
+    return backup_store.find(adapter.backup_dir(module, make=False), target.name, reference)["path"]
+
+
+if __name__ == "__main__":
+    adapter.answer(SPEC, bring_back)
