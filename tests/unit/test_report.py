@@ -160,4 +160,4 @@ def test_the_longest_wait_of_each_statement_counts():
         ("m, statement 2", "50 ms", ""),
         ("m, let others pass", "2 times", "pid 9"),
     ]
-    assert timeline.bars(events, {})[0].waited == 950
+    assert timeline.bars(events, {})[0].waited == 1200

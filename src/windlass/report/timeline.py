@@ -57,13 +57,18 @@ def _since_last(found: Sequence[Bar], end: float) -> float:
 
 
 def _waited(events: Sequence[Event], migration: str) -> float:
-    """Return how long a migration's statements waited for locks, as far as the longest report of each says."""
+    """Return how long others held a migration up: the longest wait of each statement, and the pauses between tries."""
     longest: dict[int, float] = {}
+    pauses = 0.0
     for event in events:
-        if event["event"] == "waiting" and event.get("migration") == migration:
+        if event.get("migration") != migration:
+            continue
+        if event["event"] == "waiting":
             statement = event.get("statement", 0)
             longest[statement] = max(longest.get(statement, 0), event["elapsed_ms"])
-    return sum(longest.values())
+        elif event["event"] == "retry":
+            pauses += event["pause_ms"]
+    return sum(longest.values()) + pauses
 
 
 def _from_steps(steps: Sequence[Mapping[str, Any]]) -> list[Bar]:
