@@ -328,7 +328,7 @@ def demo(_: Context, down: bool = False, purge: bool = False, dry_run: bool = Fa
         return 0
     code = verbs.change(SETTINGS, scope("demo", "", None), "deploy", {}, yes=True, dry_run=dry_run)
     if code == 0 and not dry_run:
-        print(demo.LOOK_AROUND)
+        print(demo.look_around())
     return code
 
 

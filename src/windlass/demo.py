@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -169,3 +170,11 @@ Go back one migration, then forth again:
 Stop the server, or take it away with its data:
   invoke demo --down
   invoke demo --down --purge"""
+
+
+def look_around() -> str:
+    """Return what a newcomer can type next; where `invoke` would not be found, first how it is."""
+    ours = Path(sys.executable).parent
+    if shutil.which("invoke") == str(ours / "invoke"):
+        return LOOK_AROUND
+    return f"\nOnce in this shell, so that `invoke` is found:\n  source {ours / 'activate'}{LOOK_AROUND}"

@@ -28,6 +28,8 @@ FORMAT = 1
 PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore")
 #: Verbs that only look: they leave nothing in the folder of runs.
 READ_ONLY = frozenset({"plan", "status", "history", "doctor"})
+#: Verbs that carry out a plan: without a run there was nothing to do.
+CHANGING = frozenset({"deploy", "rollback", "baseline"})
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -135,6 +137,8 @@ def close(record: Record, *, interrupted: bool = False) -> None:
     failures = list(errors(record))
     for part in record["hosts"].values():
         part["status"] = _host_status(part, bool(failures), interrupted)
+        if part["status"] == "ok" and record["verb"] in CHANGING:
+            part["status"] = "nothing"
     if not record["digest"]:
         record["digest"] = run_digest(record)
     record["status"] = _status(record, failures, interrupted)

@@ -41,7 +41,7 @@ def test_events_know_their_host():
         ({"db1": part("run", run("check"))}, "check", 0),
         ({"db1": part("run", run()), "db2": part("run", run("nothing"))}, "done", 0),
         ({"db1": part("run", run()), "db2": part("run", run("failed", error=ERROR))}, "failed", 20),
-        ({"db1": part("plan", plan())}, "ok", 0),
+        ({"db1": part("plan", plan([]))}, "nothing", 0),
         ({}, "ok", 0),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_host_after_the_failed_one_is_untouched():
     assert {host: part["status"] for host, part in found["hosts"].items()} == {
         "db1": "failed",
         "db2": "untouched",
-        "db3": "ok",
+        "db3": "nothing",
     }
 
 
