@@ -82,7 +82,7 @@ def _start(settings: Settings) -> dict[str, Any]:
 
 
 def _server(settings: Settings) -> Any:
-    folder(settings).mkdir(parents=True, exist_ok=True)
+    record.private_folder(folder(settings))
     try:
         with _own_temporary_folder(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here

@@ -198,9 +198,15 @@ def digest_of_plans(plans: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else ""
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder, with those above it that are missing, for its owner only."""
+    for missing in [folder for folder in (*reversed(path.parents), path) if not folder.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file so that it appears whole or not at all, readable by its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
