@@ -175,6 +175,6 @@ Stop the server, or take it away with its data:
 def look_around() -> str:
     """Return what a newcomer can type next; where `invoke` would not be found, first how it is."""
     ours = Path(sys.executable).parent
-    if shutil.which("invoke") == str(ours / "invoke"):
+    if shutil.which("invoke") == str(ours / "invoke") or not (ours / "activate").exists():
         return LOOK_AROUND
     return f"\nOnce in this shell, so that `invoke` is found:\n  source {ours / 'activate'}{LOOK_AROUND}"

@@ -165,6 +165,8 @@ def _status(record: Record, failures: list[Any], interrupted: bool) -> str:
     if failures:
         return "failed"
     words = {part["status"] for part in record["hosts"].values()}
+    if record["check"] and words != {"nothing"}:
+        return "check"
     return next((word for word in ("check", "done", "nothing") if word in words), "ok")
 
 

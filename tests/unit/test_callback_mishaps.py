@@ -48,7 +48,7 @@ def test_failures_without_a_word_of_windlass(result, action, code):
 
 def test_what_a_module_says_of_itself_stays():
     error = mishaps.error_of("db1", {"msg": "x", "windlass_error": ERROR})
-    assert error == {**ERROR, "where": {"host": "db1", **ERROR["where"]}}
+    assert error == {**ERROR, "where": {"host": "db1", "file": "up.sql", "line": 4, "database": "salon"}}
 
 
 def test_a_failed_loop_tells_what_its_items_said():

@@ -148,3 +148,18 @@ def test_nobody_knows_how_an_interrupted_run_ended_on_a_host():
     found = begun(db1=part("plan", plan()), db2=part("run", run()))
     record.close(found, interrupted=True)
     assert [part["status"] for part in found["hosts"].values()] == ["unfinished", "done"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ({"backup": {"skipped": "check mode"}}, "check"),
+        ({"run": run("check")}, "check"),
+        ({"plan": plan([])}, "nothing"),
+    ],
+)
+def test_a_dry_run_that_ends_well_is_one(parts, status):
+    found = begun(db1={f"windlass_{name}": {"salon": value} for name, value in parts.items()})
+    found["check"] = True
+    record.close(found)
+    assert (found["status"], found["exit_code"]) == (status, 0)
