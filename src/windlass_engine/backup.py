@@ -207,12 +207,13 @@ class _Making:
     def _read_back(self, made: Partial) -> Wire:
         """Read the dump as a restore would, and hash its files meanwhile."""
         folder = os.path.join(made.path, DUMP)
-        with TemporaryDirectory(prefix="windlass-") as lists, ThreadPoolExecutor(max_workers=1) as pool:
+        # The listings lie inside, so that they go with the rest when this process is killed.
+        with TemporaryDirectory(prefix=".reading-", dir=made.path) as lists, ThreadPoolExecutor(1) as pool:
             hashing = pool.submit(manifest.hash_files, made.path, self.jobs)
             listing = os.path.join(lists, "contents")
             self._read([dump.list_command(self.client, folder, listing)], made)
             self._read(dump.read_commands(self.client, folder, dump.part(listing, folder, self.jobs)), made)
-            return hashing.result()
+            return {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
 
     def _read(self, commands: list[list[str]], made: Partial) -> None:
         """Run pg_restore, several at once; all must end well."""
