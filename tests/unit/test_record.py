@@ -151,15 +151,15 @@ def test_nobody_knows_how_an_interrupted_run_ended_on_a_host():
 
 
 @pytest.mark.parametrize(
-    ("parts", "status"),
+    ("verb", "parts", "status"),
     [
-        ({"backup": {"skipped": "check mode"}}, "check"),
-        ({"run": run("check")}, "check"),
-        ({"plan": plan([])}, "nothing"),
+        ("backup", {"backup": {"skipped": "check mode"}}, "check"),
+        ("deploy", {"run": run("check")}, "check"),
+        ("deploy", {"plan": plan([])}, "nothing"),
     ],
 )
-def test_a_dry_run_that_ends_well_is_one(parts, status):
-    found = begun(db1={f"windlass_{name}": {"salon": value} for name, value in parts.items()})
+def test_a_dry_run_that_ends_well_is_one(verb, parts, status):
+    found = begun(verb, db1={f"windlass_{name}": {"salon": value} for name, value in parts.items()})
     found["check"] = True
     record.close(found)
     assert (found["status"], found["exit_code"]) == (status, 0)
