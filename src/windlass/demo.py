@@ -154,8 +154,11 @@ def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> N
         print("the demo's PostgreSQL has stopped")
     else:
         print("the demo's PostgreSQL does not run")
-    if purge:
-        shutil.rmtree(folder(settings), ignore_errors=True)
+    if purge and folder(settings).exists():
+        try:
+            shutil.rmtree(folder(settings))
+        except OSError as error:
+            raise WindlassError("preflight_failed", f"the demo's data cannot be removed: {error}") from None
         print(f"{folder(settings)} is gone")
 
 
