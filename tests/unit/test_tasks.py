@@ -129,3 +129,10 @@ def test_a_tunnel_leads_to_one_database():
     assert tasks.one(("salon",)) == "salon"
     with pytest.raises(WindlassError, match="one database"):
         tasks.one(("salon", "spa"))
+
+
+def test_settle_takes_two_words_only() -> None:
+    assert tasks.settled("done") == {"windlass_settle": "done"}
+    with pytest.raises(WindlassError) as refusal:
+        tasks.settled("maybe")
+    assert refusal.value.code == "usage" and "--settle again" in refusal.value.hint
