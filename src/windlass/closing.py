@@ -210,7 +210,8 @@ def _verify(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         results = [*(data.get("checks") or ()), *(data.get("samples") or ())]
         yield Line("")
-        yield Line(f"{host} {database}: {summary.passed(results) or 'no checks'} passed", "head")
+        passed = f"{summary.passed(results)} passed" if results else "the project has no checks"
+        yield Line(f"{host} {database}: {passed}", "head")
         for result in results:
             mark, style = ("ok  ", "good") if summary.check_passed(result) else ("FAIL", "bad")
             yield Line(f"  {mark}  {result['name']}  {console.duration(result.get('duration_ms', 0))}", style)
