@@ -220,12 +220,9 @@ MANY = 30  # of so many steps, the quick ones are not news one by one
 
 
 def _one_of_many(event: Event) -> bool:
-    return (
-        event["event"] == "step_done"
-        and event.get("of", 0) > MANY
-        and event["index"] != event["of"]
-        and event["duration_ms"] < SLOW_MS
-    )
+    if event["event"] != "step_done" or event.get("of", 0) <= MANY:
+        return False
+    return bool(event["index"] != event["of"] and event["duration_ms"] < SLOW_MS)
 
 
 class Ticker:
