@@ -59,7 +59,8 @@ def _contest_table(found: Contest) -> str:
     """Return who needed how long."""
     dbmate = _one(found, peers.Dbmate)
     psql = _one(found, Psql)
-    head = ["Tool", "one commit holds", "whole process, s", "to dbmate", "connect to finish, s", "to dbmate", "to psql -1"]
+    head = ["Tool", "one commit holds", "whole process, s", "to dbmate"]
+    head += ["connect to finish, s", "to dbmate", "to psql -1"]
     rows = []
     for tool in sorted(found.timings, key=lambda tool: found.middle(tool, _work)):
         rows.append([
@@ -69,7 +70,8 @@ def _contest_table(found: Contest) -> str:
             _ratio(found, tool, psql, _work),
         ])  # fmt: skip
     rounds = ", ".join(sorted({f"{found.rounds(tool)}" for tool in found.timings}, key=int))
-    return f"{tables.table([*head], rows)}\n\nMedians of {rounds} rounds; “to” is the median of the ratios in each round."
+    told = f"Medians of {rounds} rounds; “to” is the median of the ratios in each round."
+    return f"{tables.table(head, rows)}\n\n{told}"
 
 
 def _ratio(found: Contest, tool: Tool, other: Tool | None, part: Callable[[Timing], float]) -> str:
