@@ -82,7 +82,7 @@ class Backfill:
         key = dialect.identifier(self._plan.key.rpartition(".")[2])
         after = f"WHERE {key} > {dialect.literal(self._last)}" if self._last is not None else ""
         rows = self._session.query(
-            f"SELECT k::text FROM (SELECT {key} AS k FROM {dialect.identifier(self._plan.table)} {after} "
+            f"SELECT {dialect.as_text('k')} FROM (SELECT {key} AS k FROM {dialect.identifier(self._plan.table)} {after} "
             f"ORDER BY {key} LIMIT {self._plan.batch:d}) batch ORDER BY batch.k DESC LIMIT 1"
         )
         return str(rows[0][0]) if rows else None

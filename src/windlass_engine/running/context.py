@@ -75,7 +75,7 @@ class Context:
         send = self.messages.send_copy if statement.copy_data else self.messages.send
         return send(step.script.sql(statement), after, self.watch.tick)
 
-    def closing(self, step: Step) -> str:
+    def closing(self, step: Step) -> tuple[str, ...]:
         """Return the journal rows of a whole step."""
         journal = self.dialect.journal
         write = journal.reverted if step.action == "revert" else journal.applied
