@@ -270,6 +270,7 @@ def backup(
     backup="which one: latest, an id that `invoke status` or `invoke backup` showed, or a path",
     into="name of the new database (default: DATABASE_restored)",
     swap="let the restored database take the place of the original, which is kept under another name",
+    undo_swap="restore nothing; put the original that --swap set aside back into its place",
 )
 def restore(
     _: Context,
@@ -279,6 +280,7 @@ def restore(
     backup: str = "latest",
     into: str = "",
     swap: bool = False,
+    undo_swap: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     verbose: int = 0,
@@ -288,9 +290,10 @@ def restore(
 
     where = scope(env, host, database, verbose)
     if not (yes or dry_run):
-        confirm.ask("typed" if swap else "yes", where.environment, "restore", reviewable=False)
+        policy = "typed" if swap or undo_swap else "yes"
+        confirm.ask(policy, where.environment, "restore", reviewable=False)
     given = {"windlass_backup_ref": backup, "windlass_restore_into": into, "windlass_swap": swap}
-    return verbs.do(SETTINGS, where, "restore", {**given, "windlass_yes": True}, dry_run=dry_run)
+    return verbs.do(SETTINGS, where, "restore", {**given, "windlass_undo_swap": undo_swap}, dry_run=dry_run)
 
 
 @verb(WRITE, system="a folder below sql/", title="a few words, such as add_invoice_number")

@@ -110,9 +110,12 @@ class ActionModule(WindlassAction):
 
     def _module_failed(self, failed: ModuleFailed) -> Finding:
         """Return the finding for a host on which no module runs: no Python, or one that is too old."""
-        said = "\n".join(str(failed.result.get(key) or "") for key in ("msg", "module_stderr"))
+        result = failed.result
+        caught = getattr(getattr(result.get("exception"), "event", None), "msg", "")
+        said = next(filter(None, (result.get("msg"), caught, result.get("module_stderr"))), "it ended without a word")
+        python = self.vars.get("ansible_python_interpreter", "the Python that Ansible found")
         mend = "install Python 3.9 or newer on the host, or name it in ansible_python_interpreter"
-        return failure("python", said.strip()[-400:], "3.9 or newer", mend)
+        return failure("python", f"no module runs under {python}: {str(said)[-300:]}", "3.9 or newer", mend)
 
     def _sick(self, problems: list[str]) -> WindlassError:
         count = f"{len(problems)} check{'s' if len(problems) > 1 else ''} failed"

@@ -226,17 +226,24 @@ def _backup(run: record.Record) -> Lines:
 
 def _restore(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
-        restored = data.get("restore")
-        if not restored:
-            continue
-        yield Line("")
-        yield Line(f"{host} {database}: restored into {restored['into']}", "head")
-        if restored.get("swapped"):
-            kept = restored["kept_as"]
-            yield Line(f"  it took the place of {database}; what stood there is kept as {kept}", "warn")
-        for difference in restored.get("differences") or ():
-            yield Line(f"  differs: {console.printable(difference)}", "warn")
+        if data.get("restore"):
+            yield Line("")
+            yield from _restored(f"{host} {database}", data["restore"])
     yield from _host_errors(run)
+
+
+def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
+    backup = f" from backup {restored['backup']}" if restored.get("backup") else ""
+    if restored.get("skipped"):
+        yield Line(f"{place}: would stand in {restored['into']}{backup} ({restored['skipped']})")
+        return
+    yield Line(f"{place}: stands in {restored['into']}{backup}", "good")
+    if restored.get("tables") is not None:
+        yield Line(f"  {console.plural(restored['tables'], 'table')}, {restored.get('total_rows', 0)} rows, compared")
+    if restored.get("kept_as"):
+        yield Line(f"  what stood in its place is kept as {restored['kept_as']}", "warn")
+    for difference in restored.get("differences") or ():
+        yield Line(f"  differs: {console.printable(difference)}", "warn")
 
 
 def _host_errors(run: record.Record) -> Lines:

@@ -90,9 +90,15 @@ def _number(event: Event) -> str:
 
 
 def _statement(event: Event) -> str:
+    if not event.get("statement"):
+        return ""  # a whole migration sent as one message
     line = f" (line {event['line']})" if event.get("line") else ""
     of = f" of {event['of']}" if event.get("of") else ""
     return f"statement {event['statement']}{of}{line}"
+
+
+def _of_migration(event: Event, text: str) -> str:
+    return "  ".join(filter(None, [event["migration"], _statement(event), text]))
 
 
 def _run_started(event: Event) -> str:
@@ -107,7 +113,7 @@ def _lock_waiting(event: Event) -> str:
 def _statement_done(event: Event) -> str | None:
     if event["duration_ms"] < SLOW_MS:
         return None
-    return f"{event['migration']}  {_statement(event)}  {duration(event['duration_ms'])}"
+    return _of_migration(event, duration(event["duration_ms"]))
 
 
 def blocker(session: Mapping[str, Any]) -> str:
@@ -121,18 +127,20 @@ def blocker(session: Mapping[str, Any]) -> str:
 def _waiting(event: Event) -> str:
     sessions = event.get("blockers") or ()
     whom = ", ".join(blocker(session) for session in sessions) or "a lock"
-    return f"{event['migration']}  {_statement(event)} waits {duration(event['elapsed_ms'])} for {whom}"
+    return _of_migration(event, f"waits {duration(event['elapsed_ms'])} for {whom}")
 
 
 def _retry(event: Event) -> str:
     pause = duration(event["pause_ms"])
-    return f"{event['migration']}  {event['reason']}; attempt {event['attempt']} of {event['of']} in {pause}"
+    whom = f" (held by {event['blockers']})" if event.get("blockers") else ""
+    again = f"attempt {event['attempt']} of {event['of']} in {pause}"
+    return f"{event['migration']}  {event['reason']}{whom}; {again}"
 
 
 def _progress(event: Event) -> str:
     done, total = event["done"], event.get("total")
     far = f"{100 * done / total:.0f} % ({done}/{total})" if total else f"{done} so far"
-    return f"{event['migration']}  {_statement(event)}  {event['phase']} {far}"
+    return _of_migration(event, f"{event['phase']}: {far}")
 
 
 def _step_done(event: Event) -> str:
@@ -140,7 +148,7 @@ def _step_done(event: Event) -> str:
 
 
 def _step_failed(event: Event) -> str:
-    return f"{event['migration']}  {_statement(event)} failed"  # the task's own failure tells why
+    return _of_migration(event, "failed")  # the task's own failure tells why
 
 
 def _run_done(event: Event) -> str | None:
@@ -153,6 +161,31 @@ def _backup_progress(event: Event) -> str:
 
 def _backup_done(event: Event) -> str:
     return f"backup {event['id']}: {size(event['bytes'])} in {duration(event['duration_ms'])}"
+
+
+def _note(event: Event) -> str:
+    return f"{event['migration']}  {event['text']}"
+
+
+def _settled(event: Event) -> str:
+    found = "had taken effect" if event["took_effect"] else "had not taken effect and runs again"
+    return _of_migration(event, f"was interrupted; it {found}")
+
+
+def _restore_started(event: Event) -> str:
+    return f"restoring {event['path']} into {event['into']}"
+
+
+def _restore_progress(event: Event) -> str:
+    return f"restore: {event['phase']}, {duration(event['elapsed_ms'])}"
+
+
+def _restore_done(event: Event) -> str:
+    return f"restored into {event['into']} in {duration(event['duration_ms'])}"
+
+
+def _swap_started(event: Event) -> str:
+    return f"{event['incoming']} takes the place of the original"
 
 
 def _check_done(event: Event) -> str | None:
@@ -172,9 +205,15 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
     "backup_progress": _backup_progress,
     "backup_done": _backup_done,
     "check_done": _check_done,
+    "note": _note,
+    "settled": _settled,
+    "restore_started": _restore_started,
+    "restore_progress": _restore_progress,
+    "restore_done": _restore_done,
+    "swap_started": _swap_started,
 }
 #: Events that repeat while one thing goes on: not every one of them is shown.
-_REPEATING = frozenset({"waiting", "progress", "backup_progress", "lock_waiting"})
+_REPEATING = frozenset({"waiting", "retry", "progress", "backup_progress", "lock_waiting"})
 
 
 class Ticker:
@@ -219,7 +258,7 @@ class Ticker:
             patience = QUIET_S if last == since else AGAIN_S
             if now - last >= patience:
                 self._said[database, "line"] = now
-                what = f"  {_statement(statement)}" if statement else ""
-                text = f"{_number(step)}{what}  runs for {age(now - since)}"
+                what = _statement(statement) if statement else ""
+                text = "  ".join(filter(None, [_number(step), what, f"runs for {age(now - since)}"]))
                 lines.append(f"{self.host} {database}  {printable(text)}")
         return lines

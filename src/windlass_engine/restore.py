@@ -49,15 +49,9 @@ def beside(target: Target, backup_path: str, new_name: str, client_bin: str, job
         emit({"event": "restore_started", "path": backup_path, "into": new_name})
         backup_store.check(backup_path, job_count(jobs))
         known = manifest.load(backup_path)
-        with maintenance(target) as admin:
-            client = dump.find_client(
-                admin.server_version // 10000, client_bin, known["client_major"], code="restore_failed"
-            )
-            _require_fit(admin, known, new_name)
-            admin.run(surroundings.create_statement(new_name, known["settings"]))
-            with _dropped_on_failure(admin, new_name):
-                restoring = _Restoring(target, backup_path, known, new_name, client, job_count(jobs), emit, began)
-                notes = restoring.run(admin)
+        client = _prepare(target, known, new_name, client_bin)
+        with _dropped_on_failure(target, new_name):
+            notes = _Restoring(target, backup_path, known, new_name, client, job_count(jobs), emit, began).run()
         result = {
             "into": new_name,
             "backup": known["id"],
@@ -96,12 +90,10 @@ class _Restoring:
         self.emit = emit
         self.began = began
 
-    def run(self, admin: Session) -> list[str]:
+    def run(self) -> list[str]:
         """Restore and verify; return the notes.  Raise WindlassError, ServerError."""
-        admin.run(surroundings.comment_statement(self.name, UNFINISHED))
         self._restore()
-        for statement in surroundings.carry_over(self.name, self.known["settings"]):
-            admin.run(statement)
+        self._administer(surroundings.carry_over(self.name, self.known["settings"]))
         self._phase("verifying")
         with connect(dump.elsewhere(self.target, self.name), "windlass restore") as session:
             failures, notes = self._compare(session)
@@ -110,8 +102,14 @@ class _Restoring:
             _write_test(session)
             self._phase("analysing")
             session.run("SET statement_timeout = 0; ANALYZE")
-        admin.run(surroundings.comment_statement(self.name, self.known["settings"]["comment"]))
+        self._administer([surroundings.comment_statement(self.name, self.known["settings"]["comment"])])
         return notes
+
+    def _administer(self, statements: list[str]) -> None:
+        """Run statements about the new database, in a session that did not have to wait for hours."""
+        with maintenance(self.target) as admin:
+            for statement in statements:
+                admin.run(statement)
 
     def _restore(self) -> None:
         """Run pg_restore to its end, or to its first error."""
@@ -167,6 +165,18 @@ class _Restoring:
         )
 
 
+def _prepare(target: Target, known: Wire, name: str, client_bin: str) -> dump.Client:
+    """Find the programs, look for obstacles, and make the new database, marked as not finished."""
+    with maintenance(target) as admin:
+        major = admin.server_version // 10000
+        client = dump.find_client(major, client_bin, known["client_major"], code="restore_failed")
+        _require_fit(admin, known, name)
+        admin.run(surroundings.create_statement(name, known["settings"]))
+        with _dropped_on_failure(target, name):
+            admin.run(surroundings.comment_statement(name, UNFINISHED))
+        return client
+
+
 def _require_fit(admin: Session, known: Wire, name: str) -> None:
     """Refuse, before anything is touched, what cannot end well."""
     lines = _obstacles(admin, known, name)
@@ -201,12 +211,12 @@ def _obstacles(admin: Session, known: Wire, name: str) -> list[str]:
 
 
 @contextmanager
-def _dropped_on_failure(admin: Session, name: str) -> Iterator[None]:
+def _dropped_on_failure(target: Target, name: str) -> Iterator[None]:
     """Take the new database away again when anything fails."""
     try:
         yield
     except BaseException:
-        with suppress(ServerError):
+        with suppress(ServerError, WindlassError), maintenance(target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
         raise
 

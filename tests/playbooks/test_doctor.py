@@ -199,6 +199,16 @@ def test_a_host_whose_clock_is_apart(world: World, ahead: int, status: str) -> N
     assert found["apart"]["tried"]["clock of the database server"]["status"] == status
 
 
+def test_a_python_that_runs_no_module_is_a_finding(world: World) -> None:
+    world.host("old", ansible_python_interpreter=world.python("echo 'SyntaxError: too old' >&2; exit 1"))
+    world.host("none", ansible_python_interpreter="/no/such/python")
+    code, found = world.doctor()
+    assert code != 0
+    for host, word in (("old", "bin/python"), ("none", "/no/such/python")):
+        assert found[host][""]["python"]["status"] == "fail"
+        assert word in found[host][""]["python"]["found"]
+
+
 def test_scripts_that_need_what_the_server_lacks(world: World) -> None:
     up = 'CREATE EXTENSION IF NOT EXISTS "no_such_thing";\n'
     world.project.migration("002_x", up, down="DROP EXTENSION no_such_thing;\n")

@@ -20,9 +20,7 @@ from windlass_engine.errors import WindlassError
 
 Write = Callable[..., Path]
 
-pytestmark = pytest.mark.skipif(
-    not servers.program(), reason="sshd is missing: apt-get install openssh-server"
-)
+pytestmark = pytest.mark.skipif(not servers.program(), reason="sshd is missing: apt-get install openssh-server")
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +111,7 @@ def test_a_unix_socket_on_the_target_is_reached(sshd: Sshd, write: Write, pg: Po
         assert "unix socket" in "\n".join(opened.lines())
 
 
-def test_twenty_connections_at_once_carry_their_own_data(
-    sshd: Sshd, write: Write, pg: PostgresServer
-) -> None:
+def test_twenty_connections_at_once_carry_their_own_data(sshd: Sshd, write: Write, pg: PostgresServer) -> None:
     root = write(sshd, bare(pg.url))
     together = threading.Barrier(20)
 
@@ -132,9 +128,7 @@ def test_twenty_connections_at_once_carry_their_own_data(
     assert not tunnel_threads()
 
 
-def test_closing_ends_the_connections_that_are_still_open(
-    sshd: Sshd, write: Write, pg: PostgresServer
-) -> None:
+def test_closing_ends_the_connections_that_are_still_open(sshd: Sshd, write: Write, pg: PostgresServer) -> None:
     root = write(sshd, bare(pg.url))
     opened = tunnel.open("here", root=root)
     connection = psycopg.connect(opened.url, password=pg.password)
@@ -291,14 +285,13 @@ def test_serve_ends_when_it_is_told_to(sshd: Sshd, write: Write, pg: PostgresSer
     assert not tunnel_threads()
 
 
-def test_which_database_has_to_be_said_where_there_are_several(
-    sshd: Sshd, write: Write, pg: PostgresServer
-) -> None:
-    root = write(
-        sshd, bare(pg.url), more=f"        - {{name: other, system: salon, url: '{bare(pg.url)}'}}\n"
-    )
+def test_which_database_has_to_be_said_where_there_are_several(sshd: Sshd, write: Write, pg: PostgresServer) -> None:
+    root = write(sshd, bare(pg.url), more=f"        - {{name: other, system: salon, url: '{bare(pg.url)}'}}\n")
     assert "--host db1 --database other" in refused("usage", root).hint
     assert "--host db1 --database other" in refused("usage", root, database="third").hint
+    assert "--host db1 --database other" in refused("usage", root, host="nowhere").hint
+    with pytest.raises(WindlassError, match="no environment elsewhere"):
+        tunnel.open("elsewhere", root=root)
     with tunnel.open("here", database="other", root=root) as opened:
         assert opened.database == "other"
 
@@ -306,23 +299,17 @@ def test_which_database_has_to_be_said_where_there_are_several(
 def test_a_host_that_is_not_reached_over_ssh_is_refused_with_the_direct_way(sshd: Sshd, write: Write) -> None:
     root = write(sshd, "postgresql:///salon?host=/tmp")
     hosts = root / "inventories" / "here" / "hosts.yml"
-    hosts.write_text(
-        hosts.read_text().replace("ansible_user:", "ansible_connection: local\n      ansible_user:")
-    )
+    hosts.write_text(hosts.read_text().replace("ansible_user:", "ansible_connection: local\n      ansible_user:"))
     assert "psql 'postgresql:///salon?host=/tmp'" in refused("tunnel_failed", root).hint
 
 
-def test_a_later_failure_reaches_the_caller_and_the_tunnel_goes_on(
-    sshd: Sshd, write: Write, tmp_path: Path
-) -> None:
+def test_a_later_failure_reaches_the_caller_and_the_tunnel_goes_on(sshd: Sshd, write: Write, tmp_path: Path) -> None:
     place = tmp_path / ".s.PGSQL.5432"
     errors: list[WindlassError] = []
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(place))
     listener.listen()
-    with tunnel.open(
-        "here", root=write(sshd, f"postgresql:///x?host={tmp_path}"), on_error=errors.append
-    ) as opened:
+    with tunnel.open("here", root=write(sshd, f"postgresql:///x?host={tmp_path}"), on_error=errors.append) as opened:
         listener.close()
         with socket.create_connection(("127.0.0.1", opened.local_port)) as client:
             assert client.recv(1) == b""
@@ -352,9 +339,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
 
     def load(key: Path) -> str:
         wait_until(lambda: Path(place).exists(), seconds=20, what="the agent's socket")
-        subprocess.run(
-            ["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": place, "PATH": "/usr/bin:/bin"}, check=True
-        )
+        subprocess.run(["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": place, "PATH": "/usr/bin:/bin"}, check=True)
         return place
 
     yield load

@@ -70,7 +70,7 @@ BLOCKER = {
         ),
         (
             event("waiting", migration="m1", statement=4, elapsed_ms=2100, blockers=[BLOCKER]),
-            'db1 salon  m1  statement 4 waits 2.1 s for pid 4711 "crm" of alice (idle in transaction for 2 min)',
+            'db1 salon  m1  statement 4  waits 2.1 s for pid 4711 "crm" of alice (idle in transaction for 2 min)',
         ),
         (
             event("retry", migration="m1", attempt=3, of=40, pause_ms=400, reason="lock timeout"),
@@ -78,11 +78,11 @@ BLOCKER = {
         ),
         (
             event("progress", migration="m1", statement=2, phase="backfill", done=50, total=200),
-            "db1 salon  m1  statement 2  backfill 25 % (50/200)",
+            "db1 salon  m1  statement 2  backfill: 25 % (50/200)",
         ),
         (
             event("progress", migration="m1", statement=2, phase="scan", done=50, total=0),
-            "db1 salon  m1  statement 2  scan 50 so far",
+            "db1 salon  m1  statement 2  scan: 50 so far",
         ),
         (
             event("statement_done", migration="m1", statement=4, of=36, duration_ms=1500, rows=1),
@@ -93,6 +93,31 @@ BLOCKER = {
         (event("check_done", name="c", passed=True, duration_ms=1), None),
         (event("check_done", name="c", passed=False, duration_ms=1), "db1 salon  check c FAILED"),
         (event("run_done", status="nothing", duration_ms=1), None),
+        (
+            event("retry", migration="m1", attempt=3, of=40, pause_ms=400, reason="lock timeout", blockers="pid 7"),
+            "db1 salon  m1  lock timeout (held by pid 7); attempt 3 of 40 in 0.4 s",
+        ),
+        (
+            event("step_failed", migration="m1", statement=2, line=9, message="no"),
+            "db1 salon  m1  statement 2 (line 9)  failed",
+        ),
+        (event("step_failed", migration="m1", message="no"), "db1 salon  m1  failed"),
+        (
+            event("note", migration="m1", text="an invalid index was dropped"),
+            "db1 salon  m1  an invalid index was dropped",
+        ),
+        (
+            event("settled", migration="m1", statement=2, took_effect=True),
+            "db1 salon  m1  statement 2  was interrupted; it had taken effect",
+        ),
+        (
+            event("settled", migration="m1", statement=2, took_effect=False),
+            "db1 salon  m1  statement 2  was interrupted; it had not taken effect and runs again",
+        ),
+        (event("restore_started", path="/b/1", into="new"), "db1 salon  restoring /b/1 into new"),
+        (event("restore_progress", phase="data", elapsed_ms=1500), "db1 salon  restore: data, 1.5 s"),
+        (event("restore_done", into="new", backup="b", duration_ms=1500), "db1 salon  restored into new in 1.5 s"),
+        (event("swap_started", incoming="new", kept_as="old"), "db1 salon  new takes the place of the original"),
         (event("of_a_newer_engine"), None),
     ],
 )

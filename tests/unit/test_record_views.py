@@ -127,11 +127,21 @@ def test_verify_lists_every_check():
 
 
 def test_restore_names_what_it_kept():
-    restored = {"into": "salon_new", "swapped": True, "kept_as": "salon_old", "differences": ["a view less"]}
+    restored = {
+        "into": "salon", "backup": "b1", "swapped": True, "kept_as": "salon_old", "differences": ["a view less"],
+        "tables": 1, "total_rows": 7,
+    }  # fmt: skip
     shown = text(closed("restore", db1={"windlass_restore": {"salon": restored}}))
-    assert "restored into salon_new" in shown
+    assert "db1 salon: stands in salon from backup b1" in shown
+    assert "1 table, 7 rows, compared" in shown
     assert "kept as salon_old" in shown
     assert "differs: a view less" in shown
+
+
+def test_a_dry_restore_says_what_it_would_do():
+    restored = {"into": "salon_restored", "backup": "b1", "swapped": False, "skipped": "check mode"}
+    shown = text(closed("restore", db1={"windlass_restore": {"salon": restored}}))
+    assert "would stand in salon_restored from backup b1" in shown
 
 
 def test_a_failure_for_people_has_its_place_and_hint_and_no_control_characters():

@@ -151,10 +151,13 @@ def test_the_longest_wait_of_each_statement_counts():
         event("waiting", 1, migration="m", statement=1, elapsed_ms=100, blockers=[]),
         event("waiting", 2, migration="m", statement=1, elapsed_ms=900, blockers=blockers),
         event("waiting", 3, migration="m", statement=2, elapsed_ms=50, blockers=[]),
+        event("retry", 3, migration="m", attempt=1, of=40, pause_ms=100, reason="lock timeout", blockers="pid 8"),
+        event("retry", 3, migration="m", attempt=2, of=40, pause_ms=150, reason="lock timeout", blockers="pid 9"),
         event("step_done", 4, migration="m", duration_ms=2000),
     ]
     assert timeline.waits(events) == [
         ("m, statement 1", "0.9 s", 'pid 7 "crm" of al (active for 3 s)'),
         ("m, statement 2", "50 ms", ""),
+        ("m, let others pass", "2 times", "pid 9"),
     ]
-    assert timeline.bars(events, {})[0].waited == 950
+    assert timeline.bars(events, {})[0].waited == 1200

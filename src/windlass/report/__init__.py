@@ -102,7 +102,6 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         "groups": [("Checks", _checks(data, "checks")), ("Sample-data tests", _checks(data, "samples"))],
         "timeline": timeline.bars(events, data),
         "waits": timeline.waits(events),
-        "retries": sum(event["event"] == "retry" for event in events),
     }
 
 

@@ -57,13 +57,18 @@ def _since_last(found: Sequence[Bar], end: float) -> float:
 
 
 def _waited(events: Sequence[Event], migration: str) -> float:
-    """Return how long a migration's statements waited for locks, as far as the longest report of each says."""
+    """Return how long others held a migration up: the longest wait of each statement, and the pauses between tries."""
     longest: dict[int, float] = {}
+    pauses = 0.0
     for event in events:
-        if event["event"] == "waiting" and event.get("migration") == migration:
-            statement = event["statement"]
+        if event.get("migration") != migration:
+            continue
+        if event["event"] == "waiting":
+            statement = event.get("statement", 0)
             longest[statement] = max(longest.get(statement, 0), event["elapsed_ms"])
-    return sum(longest.values())
+        elif event["event"] == "retry":
+            pauses += event["pause_ms"]
+    return sum(longest.values()) + pauses
 
 
 def _from_steps(steps: Sequence[Mapping[str, Any]]) -> list[Bar]:
@@ -87,20 +92,36 @@ def _scaled(found: list[Bar]) -> list[Bar]:
 
 
 def waits(events: Sequence[Event]) -> list[tuple[str, str, str]]:
-    """Return (migration and statement, how long, for whom) of every statement that waited for a lock."""
+    """Return (what, how long or how often, for whom) of every statement that others held up."""
+    return [*_waited_long(events), *_gave_way(events)]
+
+
+def _waited_long(events: Sequence[Event]) -> list[tuple[str, str, str]]:
     longest: dict[tuple[str, int], Event] = {}
     for event in events:
         if event["event"] == "waiting":
-            key = (event["migration"], event["statement"])
+            key = (event["migration"], event.get("statement", 0))
             if key not in longest or event["elapsed_ms"] >= longest[key]["elapsed_ms"]:
                 longest[key] = event
     return [
         (
-            f"{migration}, statement {statement}",
+            f"{migration}, statement {statement}" if statement else migration,
             console.duration(event["elapsed_ms"]),
             ", ".join(map(console.blocker, event.get("blockers") or ())),
         )
         for (migration, statement), event in longest.items()
+    ]
+
+
+def _gave_way(events: Sequence[Event]) -> list[tuple[str, str, str]]:
+    """Return the migrations whose lock timeout let others pass first."""
+    tries: dict[str, list[Event]] = {}
+    for event in events:
+        if event["event"] == "retry":
+            tries.setdefault(event["migration"], []).append(event)
+    return [
+        (f"{name}, let others pass", console.plural(len(found), "time"), str(found[-1].get("blockers") or ""))
+        for name, found in tries.items()
     ]
 
 

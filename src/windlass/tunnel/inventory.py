@@ -40,10 +40,12 @@ def find(root: Path, environment: str, host: str | None, database: str | None) -
     Raises WindlassError: ``usage`` when none or several fit (it lists them), ``inventory_invalid``.
     """
     inventory = _Inventory(root, root / "inventories" / environment)
-    choices = [(name, entry) for name in inventory.hosts(host) for entry in inventory.databases(name)]
+    choices = inventory.choices(host)
     fitting = [(name, entry) for name, entry in choices if database in (None, "", entry["name"])]
     if len(fitting) != 1:
-        raise _not_one(environment, host, database, fitting or choices, several=len(fitting) > 1)
+        raise _not_one(
+            environment, host, database, fitting or choices or inventory.choices(None), several=len(fitting) > 1
+        )
     name, entry = fitting[0]
     url, _ = part_url(entry["url"], host=name, database=entry["name"])
     ssh, password = inventory.ssh(name, url)
@@ -88,6 +90,10 @@ class _Inventory:
             self._variables = VariableManager(loader=self._loader, inventory=self._inventory)
         except AnsibleError as error:
             raise _unreadable(error) from None
+
+    def choices(self, host: str | None) -> list[tuple[str, dict[str, str]]]:
+        """Return (host, database) for every database on the hosts that a pattern names."""
+        return [(name, entry) for name in self.hosts(host) for entry in self.databases(name)]
 
     def hosts(self, wanted: str | None) -> list[str]:
         """Return the database hosts that a pattern names, all without one."""

@@ -44,6 +44,7 @@ WITH member AS MATERIALIZED (
            c.reloftype, s.name || '.' || quote_ident(c.relname) AS identity
     FROM pg_class c JOIN space s ON s.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
+      AND NOT (c.relkind = 'c' AND c.reltype IN (SELECT objid FROM member WHERE classid = 'pg_type'::regclass))
 ), thing (classid, objid, kind, identity, definition, owner, acl, aclkind) AS MATERIALIZED (
 {" UNION ALL ".join(things)}
 ), field AS MATERIALIZED ({_fields(server_version)}
@@ -105,7 +106,8 @@ SELECT 'pg_class'::regclass, r.oid, CASE r.relkind WHEN 'f' THEN 'foreign table'
         (SELECT 'toast (' || {options("x.reloptions")} || ')' FROM pg_class x WHERE x.oid = r.reltoastrelid),
         CASE WHEN r.relrowsecurity THEN 'row level security' END,
         CASE WHEN r.relforcerowsecurity THEN 'forced for the owner' END,
-        CASE r.relreplident WHEN 'f' THEN 'replica identity full' WHEN 'n' THEN 'replica identity nothing' END,
+        CASE WHEN r.relkind <> 'f' THEN CASE r.relreplident
+            WHEN 'f' THEN 'replica identity full' WHEN 'n' THEN 'replica identity nothing' END END,
         (SELECT 'tablespace ' || quote_ident(p.spcname) FROM pg_tablespace p WHERE p.oid = r.reltablespace),
         (SELECT 'server ' || quote_ident(v.srvname) || ' options (' || coalesce({options("f.ftoptions")}, '') || ')'
          FROM pg_foreign_table f JOIN pg_foreign_server v ON v.oid = f.ftserver WHERE f.ftrelid = r.oid)),
