@@ -69,6 +69,12 @@ class ServerError(Exception):
         return f"error {self.number}" if self.number else ""
 
 
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return ``3.1.7`` as (3, 1, 7); what follows the digits of a part does not count."""
+    parts = ["".join(sign for sign in part if sign.isdigit()) for part in version.split(".")[:3]]
+    return tuple(int(part or 0) for part in parts)
+
+
 class Link(Protocol):
     """A connection as a dialect's driver gives it."""
 

@@ -107,39 +107,39 @@ def _statement_key(step: Step, number: int) -> str:
 class PostgresJournal:
     """The JournalWriter of PostgreSQL."""
 
-    def create(self) -> str:
+    def create(self) -> Sequence[str]:
         """Return DDL that makes the journal where it is missing, all or nothing."""
-        return f"BEGIN; {_CREATE} COMMIT"
+        return ("BEGIN", *_CREATE.strip().rstrip(";").split(";\n"), "COMMIT")
 
     def read(self, texts_of: Sequence[str] = ()) -> str:
         """Return the one query that reads the journal, with the texts of the named entries only."""
         names = ", ".join(literal(name) for name in texts_of)
         return _READ.format(names=f"ARRAY[{names}]::pg_catalog.text[]")
 
-    def applied(self, plan: Plan, step: Step, options: Options) -> str:
+    def applied(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
         word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
         event = self._event(word, plan, step, options, step.script.checksum, _ELAPSED)
-        return f"{self._upsert(plan, step, options, 'applied')}; {event}"
+        return (self._upsert(plan, step, options, "applied"), event)
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> str:
+    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
         update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
         clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
         # A repeatable may have lost an object that stood on this migration, though its text is the same.
         again = "UPDATE windlass.migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
         event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
-        return f"{update}; {clear}; {again}; {event}"
+        return (update, clear, again, event)
 
-    def opened(self, plan: Plan, step: Step, options: Options) -> str:
+    def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records that a statement-by-statement step begins or goes on."""
         if _direction(step) == "down":
             mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
         else:
             mark = self._upsert(plan, step, options, "partial")
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
-        stale = "" if step.resumed else f"; DELETE FROM windlass.statements WHERE {_key(step)}"
-        return f"BEGIN; {mark}{stale}; {self._event('began', plan, step, options, step.action)}; COMMIT"
+        stale = () if step.resumed else (f"DELETE FROM windlass.statements WHERE {_key(step)}",)
+        return ("BEGIN", mark, *stale, self._event("began", plan, step, options, step.action), "COMMIT")
 
     def statement_started(self, step: Step, number: int, digest: str) -> str:
         """Return the mark before a statement; a second try keeps the first row."""
@@ -149,6 +149,10 @@ class PostgresJournal:
             f"ON CONFLICT (kind, name, direction, number) DO UPDATE SET digest = EXCLUDED.digest, "
             f"started_at = pg_catalog.clock_timestamp()"
         )
+
+    def statement_failed(self, step: Step, number: int) -> str:
+        """Return what takes the mark before a statement back."""
+        return f"DELETE FROM windlass.statements WHERE {_statement_key(step, number)} AND finished_at IS NULL"
 
     def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
         """Return the mark after a statement, whether or not its start was marked."""
