@@ -3,7 +3,8 @@
 DROP PROCEDURE IF EXISTS blazz_take;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_take(IN p_table varchar(64), IN p_part varchar(64), IN p_change text)
+CREATE PROCEDURE IF NOT EXISTS blazz_take(
+    IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_part varchar(64) CHARACTER SET utf8mb4, IN p_change text)
     SQL SECURITY INVOKER
 BEGIN
     IF EXISTS (SELECT 1 FROM information_schema.columns

@@ -7,7 +7,8 @@
 DROP PROCEDURE IF EXISTS blazz_add;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_add(IN p_table varchar(64), IN p_part varchar(64), IN p_change text)
+CREATE PROCEDURE IF NOT EXISTS blazz_add(
+    IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_part varchar(64) CHARACTER SET utf8mb4, IN p_change text)
     SQL SECURITY INVOKER
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM information_schema.columns
@@ -31,6 +32,7 @@ CALL blazz_add('chats', 'webhook_last_error',
 CALL blazz_add('chats', 'queue_job_id',
     'ALTER TABLE chats ADD COLUMN queue_job_id varchar(255) NULL DEFAULT NULL, ALGORITHM = INSTANT');
 CALL blazz_add('chats', 'idx_webhook_retry',
-    'ALTER TABLE chats ADD INDEX idx_webhook_retry (webhook_retry_count, webhook_sent_at), ALGORITHM = INPLACE, LOCK = NONE');
+    'ALTER TABLE chats ADD INDEX idx_webhook_retry (webhook_retry_count, webhook_sent_at),
+        ALGORITHM = INPLACE, LOCK = NONE');
 
 DROP PROCEDURE IF EXISTS blazz_add;

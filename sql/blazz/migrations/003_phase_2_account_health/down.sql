@@ -3,7 +3,8 @@
 DROP PROCEDURE IF EXISTS blazz_take;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_take(IN p_table varchar(64), IN p_part varchar(64), IN p_change text)
+CREATE PROCEDURE IF NOT EXISTS blazz_take(
+    IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_part varchar(64) CHARACTER SET utf8mb4, IN p_change text)
     SQL SECURITY INVOKER
 BEGIN
     IF EXISTS (SELECT 1 FROM information_schema.columns
@@ -18,11 +19,16 @@ BEGIN
 END//
 DELIMITER ;
 
-CALL blazz_take('whatsapp_accounts', 'idx_stale_detection', 'ALTER TABLE whatsapp_accounts DROP INDEX idx_stale_detection');
-CALL blazz_take('whatsapp_accounts', 'idx_last_cleanup', 'ALTER TABLE whatsapp_accounts DROP INDEX idx_last_cleanup');
+CALL blazz_take('whatsapp_accounts', 'idx_stale_detection',
+    'ALTER TABLE whatsapp_accounts DROP INDEX idx_stale_detection');
+CALL blazz_take('whatsapp_accounts', 'idx_last_cleanup',
+    'ALTER TABLE whatsapp_accounts DROP INDEX idx_last_cleanup');
 CALL blazz_take('whatsapp_accounts', 'health_score', 'ALTER TABLE whatsapp_accounts DROP COLUMN health_score');
-CALL blazz_take('whatsapp_accounts', 'remote_session_path', 'ALTER TABLE whatsapp_accounts DROP COLUMN remote_session_path');
-CALL blazz_take('whatsapp_accounts', 'session_restore_count', 'ALTER TABLE whatsapp_accounts DROP COLUMN session_restore_count');
-CALL blazz_take('whatsapp_accounts', 'last_cleanup_at', 'ALTER TABLE whatsapp_accounts DROP COLUMN last_cleanup_at');
+CALL blazz_take('whatsapp_accounts', 'remote_session_path',
+    'ALTER TABLE whatsapp_accounts DROP COLUMN remote_session_path');
+CALL blazz_take('whatsapp_accounts', 'session_restore_count',
+    'ALTER TABLE whatsapp_accounts DROP COLUMN session_restore_count');
+CALL blazz_take('whatsapp_accounts', 'last_cleanup_at',
+    'ALTER TABLE whatsapp_accounts DROP COLUMN last_cleanup_at');
 
 DROP PROCEDURE IF EXISTS blazz_take;

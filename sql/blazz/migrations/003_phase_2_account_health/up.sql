@@ -5,7 +5,8 @@
 DROP PROCEDURE IF EXISTS blazz_add;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_add(IN p_table varchar(64), IN p_part varchar(64), IN p_change text)
+CREATE PROCEDURE IF NOT EXISTS blazz_add(
+    IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_part varchar(64) CHARACTER SET utf8mb4, IN p_change text)
     SQL SECURITY INVOKER
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM information_schema.columns
@@ -29,8 +30,10 @@ CALL blazz_add('whatsapp_accounts', 'remote_session_path',
 CALL blazz_add('whatsapp_accounts', 'health_score',
     'ALTER TABLE whatsapp_accounts ADD COLUMN health_score int NOT NULL DEFAULT 100, ALGORITHM = INSTANT');
 CALL blazz_add('whatsapp_accounts', 'idx_last_cleanup',
-    'ALTER TABLE whatsapp_accounts ADD INDEX idx_last_cleanup (last_cleanup_at), ALGORITHM = INPLACE, LOCK = NONE');
+    'ALTER TABLE whatsapp_accounts ADD INDEX idx_last_cleanup (last_cleanup_at),
+        ALGORITHM = INPLACE, LOCK = NONE');
 CALL blazz_add('whatsapp_accounts', 'idx_stale_detection',
-    'ALTER TABLE whatsapp_accounts ADD INDEX idx_stale_detection (status, last_activity_at), ALGORITHM = INPLACE, LOCK = NONE');
+    'ALTER TABLE whatsapp_accounts ADD INDEX idx_stale_detection (status, last_activity_at),
+        ALGORITHM = INPLACE, LOCK = NONE');
 
 DROP PROCEDURE IF EXISTS blazz_add;

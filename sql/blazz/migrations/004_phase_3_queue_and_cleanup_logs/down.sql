@@ -4,7 +4,8 @@
 DROP PROCEDURE IF EXISTS blazz_drop_empty;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_drop_empty(IN p_table varchar(64), IN p_only_look boolean) SQL SECURITY INVOKER
+CREATE PROCEDURE IF NOT EXISTS blazz_drop_empty(IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_only_look boolean)
+    SQL SECURITY INVOKER
 BEGIN
     DECLARE v_refusal text;
     IF EXISTS (SELECT 1 FROM information_schema.tables
@@ -14,7 +15,8 @@ BEGIN
         EXECUTE blazz_statement;
         DEALLOCATE PREPARE blazz_statement;
         IF @blazz_holds_rows AND COALESCE(@windlass_allow_data_loss, 0) <> 1 THEN
-            SET v_refusal = CONCAT(p_table, ' holds rows; back up, then SET @windlass_allow_data_loss = 1 to lose them');
+            SET v_refusal = CONCAT(
+                p_table, ' holds rows; back up, then SET @windlass_allow_data_loss = 1 to lose them');
             SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = v_refusal;
         END IF;
         IF NOT p_only_look THEN

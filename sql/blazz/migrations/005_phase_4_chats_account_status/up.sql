@@ -5,7 +5,8 @@
 DROP PROCEDURE IF EXISTS blazz_add;
 
 DELIMITER //
-CREATE PROCEDURE IF NOT EXISTS blazz_add(IN p_table varchar(64), IN p_part varchar(64), IN p_change text)
+CREATE PROCEDURE IF NOT EXISTS blazz_add(
+    IN p_table varchar(64) CHARACTER SET utf8mb4, IN p_part varchar(64) CHARACTER SET utf8mb4, IN p_change text)
     SQL SECURITY INVOKER
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM information_schema.columns
@@ -21,6 +22,7 @@ END//
 DELIMITER ;
 
 CALL blazz_add('chats', 'idx_account_status',
-    'ALTER TABLE chats ADD INDEX idx_account_status (whatsapp_account_id, message_status), ALGORITHM = INPLACE, LOCK = NONE');
+    'ALTER TABLE chats ADD INDEX idx_account_status (whatsapp_account_id, message_status),
+        ALGORITHM = INPLACE, LOCK = NONE');
 
 DROP PROCEDURE IF EXISTS blazz_add;
