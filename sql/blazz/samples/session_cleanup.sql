@@ -1,12 +1,9 @@
 -- What the clean-up jobs take and what they leave, on the accounts of a sample workspace, which alone they are told to
 -- look at. Windlass rolls everything back; by hand: START TRANSACTION, this file, ROLLBACK. The last statements take the
 -- sample rows away too.
-DELETE FROM workspaces WHERE name = 'windlass-sample-sessions';
-DELETE FROM users WHERE email = 'windlass-sample-sessions@example.org';
-
 INSERT INTO workspaces (name) VALUES ('windlass-sample-sessions');
 SET @sample_workspace = LAST_INSERT_ID();
-INSERT INTO users (name, email) VALUES ('Sample', 'windlass-sample-sessions@example.org');
+INSERT INTO users (name, email) VALUES ('Sample', CONCAT(UUID(), '@sample.example.org'));
 SET @sample_user = LAST_INSERT_ID();
 
 INSERT INTO whatsapp_accounts (uuid, session_id, workspace_id, created_by, status, phone_number, last_activity_at,

@@ -1,8 +1,6 @@
 -- The life of webhooks in the retry queue: claimed once, tried with back-off, failed past max_retries, lost by a worker.
 -- Sample rows belong to a workspace of their own, and the procedures are told to work for that one alone. Windlass rolls
 -- everything back; by hand: START TRANSACTION, this file, ROLLBACK. The last statement takes the sample rows away too.
-DELETE FROM workspaces WHERE name = 'windlass-sample-webhooks';
-
 INSERT INTO workspaces (name) VALUES ('windlass-sample-webhooks');
 SET @sample_workspace = LAST_INSERT_ID();
 

@@ -7,5 +7,3 @@ SET locked_by = NULL, locked_until = NULL
 WHERE locked_until < NOW() - INTERVAL 5 MINUTE
 ORDER BY locked_until
 LIMIT 1000;
-
-SELECT ROW_COUNT() AS expired_locks_released;
