@@ -396,6 +396,7 @@ def test_eight_workers_claim_ten_thousand_webhooks_once_each(empty: ByHand) -> N
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
 
+COLLATION = "DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 NARROW = "enum('ACTIVE','OPT_OUT','CLOSED')"
 WIDE = "enum('ACTIVE','BLOCKED','PAUSED','OPT_OUT','CLOSED')"
 DATE, COUNT, JSON_ = "datetime NULL DEFAULT NULL", "int NULL DEFAULT 0", "json NULL"
@@ -492,7 +493,8 @@ def partial(chosen: set[Part]) -> str:
         stands = table in STANDING or ("table", table, "") in chosen
         here = [name for name in columns if ("column", table, name) in chosen] if stands else []
         if stands and table not in STANDING:
-            changes.append(f"CREATE TABLE {table} (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY)")
+            key = "id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY"
+            changes.append(f"CREATE TABLE {table} ({key}) ENGINE = InnoDB {COLLATION}")
         for name in here:
             kind = columns[name].replace(WIDE, NARROW) if ("narrow", table, name) in chosen else columns[name]
             changes.append(f"ALTER TABLE {table} ADD COLUMN `{name}` {kind}")

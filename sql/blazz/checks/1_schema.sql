@@ -41,8 +41,12 @@ FROM (
     ["session_cleanup_logs", "created_at", "timestamp", "YES", null],
     ["session_cleanup_logs", "updated_at", "timestamp", "YES", null]
 ]', '$[*]' COLUMNS (
-        tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', kind varchar(255) PATH '$[2]',
-        nullable varchar(3) PATH '$[3]', fallback varchar(64) PATH '$[4]')) AS n
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
+    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
+    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
+)) AS n
 ) AS needed
 LEFT JOIN (
     -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
@@ -74,7 +78,10 @@ FROM JSON_TABLE('[
     ["session_cleanup_logs", "idx_workspace_executed", "(workspace_id, executed_at)"],
     ["session_cleanup_logs", "idx_cleanup_account", "(whatsapp_account_id)"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', idx varchar(64) PATH '$[1]', wanted varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    idx varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
     SELECT s.table_name, s.index_name,
            CONCAT(IF(MAX(s.non_unique) = 0, 'unique ', ''), '(',
@@ -93,7 +100,9 @@ FROM JSON_TABLE('[
     "finish_webhook_retry",
     "expire_webhook_retries",
     "clean_up_whatsapp_accounts"
-]', '$[*]' COLUMNS (name varchar(64) PATH '$')) AS needed
+]', '$[*]' COLUMNS (
+    name varchar(64) CHARACTER SET utf8mb4 PATH '$'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.routines r

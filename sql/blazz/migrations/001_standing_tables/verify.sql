@@ -123,7 +123,10 @@ FROM JSON_TABLE('[
     ["campaign_logs", "created_at", "timestamp"],
     ["campaign_logs", "updated_at", "timestamp"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', kind varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN information_schema.columns c
        ON c.table_schema = DATABASE() AND c.table_name = needed.tbl AND c.column_name = needed.col
 WHERE c.column_name IS NULL
@@ -151,7 +154,10 @@ FROM JSON_TABLE('[
     ["chats", "id"],
     ["campaigns", "id"],
     ["campaign_logs", "id"]
-]', '$[*]' COLUMNS (tbl varchar(64) PATH '$[0]', cols varchar(255) PATH '$[1]')) AS needed
+]', '$[*]' COLUMNS (
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    cols varchar(255) CHARACTER SET utf8mb4 PATH '$[1]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM (
@@ -188,7 +194,10 @@ FROM JSON_TABLE('[
     ["campaign_logs", "idx_campaign_workspace_status", "(workspace_id, status)"],
     ["campaign_logs", "idx_campaign_account_created", "(whatsapp_account_id, created_at)"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', idx varchar(64) PATH '$[1]', wanted varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    idx varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
     SELECT s.table_name, s.index_name,
            CONCAT(IF(MAX(s.non_unique) = 0, 'unique ', ''), '(',
@@ -212,8 +221,11 @@ FROM JSON_TABLE('[
     ["chats", "whatsapp_account_id", "whatsapp_accounts", "SET NULL"],
     ["chats", "contact_id", "contacts", "CASCADE"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', target varchar(64) PATH '$[2]',
-    rule varchar(20) PATH '$[3]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    target varchar(64) CHARACTER SET utf8mb4 PATH '$[2]',
+    rule varchar(20) CHARACTER SET utf8mb4 PATH '$[3]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.key_column_usage k

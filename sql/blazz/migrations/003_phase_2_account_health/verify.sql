@@ -11,8 +11,12 @@ FROM (
     ["whatsapp_accounts", "remote_session_path", "varchar(255)", "YES", null],
     ["whatsapp_accounts", "health_score", "int", "NO", "100"]
 ]', '$[*]' COLUMNS (
-        tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', kind varchar(255) PATH '$[2]',
-        nullable varchar(3) PATH '$[3]', fallback varchar(64) PATH '$[4]')) AS n
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
+    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
+    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
+)) AS n
 ) AS needed
 LEFT JOIN (
     -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
@@ -35,7 +39,10 @@ FROM JSON_TABLE('[
     ["whatsapp_accounts", "idx_last_cleanup", "(last_cleanup_at)"],
     ["whatsapp_accounts", "idx_stale_detection", "(status, last_activity_at)"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', idx varchar(64) PATH '$[1]', wanted varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    idx varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
     SELECT s.table_name, s.index_name,
            CONCAT(IF(MAX(s.non_unique) = 0, 'unique ', ''), '(',

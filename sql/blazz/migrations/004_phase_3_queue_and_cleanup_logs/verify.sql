@@ -31,8 +31,12 @@ FROM (
     ["session_cleanup_logs", "created_at", "timestamp", "YES", null],
     ["session_cleanup_logs", "updated_at", "timestamp", "YES", null]
 ]', '$[*]' COLUMNS (
-        tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', kind varchar(255) PATH '$[2]',
-        nullable varchar(3) PATH '$[3]', fallback varchar(64) PATH '$[4]')) AS n
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
+    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
+    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
+)) AS n
 ) AS needed
 LEFT JOIN (
     -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
@@ -62,7 +66,10 @@ FROM JSON_TABLE('[
     ["webhook_retry_queue", "PRIMARY", "unique (id)"],
     ["session_cleanup_logs", "PRIMARY", "unique (id)"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', idx varchar(64) PATH '$[1]', wanted varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    idx varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
     SELECT s.table_name, s.index_name,
            CONCAT(IF(MAX(s.non_unique) = 0, 'unique ', ''), '(',
@@ -83,8 +90,11 @@ FROM JSON_TABLE('[
     ["session_cleanup_logs", "workspace_id", "workspaces", "CASCADE"],
     ["session_cleanup_logs", "whatsapp_account_id", "whatsapp_accounts", "SET NULL"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', target varchar(64) PATH '$[2]',
-    rule varchar(20) PATH '$[3]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    target varchar(64) CHARACTER SET utf8mb4 PATH '$[2]',
+    rule varchar(20) CHARACTER SET utf8mb4 PATH '$[3]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.key_column_usage k

@@ -4,7 +4,10 @@ SELECT CONCAT('index ', needed.idx, ' of ', needed.tbl, ' should be ', needed.wa
 FROM JSON_TABLE('[
     ["chats", "idx_account_status", "(whatsapp_account_id, message_status)"]
 ]', '$[*]' COLUMNS (
-    tbl varchar(64) PATH '$[0]', idx varchar(64) PATH '$[1]', wanted varchar(255) PATH '$[2]')) AS needed
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    idx varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
     SELECT s.table_name, s.index_name,
            CONCAT(IF(MAX(s.non_unique) = 0, 'unique ', ''), '(',

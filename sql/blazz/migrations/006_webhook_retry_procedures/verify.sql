@@ -4,7 +4,9 @@ FROM JSON_TABLE('[
     "claim_webhook_retries",
     "finish_webhook_retry",
     "expire_webhook_retries"
-]', '$[*]' COLUMNS (name varchar(64) PATH '$')) AS needed
+]', '$[*]' COLUMNS (
+    name varchar(64) CHARACTER SET utf8mb4 PATH '$'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.routines r

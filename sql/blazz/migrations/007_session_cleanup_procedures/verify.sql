@@ -2,7 +2,9 @@
 SELECT CONCAT('procedure ', needed.name, ' is missing') AS failure
 FROM JSON_TABLE('[
     "clean_up_whatsapp_accounts"
-]', '$[*]' COLUMNS (name varchar(64) PATH '$')) AS needed
+]', '$[*]' COLUMNS (
+    name varchar(64) CHARACTER SET utf8mb4 PATH '$'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.routines r

@@ -8,7 +8,10 @@ FROM JSON_TABLE('[
     ["processing_jobs", "status"],
     ["processing_jobs", "created_at"],
     ["user_sessions", "id"]
-]', '$[*]' COLUMNS (tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]')) AS needed
+]', '$[*]' COLUMNS (
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.columns c

@@ -21,8 +21,12 @@ FROM (
     ["conversation_analysis", "result_json", "json", "YES", null],
     ["conversation_analysis", "finished_at", "datetime", "YES", null]
 ]', '$[*]' COLUMNS (
-        tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]', kind varchar(255) PATH '$[2]',
-        nullable varchar(3) PATH '$[3]', fallback varchar(64) PATH '$[4]')) AS n
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
+    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
+    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
+    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
+)) AS n
 ) AS needed
 LEFT JOIN (
     -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
@@ -83,7 +87,10 @@ FROM JSON_TABLE('[
     ["conversation_analysis", "updated_at"],
     ["conversation_analysis", "result_json"],
     ["conversation_analysis", "finished_at"]
-]', '$[*]' COLUMNS (tbl varchar(64) PATH '$[0]', col varchar(64) PATH '$[1]')) AS needed
+]', '$[*]' COLUMNS (
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM information_schema.columns c
@@ -100,7 +107,10 @@ FROM JSON_TABLE('[
     ["user_sessions", "contact_status"],
     ["user_sessions", "cooldown_until"],
     ["user_sessions", "last_activity"]
-]', '$[*]' COLUMNS (tbl varchar(64) PATH '$[0]', cols varchar(255) PATH '$[1]')) AS needed
+]', '$[*]' COLUMNS (
+    tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
+    cols varchar(255) CHARACTER SET utf8mb4 PATH '$[1]'
+)) AS needed
 WHERE NOT EXISTS (
     SELECT 1
     FROM (
