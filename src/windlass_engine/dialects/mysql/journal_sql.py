@@ -14,26 +14,8 @@ from .text import literal
 
 TABLES = ("windlass_migrations", "windlass_statements", "windlass_events", "windlass_holder")
 _ENGINE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+#: The table of migrations comes last: where it stands, the others do, though each commits by itself.
 _CREATE = (
-    f"""
-CREATE TABLE IF NOT EXISTS windlass_migrations (
-  kind VARCHAR(16) NOT NULL,
-  name VARCHAR(255) NOT NULL,
-  state VARCHAR(16) NOT NULL,
-  checksum VARCHAR(128) NOT NULL,
-  ordinal BIGINT NOT NULL,
-  statements_total INT NOT NULL,
-  irreversible TEXT NOT NULL,
-  up_text LONGTEXT NOT NULL,
-  down_text LONGTEXT,
-  verify_text LONGTEXT,
-  applied_at DATETIME(3) NOT NULL,
-  applied_by VARCHAR(500) NOT NULL,
-  run_id VARCHAR(255) NOT NULL,
-  plan_digest VARCHAR(128) NOT NULL,
-  duration_ms BIGINT NOT NULL DEFAULT 0,
-  PRIMARY KEY (kind, name)
-) {_ENGINE} COMMENT='Windlass journal, format 1'""",
     f"""
 CREATE TABLE IF NOT EXISTS windlass_statements (
   kind VARCHAR(16) NOT NULL,
@@ -61,6 +43,25 @@ CREATE TABLE IF NOT EXISTS windlass_events (
   duration_ms BIGINT,
   detail TEXT NOT NULL
 ) {_ENGINE} COMMENT='Windlass journal: who did what'""",
+    f"""
+CREATE TABLE IF NOT EXISTS windlass_migrations (
+  kind VARCHAR(16) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  state VARCHAR(16) NOT NULL,
+  checksum VARCHAR(128) NOT NULL,
+  ordinal BIGINT NOT NULL,
+  statements_total INT NOT NULL,
+  irreversible TEXT NOT NULL,
+  up_text LONGTEXT NOT NULL,
+  down_text LONGTEXT,
+  verify_text LONGTEXT,
+  applied_at DATETIME(3) NOT NULL,
+  applied_by VARCHAR(500) NOT NULL,
+  run_id VARCHAR(255) NOT NULL,
+  plan_digest VARCHAR(128) NOT NULL,
+  duration_ms BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (kind, name)
+) {_ENGINE} COMMENT='Windlass journal, format 1'""",
 )
 _READ = """
 SELECT m.name, m.kind, m.state, m.checksum, m.ordinal,

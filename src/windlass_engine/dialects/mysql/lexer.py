@@ -48,8 +48,8 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the tokens from ``start`` on, without blanks and comments.  Raises :class:`Unterminated`."""
+def tokens(text: str, start: int = 0, comments: bool = False) -> Iterator[Token]:
+    """Yield the tokens from ``start`` on, without blanks; with block comments if asked.  Raises :class:`Unterminated`."""
     opened = -1
     while start < len(text):
         token = lex(text, start, inside=opened >= 0)
@@ -57,7 +57,7 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
             opened = token.start
         elif token.kind == "close":
             opened = -1
-        if token.kind not in ("space", "block"):
+        if token.kind != "space" and (comments or token.kind != "block"):
             yield token
         start = token.end
     if opened >= 0:

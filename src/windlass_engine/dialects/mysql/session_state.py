@@ -35,6 +35,8 @@ WHERE NOT (s.variable_value <=> g.variable_value)
 
 def reset(link: Link, is_mariadb: bool) -> tuple[str, ...]:
     """Return what undoes every setting that differs from the server's, then makes Windlass's own."""
+    # A script may have limited how many rows a query returns, this one among them.
+    link.run("SET SESSION sql_select_limit = DEFAULT")
     changed = [str(row[0]) for row in link.query(_CHANGED_MARIADB if is_mariadb else _CHANGED_MYSQL)]
     undo = tuple(f"SET SESSION {name} = DEFAULT" for name in sorted(changed) if name not in _LEFT_ALONE)
     return (*undo, "SET SESSION timestamp = DEFAULT", *OWN)

@@ -90,16 +90,19 @@ def _next_start(text: str, position: int, delimiter: str) -> tuple[int, str]:
 
 
 def _plain_end(text: str, start: int) -> _End:
-    """Find the semicolon that ends a statement: outside quotes, executable comments and a routine's body."""
+    """Find the semicolon that ends a statement: outside quotes, executable comments and a routine's body.
+
+    A block comment behind the last token belongs to the statement: it may be the mark of a backfill.
+    """
     body = BodyEnd() if has_body(text, start) else None
     inside, solid = False, start
-    for token in tokens(text, start):
+    for token in tokens(text, start, comments=True):
         if token.kind in ("open", "close"):
             inside = token.kind == "open"
         word = text[token.start : token.end].upper() if token.kind in ("word", "other") else "x"
         if word == ";" and not inside and (body is None or body.is_closed):
             return _End(solid, token.end)
-        if body:
+        if body and token.kind != "block":
             body.feed(word)
         solid = token.end
     if body and not body.is_closed:
@@ -122,7 +125,7 @@ def _delimited_end(text: str, start: int, delimiter: str) -> _End:
             # `END$$`: a delimiter may look like a part of the word before it.
             at = text.find(delimiter, position, end)
             end = at if at > position else end
-        if token.kind not in ("space", "block"):
+        if token.kind != "space":
             solid = end
         position = end
     return _End(solid, len(text))
