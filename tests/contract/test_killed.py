@@ -48,10 +48,11 @@ def deploy_dying_at(bench: Bench, number: int, after: bool) -> bool:
                 sent += 1
                 if sent == number and not after:
                     os.kill(os.getpid(), signal.SIGKILL)
-                count = genuine(self, statement, tick)  # type: ignore[arg-type]
-                if sent == number and after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return count
+                try:
+                    return genuine(self, statement, tick)  # type: ignore[arg-type]
+                finally:
+                    if sent == number and after:
+                        os.kill(os.getpid(), signal.SIGKILL)
 
             MySQLLink.execute = execute  # type: ignore[method-assign]
             bench.deploy(PROJECT)

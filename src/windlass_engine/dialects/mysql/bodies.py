@@ -11,7 +11,7 @@ _ROUTINES = ("PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE")
 _BETWEEN = ("OR", "REPLACE", "DEFINER", "AGGREGATE", "=", "@", "CURRENT_USER", "CURRENT_ROLE", "(", ")")
 _BLOCKS = ("IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR")
 #: A statement of a body begins behind one of these.
-_STARTERS = (";", "BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT", ":")
+_STARTERS = (";", "BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "LOOP", "REPEAT", ":")
 #: Before a body that is one statement: the end of the parameters, or of what is said about the routine.
 _HEAD_ENDS = (")", "ROW", "DETERMINISTIC", "DATA", "SQL", "DEFINER", "INVOKER")
 
