@@ -24,7 +24,7 @@ Names = list[str] | None
 SETTINGS = Settings(Path(__file__).resolve().parent)
 CONTENTS: dict[str, list[str]] = {}
 ATOMIC = "all pending migrations in one transaction"
-SETTLE = "for an interrupted statement that cannot be judged: NAME:done or NAME:again"
+SETTLE = "of an interrupted statement that the catalogue cannot judge: done (it took effect) or again (run it again)"
 HELP = {
     "env": "environment: a folder of inventories/ (default: $WINDLASS_ENV)",
     "host": "only these hosts: names with commas, groups or patterns of the inventory (default: all)",
@@ -74,11 +74,18 @@ def scope(env: str, host: str, database: Names, verbose: int = 0) -> Any:
     return verbs.scope(SETTINGS, env, host, database or (), verbose)
 
 
-def one(names: Names) -> str | None:
+def one(names: tuple[str, ...]) -> str | None:
     """Return the only name, or None.  Raises ``usage`` for several."""
-    if names and len(names) > 1:
+    if len(names) > 1:
         raise WindlassError("usage", "a tunnel leads to one database", hint="give --database once")
     return names[0] if names else None
+
+
+def settled(word: str) -> dict[str, Any]:
+    """Return the operator's word on an interrupted statement as a variable.  Raises ``usage`` for another word."""
+    if word not in ("", "done", "again"):
+        raise WindlassError("usage", f"--settle {word}: no such word", hint="--settle done, or --settle again")
+    return {"windlass_settle": word}
 
 
 def backwards(steps: int, to: str) -> dict[str, Any]:
@@ -113,12 +120,12 @@ def deploy(
     """
     from windlass import verbs
 
-    given = {"windlass_to": to, "windlass_atomic": atomic or "", "windlass_settle": settle}
+    given = {"windlass_to": to, "windlass_atomic": atomic or "", **settled(settle)}
     where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "deploy", given, plan=plan, yes=yes, dry_run=dry_run)
 
 
-@verb(CHANGE, to="back to this migration, which stays (or give --steps)")
+@verb(CHANGE, to="back to this migration, which stays (or give --steps)", settle=SETTLE)
 def rollback(
     _: Context,
     env: str = "",
@@ -128,6 +135,7 @@ def rollback(
     to: str = "",
     plan: str = "",
     allow_data_loss: bool = False,
+    settle: str = "",
     yes: bool = False,
     dry_run: bool = False,
     verbose: int = 0,
@@ -139,7 +147,7 @@ def rollback(
     """
     from windlass import verbs
 
-    given = backwards(steps, to) | {"windlass_allow_data_loss": allow_data_loss or ""}
+    given = backwards(steps, to) | settled(settle) | {"windlass_allow_data_loss": allow_data_loss or ""}
     where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
 
@@ -309,8 +317,10 @@ def tunnel(_: Context, env: str = "", host: str = "", database: Names = None, po
     """Open a local port to a database through SSH, with the host key checked, until Ctrl-C."""
     from windlass import tunnel
 
-    environment = SETTINGS.environment(env)
-    with tunnel.open(environment, host or None, one(database), port, root=SETTINGS.root, on_error=print) as opened:
+    where = scope(env, host, database)
+    with tunnel.open(
+        where.environment, host or None, one(where.databases), port, root=SETTINGS.root, on_error=print
+    ) as opened:
         print(*opened.lines(), sep="\n", flush=True)
         opened.serve()
 
@@ -328,7 +338,7 @@ def demo(_: Context, down: bool = False, purge: bool = False, dry_run: bool = Fa
         return 0
     code = verbs.change(SETTINGS, scope("demo", "", None), "deploy", {}, yes=True, dry_run=dry_run)
     if code == 0 and not dry_run:
-        print(demo.LOOK_AROUND)
+        print(demo.look_around())
     return code
 
 

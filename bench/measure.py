@@ -6,11 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 from bench.cache import Missing
@@ -103,16 +101,17 @@ def run(command: Command) -> tuple[float, str]:
 
 def _timed(tool: Tool, server: Server, count: int) -> Timing:
     """Time one tool on an empty database, and once more with nothing to do.  Raises Missing where it did not work."""
-    with tempfile.TemporaryDirectory(prefix="windlass-bench-") as name, server.database() as database:
-        folder = Path(name)
-        tool.lay_out(folder, changes(count))
-        command = tool.migrate(folder, database)
-        whole, said = run(command)
-        if server.standing(database) != expected(count):
-            raise Missing(f"after {count} migrations there stand {server.standing(database)}")
-        server.settle()
-        idle, said_idle = run(tool.idle(folder, database))
-        return Timing(whole, idle, _laps(tool, said, "done"), _laps(tool, said_idle, "nothing"))
+    database = server.database()
+    folder = server.room / database.name
+    folder.mkdir()
+    tool.lay_out(folder, changes(count))
+    command = tool.migrate(folder, database)
+    whole, said = run(command)
+    if server.standing(database) != expected(count):
+        raise Missing(f"after {count} migrations there stand {server.standing(database)}")
+    server.settle()
+    idle, said_idle = run(tool.idle(folder, database))
+    return Timing(whole, idle, _laps(tool, said, "done"), _laps(tool, said_idle, "nothing"))
 
 
 def _laps(tool: Tool, said: str, status: str) -> dict[str, float]:

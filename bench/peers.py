@@ -140,7 +140,8 @@ class Knex(Tool):
         (folder / "node_modules").symlink_to(self._modules)
         write(folder / "knexfile.js", _KNEX_FILE)
         for change in changes:
-            text = f"exports.up = (knex) => knex.raw(`{change.up}`);\nexports.down = (knex) => knex.raw(`{change.down}`);\n"
+            ways = {"up": change.up, "down": change.down}
+            text = "".join(f"exports.{way} = (knex) => knex.raw(`{sql}`);\n" for way, sql in ways.items())
             write(folder / "migrations" / f"{change.name}.js", text)
 
     def migrate(self, folder: Path, database: Database) -> Command:

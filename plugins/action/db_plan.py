@@ -24,6 +24,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
+        "backup_dir": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -41,7 +42,7 @@ class ActionModule(WindlassAction):
 
     def _report(self, asked: Sequence[Database], projects: Mapping[str, Project]) -> None:
         """Say how things stand; what would stop a plan is part of the answer."""
-        found = self.call("db_info", asked, history=1)["databases"]
+        found = self.call("db_info", asked, history=1, backups=True, backup_dir=self.args["backup_dir"])["databases"]
         for database in asked:
             self._facts(database, projects[database.system], found[database.name])
 

@@ -35,7 +35,7 @@ class ActionModule(WindlassAction):
         runs = self.args["runs"]
         asked = [database for database in self.databases if runs is None or database.name in runs]
         scripts = {database.name: self._scripts(database) for database in asked}
-        found = self.call("db_verify", asked, scripts=scripts, scratch=bool(self.args["scratch"])) if asked else {}
+        found = self.patiently("db_verify", asked, scripts=scripts, scratch=bool(self.args["scratch"])) if asked else {}
         self.result["windlass_checks"] = {name: part["checks"] for name, part in found.get("databases", {}).items()}
         self.result["windlass_samples"] = {name: part["samples"] for name, part in found.get("databases", {}).items()}
         for kind in ("checks", "samples"):

@@ -56,6 +56,8 @@ FOLLOWING = {
     "seconds": {"type": "float", "default": 1.0},
 }
 _SECRET = "********"
+#: Kinds of jobs that run a plan.
+CHANGES = ("migrate", "revert", "baseline")
 
 
 def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
@@ -150,31 +152,44 @@ def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
     """
     deadline = time.monotonic() + module.params["seconds"]
     cursor = module.params["cursor"] or {}
-    reply: dict[str, Any] = {"events": [], "outcomes": {}, "attached": {}, "cursor": None}
+    reply = empty_reply()
     names = [item.database for item in orders]
-    first = names.index(cursor["database"]) if cursor else 0
-    for item in orders[first:]:
-        if item is not orders[first] and time.monotonic() >= deadline:
-            reply["cursor"] = {"database": item.database}
-            break
-        job, offset = _job_and_offset(item, cursor if item is orders[first] else {})
+    waiting = list(orders[names.index(cursor["database"]) if cursor else 0 :])
+    while waiting and not reply["cursor"]:
+        item = waiting[0]
+        job, offset = _job_and_offset(item, cursor)
         if job != item.job:
             reply["attached"][item.database] = holder_of(job.lock_path)
         news = follow(job, offset, max(deadline - time.monotonic(), 0.0))
         reply["events"] += [{"database": item.database, **event} for event in news.events]
+        cursor = {}
         if not news.end and not news.lost:
             place = {"run_id": job.run_id, "kind": job.kind, "offset": news.offset}
             reply["cursor"] = {"database": item.database, **place}
-            break
-        reply["outcomes"][item.database] = outcome(item.database, job, news)
-        if failed(reply["outcomes"][item.database]):
-            break
+        elif serves(job, item.job):
+            end = reply["outcomes"][item.database] = outcome(item.database, job, news)
+            waiting = [] if failed(end) else waiting[1:]
+        if waiting and not reply["cursor"] and time.monotonic() >= deadline:
+            reply["cursor"] = {"database": waiting[0].database}
     return reply
+
+
+def empty_reply() -> dict[str, Any]:
+    """Return what a call has to tell before anything has happened."""
+    return {"events": [], "outcomes": {}, "attached": {}, "cursor": None}
+
+
+def serves(found: Job, wanted: Job) -> bool:
+    """Return whether a job's end is what was wanted: it is ours, or another's change where we wanted to make one.
+
+    Another's backup or restore is only waited for.
+    """
+    return found == wanted or (found.kind in CHANGES and wanted.kind in CHANGES)
 
 
 def directly(orders: Sequence[Order]) -> dict[str, Any]:
     """Carry orders out in this very process: check mode, where nothing is changed that could be lost."""
-    reply: dict[str, Any] = {"events": [], "outcomes": {}, "attached": {}, "cursor": None}
+    reply = empty_reply()
     for item in orders:
         events: list[Event] = []
         result = {"result": item.work(events.append), "error": None}

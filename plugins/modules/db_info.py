@@ -19,6 +19,14 @@ options:
     description: How many events of the journal's log to return, the newest first.
     type: int
     default: 0
+  backups:
+    description: Whether to look for the newest backup of each database.
+    type: bool
+    default: false
+  backup_dir:
+    description: Folder on the target for backups. By default C(backups) in the folder for run files.
+    type: str
+    default: ""
   journal:
     description: Whether to return every entry of the journal.
     type: bool
@@ -60,6 +68,7 @@ windlass_info:
       journal_head: 5d41402abc4b2a76b9719d911017c592
       lock: null
       running: null
+      backup: null
       error: null
 windlass_history:
   description: Events of the journal's log by database, when O(history) asks for them.
@@ -71,15 +80,19 @@ windlass_journal:
   type: dict
 """
 
-from typing import Any
+from datetime import datetime, timezone
+from typing import Any, Optional
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import inspection
+from ansible.module_utils.windlass_engine import backup_store, inspection
+from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {
     "texts_of": {"type": "dict"},
     "history": {"type": "int", "default": 0},
+    "backups": {"type": "bool", "default": False},
+    "backup_dir": {"type": "str", "default": ""},
     "journal": {"type": "bool", "default": False},
 }
 
@@ -90,7 +103,20 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     for target in adapter.targets(module):
         found[target.name] = inspection.look(target, texts_of.get(target.name, ()), module.params["history"])
         found[target.name]["running"] = adapter.running(module, target)
+        found[target.name]["backup"] = newest_backup(module, target) if module.params["backups"] else None
     return {"databases": found}
+
+
+def newest_backup(module: AnsibleModule, target: Target) -> Optional[dict[str, Any]]:
+    complete = [
+        entry
+        for entry in backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
+        if entry["state"] == "complete"
+    ]
+    if not complete:
+        return None
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(complete[0]["finished"])
+    return {**complete[0], "age_s": int(age.total_seconds())}
 
 
 if __name__ == "__main__":

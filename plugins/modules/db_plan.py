@@ -46,6 +46,10 @@ options:
         cannot be read, is then part of RV(windlass_info) and no failure.
     type: bool
     default: false
+  backup_dir:
+    description: Folder on the target for backups, for O(report).
+    type: str
+    default: ""
 notes:
   - This is an action plugin. On the target it runs M(db_info).
 seealso:

@@ -136,7 +136,9 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """
         ticker, cursor, outcomes = Ticker(self.host), None, {}
         for seconds in _slices():
-            reply = self._slice(module, databases, {**more, "cursor": cursor, "seconds": seconds})
+            # the same id again follows the run and never starts a second one
+            place = {"run_id": self.run_id, "cursor": cursor, "seconds": seconds}
+            reply = self.patiently(module, databases, **more, **place)
             self._tell(ticker.lines(reply["events"]))
             self._keep(reply["events"])
             self._say_attached(reply["attached"], cursor)
@@ -146,16 +148,17 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 return outcomes
         raise AssertionError("the slices have no end")
 
-    def _slice(self, module: str, databases: Sequence[Database], more: dict[str, Any]) -> dict[str, Any]:
-        """Call once; when the link is lost, call again with the same id, which follows and never starts twice.
+    def patiently(self, module: str, databases: Sequence[Database], **more: Any) -> dict[str, Any]:
+        """Call a module that may be called again; when the link is lost, wait for the host and call again.
 
-        A host that nobody has reached yet is not waited for.
+        A host that nobody has reached yet is not waited for.  Raises ``host_unreachable`` when the policy's patience
+        (``reconnect``) ends.
         """
         patience = max(database.policy.reconnect for database in databases) / 1000
         began, pause = time.monotonic(), 1.0
         while True:
             try:
-                reply = self.call(module, databases, run_id=self.run_id, **more)
+                reply = self.call(module, databases, **more)
                 self.reached = True
                 return reply
             except AnsibleConnectionFailure as error:

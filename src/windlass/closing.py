@@ -210,7 +210,8 @@ def _verify(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         results = [*(data.get("checks") or ()), *(data.get("samples") or ())]
         yield Line("")
-        yield Line(f"{host} {database}: {summary.passed(results) or 'no checks'} passed", "head")
+        passed = f"{summary.passed(results)} passed" if results else "the project has no checks"
+        yield Line(f"{host} {database}: {passed}", "head")
         for result in results:
             mark, style = ("ok  ", "good") if summary.check_passed(result) else ("FAIL", "bad")
             yield Line(f"  {mark}  {result['name']}  {console.duration(result.get('duration_ms', 0))}", style)
@@ -219,8 +220,11 @@ def _verify(run: record.Record) -> Lines:
 
 def _backup(run: record.Record) -> Lines:
     found = [(host, name, data["backup"]) for host, name, data in record.databases(run) if "backup" in data]
-    rows = [(host, name, b.get("id", ""), summary.backup_text(b), b.get("path", "")) for host, name, b in found]
-    yield from _table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE"), rows)
+    rows = [
+        (host, name, b.get("id", ""), summary.backup_text(b), b.get("path", ""), b.get("skipped", ""))
+        for host, name, b in found
+    ]
+    yield from _table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE", "WHY NOT"), rows)
     yield from _host_errors(run)
 
 
@@ -247,7 +251,9 @@ def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
 
 
 def _host_errors(run: record.Record) -> Lines:
-    """Yield a reminder for each host that failed: the failure itself was shown when it came."""
+    """Yield a reminder for each of many hosts that failed: the failure itself was shown when it came."""
+    if len(run["hosts"]) < 2:
+        return
     bad = [(host, part) for host, part in run["hosts"].items() if part["error"]]
     yield from (Line(f"{host}: {part['status']}: {part['error']['code']}", "bad") for host, part in bad)
 

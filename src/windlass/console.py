@@ -216,6 +216,15 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
 _REPEATING = frozenset({"waiting", "retry", "progress", "backup_progress", "lock_waiting"})
 
 
+MANY = 30  # of so many steps, the quick ones are not news one by one
+
+
+def _one_of_many(event: Event) -> bool:
+    if event["event"] != "step_done" or event.get("of", 0) <= MANY:
+        return False
+    return bool(event["index"] != event["of"] and event["duration_ms"] < SLOW_MS)
+
+
 class Ticker:
     """Turns a host's events into lines for people: news at once, repetitions seldom, silence explained."""
 
@@ -234,7 +243,7 @@ class Ticker:
         now, database = self._clock(), str(event.get("database", ""))
         self._follow(event, now, database)
         key = (database, event["event"])
-        if event["event"] in _REPEATING:
+        if event["event"] in _REPEATING or _one_of_many(event):
             if now - self._said.get(key, -AGAIN_S) < QUIET_S:
                 return []
             self._said[key] = now

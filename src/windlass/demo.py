@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _start(settings: Settings) -> dict[str, Any]:
 
 
 def _server(settings: Settings) -> Any:
-    folder(settings).mkdir(parents=True, exist_ok=True)
+    record.private_folder(folder(settings))
     try:
         with _own_temporary_folder(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here
@@ -153,8 +154,11 @@ def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> N
         print("the demo's PostgreSQL has stopped")
     else:
         print("the demo's PostgreSQL does not run")
-    if purge:
-        shutil.rmtree(folder(settings), ignore_errors=True)
+    if purge and folder(settings).exists():
+        try:
+            shutil.rmtree(folder(settings))
+        except OSError as error:
+            raise WindlassError("preflight_failed", f"the demo's data cannot be removed: {error}") from None
         print(f"{folder(settings)} is gone")
 
 
@@ -169,3 +173,11 @@ Go back one migration, then forth again:
 Stop the server, or take it away with its data:
   invoke demo --down
   invoke demo --down --purge"""
+
+
+def look_around() -> str:
+    """Return what a newcomer can type next; where `invoke` would not be found, first how it is."""
+    ours = Path(sys.executable).parent
+    if shutil.which("invoke") == str(ours / "invoke") or not (ours / "activate").exists():
+        return LOOK_AROUND
+    return f"\nOnce in this shell, so that `invoke` is found:\n  source {ours / 'activate'}{LOOK_AROUND}"

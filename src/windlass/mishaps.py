@@ -17,6 +17,12 @@ _UNREACHABLE = (
         "compare fingerprints with the host's own console before you record the new key in known_hosts",
     ),
     (
+        "Failed to create temporary directory",
+        "host_unreachable",
+        "the login may not write where Ansible keeps its files for a moment",
+        "set ansible_remote_tmp to a folder that this login may write",
+    ),
+    (
         "Permission denied",
         "host_unreachable",
         "the host refuses the SSH login",

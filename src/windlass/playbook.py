@@ -92,7 +92,7 @@ def _extra_vars(settings: Settings, call: Call, run_id: str) -> Iterator[str]:
         "windlass_who": record.who(),
         "windlass_origin": record.origin(),
     }
-    settings.state.mkdir(parents=True, exist_ok=True)
+    record.private_folder(settings.state)
     handle, name = tempfile.mkstemp(dir=settings.state, prefix="vars-", suffix=".json")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

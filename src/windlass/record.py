@@ -28,6 +28,8 @@ FORMAT = 1
 PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore")
 #: Verbs that only look: they leave nothing in the folder of runs.
 READ_ONLY = frozenset({"plan", "status", "history", "doctor"})
+#: Verbs that carry out a plan: without a run there was nothing to do.
+CHANGING = frozenset({"deploy", "rollback", "baseline"})
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -135,6 +137,8 @@ def close(record: Record, *, interrupted: bool = False) -> None:
     failures = list(errors(record))
     for part in record["hosts"].values():
         part["status"] = _host_status(part, bool(failures), interrupted)
+        if part["status"] == "ok" and record["verb"] in CHANGING:
+            part["status"] = "nothing"
     if not record["digest"]:
         record["digest"] = run_digest(record)
     record["status"] = _status(record, failures, interrupted)
@@ -161,6 +165,8 @@ def _status(record: Record, failures: list[Any], interrupted: bool) -> str:
     if failures:
         return "failed"
     words = {part["status"] for part in record["hosts"].values()}
+    if record["check"] and words != {"nothing"}:
+        return "check"
     return next((word for word in ("check", "done", "nothing") if word in words), "ok")
 
 
@@ -194,9 +200,15 @@ def digest_of_plans(plans: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else ""
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder, with those above it that are missing, for its owner only."""
+    for missing in [folder for folder in (*reversed(path.parents), path) if not folder.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file so that it appears whole or not at all, readable by its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

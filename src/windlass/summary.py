@@ -29,6 +29,7 @@ class Row:
     bad: bool
 
 
+_WORDS = {"up": ("applied", "apply"), "down": ("reverted", "revert"), "baseline": ("marked", "mark")}
 HEADINGS = ("HOST", "DATABASE", "FROM", "TO", "WORK", "CHECKS", "SAMPLES", "BACKUP", "TIME", "RESULT")
 
 
@@ -59,7 +60,7 @@ def _row(host: str, part: Mapping[str, Any], name: str, data: Mapping[str, Any])
         system=_system(data),
         before=before,
         after=after,
-        work=work(run),
+        work=work(data),
         checks=passed(data.get("checks")),
         samples=passed(data.get("samples")),
         backup=backup_text(data.get("backup")),
@@ -80,14 +81,14 @@ def _versions(data: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[str, str
     return before, "" if after == before else after
 
 
-def work(run: Mapping[str, Any]) -> str:
+def work(data: Mapping[str, Any]) -> str:
     """Return ``5 applied``, ``2 reverted`` or, for a dry run, ``5 to apply``."""
-    verb = {"down": "reverted", "baseline": "marked"}.get(str(run.get("direction")), "applied")
+    run = data.get("run") or {}
+    done, infinitive = _WORDS.get(str(run.get("direction")), _WORDS["up"])
     if run.get("status") == "check":
-        infinitive = {"reverted": "revert", "marked": "mark", "applied": "apply"}[verb]
-        return f"{len({item['migration'] for item in run.get('sql') or ()})} to {infinitive}"
+        return f"{len((data.get('plan') or {}).get('steps') or ())} to {infinitive}"
     undone = f", {len(run['reverted'])} undone again" if run.get("reverted") else ""
-    return f"{len(run['applied'])} {verb}{undone}" if run.get("applied") else ""
+    return f"{len(run['applied'])} {done}{undone}" if run.get("applied") else ""
 
 
 def passed(results: Sequence[Mapping[str, Any]] | None) -> str:

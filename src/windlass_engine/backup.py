@@ -13,9 +13,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from tempfile import TemporaryDirectory
 from typing import Any, Callable
 
 from . import introspect, journal, manifest, processes
@@ -205,12 +206,21 @@ class _Making:
 
     def _read_back(self, made: Partial) -> Wire:
         """Read the dump as a restore would, and hash its files meanwhile."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        folder = os.path.join(made.path, DUMP)
+        # The listings lie inside, so that they go with the rest when this process is killed.
+        with TemporaryDirectory(prefix=".reading-", dir=made.path) as lists, ThreadPoolExecutor(1) as pool:
             hashing = pool.submit(manifest.hash_files, made.path, self.jobs)
-            for argv in dump.read_back_commands(self.client, os.path.join(made.path, DUMP)):
-                with processes.Process(argv, {}, held=[made.lock]) as reading:
-                    self._require_success(reading.wait(lambda _: self._progress(made)), "pg_restore, reading it back,")
-            return hashing.result()
+            listing = os.path.join(lists, "contents")
+            self._read([dump.list_command(self.client, folder, listing)], made)
+            self._read(dump.read_commands(self.client, folder, dump.part(listing, folder, self.jobs)), made)
+            return {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
+
+    def _read(self, commands: list[list[str]], made: Partial) -> None:
+        """Run pg_restore, several at once; all must end well."""
+        with ExitStack() as stack:
+            reading = [stack.enter_context(processes.Process(argv, {}, held=[made.lock])) for argv in commands]
+            for process in reading:
+                self._require_success(process.wait(lambda _: self._progress(made)), "pg_restore, reading it back,")
 
     def _described(self, made: Partial, started: str, files: Wire) -> Wire:
         """Return the part of the manifest that tells how the backup came to be."""

@@ -27,7 +27,7 @@ def to_wire(value: Any) -> Any:
 
 def digest_of(value: Any) -> str:
     """Return the SHA-256 (64 hex digits) of a value's canonical JSON form."""
-    text = json.dumps(to_wire(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=to_wire)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 

@@ -144,7 +144,7 @@ def plan_baseline(
                 "baseline",
                 "migration",
                 migration.name,
-                "stands already",
+                "said to stand already",
                 parse(migration.up),
                 reversible=migration.down is not None,
                 down=migration.down,

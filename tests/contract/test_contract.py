@@ -39,7 +39,7 @@ def test_applies_once_and_then_there_is_nothing_to_do(bench: Bench) -> None:
 
 def test_check_mode_gives_the_very_sql_and_changes_nothing(bench: Bench) -> None:
     result = bench.deploy(both(bench), check_mode=True)
-    assert [item["sql"] for item in result["sql"]][0] == "CREATE TABLE one (id int PRIMARY KEY)"
+    assert result["sql"][0]["sql"] == "CREATE TABLE one (id int PRIMARY KEY)"
     assert not stands(bench, "one") and not bench.journal().exists
 
 

@@ -27,6 +27,7 @@ from tests.engine.backups import (
 )
 from tests.servers.postgresql import PostgresServer
 from windlass_engine import backup
+from windlass_engine.dialects.postgresql import dump
 from windlass_engine.errors import WindlassError
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +148,22 @@ def test_a_bad_dump_is_never_published(
     assert message in str(caught.value)
     assert caught.value.code == "backup_failed"
     assert left_behind(tmp_path) == []
+
+
+def test_reading_back_in_parts_leaves_no_file_out(
+    pg: PostgresServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "_WORTH_A_PROCESS", 50)
+    fill_awkwardly(database)
+    files = len(list(Path(make(database, tmp_path, pg)["path"]).glob("dump/*.dat*")))
+    assert files > 5
+    # One file after the other is cut short behind pg_dump's back.
+    script = f'$real "$@"; n=$(cat {tmp_path}/number); truncate -s -9 $(ls "$folder"/*.dat* | sed -n ${{n}}p)'
+    folder = client(tmp_path, pg, script)
+    for number in range(1, files + 1):
+        (tmp_path / "number").write_text(str(number))
+        with pytest.raises(WindlassError, match="reading it back"):
+            make(database, tmp_path, pg, client_bin=folder, jobs=3)
 
 
 def test_a_program_that_talks_without_end(pg: PostgresServer, database: str, tmp_path: Path) -> None:

@@ -237,6 +237,7 @@ def test_baseline_marks_only_what_verifies(bench: Bench) -> None:
     project = system(migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE one", stands), TWO)
     planned = plan.plan_baseline(project, bench.journal(), database="test", to="001_one")
     refused = bench.run(planned)
+    assert "001_one was not marked" in refused["state"]
     assert refused["error"]["code"] == "verify_failed" and "one is missing" in refused["error"]["message"]
     bench.run_sql("CREATE TABLE one (id int)")
     assert bench.run(plan.plan_baseline(project, bench.journal(), database="test", to="001_one"))["applied"] == [

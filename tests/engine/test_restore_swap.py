@@ -160,3 +160,25 @@ def test_from_backup_to_swap(pg: PostgresServer, pair: tuple[str, str], tmp_path
     done = restore.swap(target_of(url), side, silent)
     assert mark(pg, name_in(url)) == "old"
     assert mark(pg, done["kept_as"]) == "ruined"
+
+
+def test_what_a_killed_swap_left_blocked_is_no_obstacle(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    url, side = pair
+    with pg.connect() as admin:
+        for name in (name_in(url), side):
+            quoted = '"' + name.replace('"', '""') + '"'
+            admin.execute(f"ALTER DATABASE {quoted} WITH ALLOW_CONNECTIONS false".encode())
+    done = restore.swap(target_of(url), side, silent)
+    assert mark(pg, name_in(url)) == "new"
+    assert mark(pg, done["kept_as"]) == "old"
+    assert all(state(pg).values())
+
+
+def test_a_dropped_original_comes_back(pg: PostgresServer, pair: tuple[str, str], tmp_path: Path) -> None:
+    url, side = pair
+    pg.drop_database(side)
+    made = make(url, tmp_path, pg)
+    pg.drop_database(name_in(url))
+    restore.beside(target_of(url), made["path"], side, str(pg.bin), 2, silent)
+    assert restore.swap(target_of(url), side, silent)["kept_as"] == ""
+    assert mark(pg, name_in(url)) == "old"

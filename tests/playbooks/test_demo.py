@@ -77,6 +77,12 @@ def test_back_and_forth_again(project):
     assert not parts(project.invoke("status", "--env", "demo", "--json").stdout, "info")["salon"]["pending"]
 
 
+def test_a_tunnel_to_this_machine_is_refused_with_the_short_way(project):
+    done = project.invoke("tunnel", "--env", "demo")
+    assert done.returncode == 31
+    assert "connect without a tunnel: psql 'postgresql://" in done.stdout
+
+
 def test_a_stopped_server_is_started_by_any_verb_and_keeps_its_data(project):
     assert "has stopped" in project.invoke("demo", "--down").stdout
     assert demo.running(Settings(project.root)) is None

@@ -170,3 +170,18 @@ def test_ticker_is_silent_when_nothing_runs():
     ticker.lines([event("step_done", migration="m", index=1, of=1, duration_ms=5)])
     clock.now = 100.0
     assert ticker.lines() == []
+
+
+def test_of_many_quick_steps_the_ticker_shows_some_the_slow_ones_and_the_last():
+    clock = Clock()
+    ticker = console.Ticker("db1", clock)
+    done = [event("step_done", migration=f"m{n}", index=n, of=1000, duration_ms=3) for n in range(1, 1001)]
+    done[499]["duration_ms"] = 4000
+    shown = ticker.lines(done)
+    assert shown == [
+        "db1 salon  1/1000 m1  3 ms",
+        "db1 salon  500/1000 m500  4.0 s",
+        "db1 salon  1000/1000 m1000  3 ms",
+    ]
+    few = [event("step_done", migration=f"m{n}", index=n, of=30, duration_ms=3) for n in range(1, 31)]
+    assert len(console.Ticker("db1", clock).lines(few)) == 30

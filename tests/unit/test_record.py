@@ -41,7 +41,7 @@ def test_events_know_their_host():
         ({"db1": part("run", run("check"))}, "check", 0),
         ({"db1": part("run", run()), "db2": part("run", run("nothing"))}, "done", 0),
         ({"db1": part("run", run()), "db2": part("run", run("failed", error=ERROR))}, "failed", 20),
-        ({"db1": part("plan", plan())}, "ok", 0),
+        ({"db1": part("plan", plan([]))}, "nothing", 0),
         ({}, "ok", 0),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_host_after_the_failed_one_is_untouched():
     assert {host: part["status"] for host, part in found["hosts"].items()} == {
         "db1": "failed",
         "db2": "untouched",
-        "db3": "ok",
+        "db3": "nothing",
     }
 
 
@@ -113,7 +113,7 @@ def test_the_file_is_private_whole_and_reads_back(tmp_path):
     finally:
         os.umask(old_umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
     assert record.read(path) == found
     assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
 
@@ -148,3 +148,18 @@ def test_nobody_knows_how_an_interrupted_run_ended_on_a_host():
     found = begun(db1=part("plan", plan()), db2=part("run", run()))
     record.close(found, interrupted=True)
     assert [part["status"] for part in found["hosts"].values()] == ["unfinished", "done"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "parts", "status"),
+    [
+        ("backup", {"backup": {"skipped": "check mode"}}, "check"),
+        ("deploy", {"run": run("check")}, "check"),
+        ("deploy", {"plan": plan([])}, "nothing"),
+    ],
+)
+def test_a_dry_run_that_ends_well_is_one(verb, parts, status):
+    found = begun(verb, db1={f"windlass_{name}": {"salon": value} for name, value in parts.items()})
+    found["check"] = True
+    record.close(found)
+    assert (found["status"], found["exit_code"]) == (status, 0)

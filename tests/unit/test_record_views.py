@@ -54,9 +54,10 @@ def test_another_databases_failure_is_not_this_ones():
 
 def test_a_dry_run_shows_the_sql_and_what_it_would_do():
     sql = [{"migration": "m1", "sql": "CREATE TABLE a ();\n\x1b[2JSELECT 1;"}]
-    shown = text(closed(db1={"windlass_run": {"salon": run("check", sql=sql, applied=[])}}))
+    result = run("check", sql=sql, applied=[])
+    shown = text(closed(db1={"windlass_plan": {"salon": plan()}, "windlass_run": {"salon": result}}))
     assert "-- db1 salon: m1\n  CREATE TABLE a ();\n  \\x1b[2JSELECT 1;" in shown
-    assert "1 to apply" in shown
+    assert "2 to apply" in shown
     assert "SELECT 1;\n" in shown
 
 

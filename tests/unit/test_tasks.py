@@ -11,7 +11,7 @@ import pytest
 
 import tasks
 from windlass import manual
-from windlass_engine.errors import CODES
+from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
@@ -98,7 +98,8 @@ def test_help_shows_defaults_and_texts():
         (["rollback", "--env", "demo", "--steps", "1", "--to", "x"], 2, "give either --steps N or --to NAME"),
         (["new", "nosystem", "a_title"], 2, "no system is called 'nosystem'"),
         (["new", "salon", "!!"], 2, "needs a title"),
-        (["tunnel", "--env", "demo", "--database", "a", "--database", "b"], 2, "one database"),
+        (["tunnel", "--env", "staging", "--database", "nodb"], 2, "has a database called nodb"),
+        (["status", "--env", "prod", "--host", "nohost"], 2, "no host called nohost"),
     ],
 )
 def test_refusals_say_what_to_do_and_have_their_exit_code(arguments, code, words):
@@ -121,3 +122,17 @@ def test_exit_codes_are_documented_as_they_are():
         ((number, word, meaning) for word, (number, meaning) in CODES.items())
     )
     assert len({number for number, _ in CODES.values()}) == len(CODES)
+
+
+def test_a_tunnel_leads_to_one_database():
+    assert tasks.one(()) is None
+    assert tasks.one(("salon",)) == "salon"
+    with pytest.raises(WindlassError, match="one database"):
+        tasks.one(("salon", "spa"))
+
+
+def test_settle_takes_two_words_only() -> None:
+    assert tasks.settled("done") == {"windlass_settle": "done"}
+    with pytest.raises(WindlassError) as refusal:
+        tasks.settled("maybe")
+    assert refusal.value.code == "usage" and "--settle again" in refusal.value.hint

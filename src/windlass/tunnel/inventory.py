@@ -74,8 +74,12 @@ class _Inventory:
         from ansible.inventory.manager import InventoryManager
         from ansible.parsing.dataloader import DataLoader
         from ansible.parsing.vault import VaultSecretsContext
+        from ansible.plugins.loader import init_plugin_loader
+        from ansible.utils.collection_loader import AnsibleCollectionConfig
         from ansible.vars.manager import VariableManager
 
+        if AnsibleCollectionConfig.collection_finder is None:
+            init_plugin_loader()  # once in a process; without it lookups such as `env` are not found
         try:
             self._loader = DataLoader()
             identities = CLI.setup_vault_secrets(

@@ -130,8 +130,11 @@ class JournalWriter(Protocol):
     def read(self, texts_of: Sequence[str]) -> str:
         """Return the query whose columns are the fields of JournalEntry in order."""
 
-    def applied(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
-        """Return what records a whole step."""
+    def prepare(self) -> tuple[str, ...]:
+        """Return what lets the server parse :meth:`applied` once a session instead of once a step."""
+
+    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
+        """Return what records a whole step; ``prepared`` says that the session has seen :meth:`prepare`."""
 
     def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records an undone step."""

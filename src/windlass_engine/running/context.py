@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -45,6 +45,7 @@ class Context:
         self.half_done = half_done
         self.messages = Messages(session)
         self.place = Place()
+        self._prepared = False
 
     @property
     def dialect(self) -> Dialect:
@@ -75,12 +76,36 @@ class Context:
         send = self.messages.send_copy if statement.copy_data else self.messages.send
         return send(step.script.sql(statement), after, self.watch.tick)
 
-    def closing(self, step: Step) -> tuple[str, ...]:
-        """Return the journal rows of a whole step."""
+    def closing(self, step: Step, prepared: bool = False) -> tuple[str, ...]:
+        """Return the journal rows of a whole step; ``prepared`` is what :meth:`prepare` said of it."""
         journal = self.dialect.journal
-        write = journal.reverted if step.action == "revert" else journal.applied
-        return write(self.plan, step, self.options)
+        if step.action == "revert":
+            return journal.reverted(self.plan, step, self.options)
+        return journal.applied(self.plan, step, self.options, prepared)
+
+    def prepare(self, steps: Sequence[Step]) -> bool:
+        """Let the session prepare the journal's rows; return whether they stay so to the end of these steps.
+
+        A script may take every prepared statement away, and so does the proof of a baseline.
+        """
+        if any(step.action in ("revert", "baseline") or self.leaves_settings(step) for step in steps):
+            return False
+        if not self._prepared:
+            self.session.run(self.dialect.journal.prepare())
+            self._prepared = True
+        return True
+
+    def restore(self, step: Step) -> None:
+        """Undo what a script may have left in the session, so that the next one starts clean."""
+        if self.leaves_settings(step):
+            settings = self.dialect.prepare_session(self.session.server_version, self.options.allow_data_loss)
+            self.session.run([*self.dialect.reset_session(self.session.link), *settings])
+            self._prepared = False
+
+    def leaves_settings(self, step: Step) -> bool:
+        """Return whether a step's script may leave something behind in the session."""
+        return self.dialect.leaves_settings(step.script.text)
 
     def own_role(self, step: Step) -> tuple[str, ...]:
         """Return what takes a script's SET ROLE back before the journal is written."""
-        return self.dialect.own_session() if self.dialect.leaves_settings(step.script.text) else ()
+        return self.dialect.own_session() if self.leaves_settings(step) else ()

@@ -88,6 +88,8 @@ def state_after(plan: Plan, step: Step, after: Optional[Journal], options: Optio
     if entry and entry.state in ("partial", "reverting"):
         done = f"{entry.statements_done} of {len(step.script.statements)} statements are permanent"
         return f"{step.name} is half-done: {done}, the rest has not run; {standing}"
+    if plan.direction == "baseline":
+        return f"{step.name} was not marked; {standing}"
     if plan.atomic:
         return f"nothing of this run is permanent, as all of it was one transaction; {standing}"
     return f"{step.name} was undone whole by the server, nothing of it is left; {standing}"
@@ -110,7 +112,7 @@ def next_command(plan: Plan, step: Step, finished: int, after: Optional[Journal]
     if plan.direction == "down":
         return f"invoke rollback --env {environment} --steps {len(plan.steps) - finished}"
     if plan.direction == "baseline":
-        return f"invoke baseline --env {environment} --to an earlier migration"
+        return f"make it stand and mark it once more, or let it run: invoke deploy --env {environment} --to {step.name}"
     entry = after.get(step.kind, step.name)
     if has_arrived(step, entry, options):
         return f"invoke deploy --env {environment}"

@@ -45,13 +45,13 @@ class StepRunner:
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
-        self._restore(step)
+        self._context.restore(step)
 
     def run_together(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:
         """Run all steps in one transaction; ``tell`` is called as each begins.  Raise StepFailed."""
         self._guard(steps[0], lambda: self._in_one_transaction(steps, tell))
         for step in steps:
-            self._restore(step)
+            self._context.restore(step)
 
     def _in_one_transaction(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:
         """Run steps and their journal rows between BEGIN and COMMIT, from the start again when a lock is lost."""
@@ -61,12 +61,13 @@ class StepRunner:
     def _transaction(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> int:
         """Try once; return the rows affected."""
         context = self._context
+        prepared = context.prepare(steps)
         context.messages.put_off(context.dialect.begin(*self._patience.timeouts(steps[0])))
         rows = 0
         for step in steps:
             tell(step)
             commit = ("COMMIT",) if step is steps[-1] else ()
-            rows += self._statements(step, (*context.own_role(step), *context.closing(step), *commit))
+            rows += self._statements(step, (*context.own_role(step), *context.closing(step, prepared), *commit))
         return rows
 
     def _statements(self, step: Step, closing: tuple[str, ...]) -> int:
@@ -84,15 +85,6 @@ class StepRunner:
             context.end(step, number, began, affected)
             rows += affected
         return rows
-
-    def _restore(self, step: Step) -> None:
-        """Undo what a script may have left in the session, so that the next one starts clean."""
-        dialect = self._context.dialect
-        if dialect.leaves_settings(step.script.text):
-            allowed = self._context.options.allow_data_loss
-            settings = dialect.prepare_session(self._context.session.server_version, allowed)
-            session = self._context.session
-            session.run([*dialect.reset_session(session.link), *settings])
 
     def _guard(self, step: Step, work: Callable[[], object]) -> None:
         """Turn whatever goes wrong into a StepFailed that names file, line and statement."""

@@ -119,7 +119,11 @@ class MySQLJournal:
         """Return the one query that reads the journal, with the texts of the named entries only."""
         return _READ.format(names=", ".join(literal(name) for name in texts_of) or "NULL")
 
-    def applied(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
+    def prepare(self) -> tuple[str, ...]:
+        """Return nothing: a prepared statement would cost a round trip for each of its values."""
+        return ()
+
+    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
         word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
         event = self._event(word, plan, step, options, step.script.checksum, _ELAPSED)

@@ -49,7 +49,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: str, start: int = 0, comments: bool = False) -> Iterator[Token]:
-    """Yield the tokens from ``start`` on, without blanks; with block comments if asked.  Raises :class:`Unterminated`."""
+    """Yield the tokens from ``start`` on, with block comments only if asked.  Raises :class:`Unterminated`."""
     opened = -1
     while start < len(text):
         token = lex(text, start, inside=opened >= 0)

@@ -13,7 +13,7 @@ from .. import base
 from . import deparse, driver, examination, facts, locks, online, review, schema, splitter, text, tokens
 from .journal_sql import PostgresJournal
 
-_SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|declare|temp|temporary)\b")
+_SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
 #: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
 _LOCK_FAILURES = ("55P03", "40P01")
 #: "There is no journal yet": undefined_table, invalid_schema_name.

@@ -23,6 +23,8 @@ _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/b
 #: From this version on, what pg_restore sends is refused by older servers (it sets transaction_timeout).
 _NOT_FOR_OLDER = 17
 _ZSTD_SINCE = 16
+#: So many compressed bytes are read faster by one more process.
+_WORTH_A_PROCESS = 16 << 20
 #: The fastest level of each method: a backup holds up a deployment.
 FAST_ZSTD, FAST_GZIP = "zstd:1", "gzip:1"
 _NOT_FOR_ARGUMENTS = ("password", "sslpassword")
@@ -120,10 +122,30 @@ def dump_command(
     ]  # fmt: skip
 
 
-def read_back_commands(client: Client, folder: str) -> tuple[list[str], ...]:
-    """Return the calls that read a dump: its table of contents, then every byte of it."""
+def list_command(client: Client, folder: str, listing: str) -> list[str]:
+    """Return the call that writes a dump's table of contents into the file ``listing``."""
+    return [client.program("pg_restore"), "--list", f"--file={listing}", folder]
+
+
+def read_commands(client: Client, folder: str, listings: Sequence[str]) -> list[list[str]]:
+    """Return the calls that together read every byte of a dump, as a restore would."""
     program = client.program("pg_restore")
-    return [program, "--list", folder], [program, "--file=/dev/null", folder]
+    return [[program, f"--use-list={listing}", "--file=/dev/null", folder] for listing in listings]
+
+
+def part(listing: str, folder: str, parts: int) -> list[str]:
+    """Part a table of contents into files of about the same amount of data; return these.  Raise OSError."""
+    sizes = {entry.name.partition(".")[0]: entry.stat().st_size for entry in os.scandir(folder)}
+    with open(listing, encoding="utf-8", errors="surrogateescape") as file:
+        entries = [(sizes.get(line.partition(";")[0], 0), line) for line in file if not line.startswith(";")]
+    parts = max(1, min(parts, 1 + sum(size for size, _ in entries) // _WORTH_A_PROCESS))
+    weights = [0] * parts
+    shares: list[list[str]] = [[] for _ in range(parts)]
+    for size, line in sorted(entries, reverse=True):
+        lightest = weights.index(min(weights))
+        weights[lightest] += size
+        shares[lightest].append(line)
+    return [_write(f"{listing}.{number}", share) for number, share in enumerate(shares)]
 
 
 def restore_command(client: Client, way: Login, folder: str, jobs: int) -> list[str]:
@@ -132,6 +154,13 @@ def restore_command(client: Client, way: Login, folder: str, jobs: int) -> list[
         client.program("pg_restore"), "--exit-on-error", f"--jobs={jobs:d}", "--no-password",
         "-d", way.conninfo, folder,
     ]  # fmt: skip
+
+
+def _write(path: str, lines: list[str]) -> str:
+    """Write lines into a file; return its path."""
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(lines)
+    return path
 
 
 def _fits(client_major: int, server_major: int, dumped_by: int) -> bool:

@@ -104,6 +104,28 @@ def _statement_key(step: Step, number: int) -> str:
     return f"{_key(step)} AND direction = '{_direction(step)}' AND number = {number:d}"
 
 
+def _step_sql(values: Sequence[str]) -> str:
+    """Return the INSERT of a step's row, new or once more."""
+    return (
+        "INSERT INTO windlass.migrations (kind, name, state, checksum, statements_total, irreversible, up_text, "
+        "down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) "
+        f"VALUES ({', '.join(values)}, {_ELAPSED}) "
+        "ON CONFLICT (kind, name) DO UPDATE SET state = EXCLUDED.state, checksum = EXCLUDED.checksum, "
+        "ordinal = DEFAULT, statements_total = EXCLUDED.statements_total, irreversible = EXCLUDED.irreversible, "
+        "up_text = EXCLUDED.up_text, down_text = EXCLUDED.down_text, verify_text = EXCLUDED.verify_text, "
+        "applied_at = EXCLUDED.applied_at, applied_by = EXCLUDED.applied_by, run_id = EXCLUDED.run_id, "
+        "plan_digest = EXCLUDED.plan_digest, duration_ms = EXCLUDED.duration_ms"
+    )
+
+
+def _event_sql(values: Sequence[str], elapsed: str) -> str:
+    """Return the INSERT of an event; ``elapsed`` is SQL."""
+    return (
+        "INSERT INTO windlass.events (event, run_id, plan_digest, kind, name, who, origin, detail, duration_ms) "
+        f"VALUES ({', '.join(values)}, {elapsed})"
+    )
+
+
 class PostgresJournal:
     """The JournalWriter of PostgreSQL."""
 
@@ -116,11 +138,20 @@ class PostgresJournal:
         names = ", ".join(literal(name) for name in texts_of)
         return _READ.format(names=f"ARRAY[{names}]::pg_catalog.text[]")
 
-    def applied(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
+    def prepare(self) -> tuple[str, ...]:
+        """Return what prepares a step's row and its event."""
+        step = _step_sql([f"${number}" for number in range(1, 13)])
+        event = _event_sql([f"${number}" for number in range(1, 9)], _ELAPSED)
+        return (f"PREPARE windlass_step AS {step}", f"PREPARE windlass_event AS {event}")
+
+    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
         word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
-        event = self._event(word, plan, step, options, step.script.checksum, _ELAPSED)
-        return (self._upsert(plan, step, options, "applied"), event)
+        row = self._step_values(plan, step, options, "applied")
+        event = self._event_values(word, plan, step, options, step.script.checksum)
+        if prepared:
+            return (f"EXECUTE windlass_step ({', '.join(row)})", f"EXECUTE windlass_event ({', '.join(event)})")
+        return (_step_sql(row), _event_sql(event, _ELAPSED))
 
     def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
@@ -136,7 +167,7 @@ class PostgresJournal:
         if _direction(step) == "down":
             mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
         else:
-            mark = self._upsert(plan, step, options, "partial")
+            mark = _step_sql(self._step_values(plan, step, options, "partial"))
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
         stale = () if step.resumed else (f"DELETE FROM windlass.statements WHERE {_key(step)}",)
         return ("BEGIN", mark, *stale, self._event("began", plan, step, options, step.action), "COMMIT")
@@ -183,59 +214,40 @@ class PostgresJournal:
         """Return the query for the newest events, newest first."""
         return _EVENTS.format(limit=int(limit))
 
-    def _upsert(self, plan: Plan, step: Step, options: Options, state: str) -> str:
-        """Return the row of a step, new or once more."""
-        values = ", ".join(
-            [
-                literal(step.kind),
-                literal(step.name),
-                f"'{state}'",
-                literal(step.script.checksum),
-                str(len(step.script.statements)),
-                literal("" if step.reversible else step.script.directives.irreversible),
-                literal(step.script.text),
-                literal(step.down.text if step.down else None),
-                literal(step.verify.text if step.verify else None),
-                literal(options.who),
-                literal(options.run_id),
-                literal(plan.digest),
-                _ELAPSED,
-            ]
-        )
-        return (
-            "INSERT INTO windlass.migrations (kind, name, state, checksum, statements_total, irreversible, up_text, "
-            f"down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) VALUES ({values}) "
-            "ON CONFLICT (kind, name) DO UPDATE SET state = EXCLUDED.state, checksum = EXCLUDED.checksum, "
-            "ordinal = DEFAULT, statements_total = EXCLUDED.statements_total, irreversible = EXCLUDED.irreversible, "
-            "up_text = EXCLUDED.up_text, down_text = EXCLUDED.down_text, verify_text = EXCLUDED.verify_text, "
-            "applied_at = EXCLUDED.applied_at, applied_by = EXCLUDED.applied_by, run_id = EXCLUDED.run_id, "
-            "plan_digest = EXCLUDED.plan_digest, duration_ms = EXCLUDED.duration_ms"
-        )
+    def _step_values(self, plan: Plan, step: Step, options: Options, state: str) -> list[str]:
+        """Return the constants of a step's row."""
+        return [
+            literal(step.kind),
+            literal(step.name),
+            f"'{state}'",
+            literal(step.script.checksum),
+            str(len(step.script.statements)),
+            literal("" if step.reversible else step.script.directives.irreversible),
+            literal(step.script.text),
+            literal(step.down.text if step.down else None),
+            literal(step.verify.text if step.verify else None),
+            literal(options.who),
+            literal(options.run_id),
+            literal(plan.digest),
+        ]
+
+    def _event_values(
+        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str
+    ) -> list[str]:
+        """Return the constants of an event."""
+        return [
+            literal(event),
+            literal(options.run_id),
+            literal(plan.digest),
+            literal(step.kind if step else None),
+            literal(step.name if step else None),
+            literal(options.who),
+            literal(options.origin),
+            literal(detail[:4000]),
+        ]
 
     def _event(
-        self,
-        event: str,
-        plan: Plan,
-        step: Optional[Step],
-        options: Options,
-        detail: str,
-        elapsed: str = "NULL",
+        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str, elapsed: str = "NULL"
     ) -> str:
         """Return the INSERT of an event; ``elapsed`` is SQL."""
-        values = ", ".join(
-            [
-                literal(event),
-                literal(options.run_id),
-                literal(plan.digest),
-                literal(step.kind if step else None),
-                literal(step.name if step else None),
-                literal(options.who),
-                literal(options.origin),
-                elapsed,
-                literal(detail[:4000]),
-            ]
-        )
-        return (
-            "INSERT INTO windlass.events (event, run_id, plan_digest, kind, name, who, origin, duration_ms, detail) "
-            f"VALUES ({values})"
-        )
+        return _event_sql(self._event_values(event, plan, step, options, detail), elapsed)

@@ -1,0 +1,58 @@
+"""Ansible's own failures in Windlass' words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.record_of import ERROR
+from windlass import mishaps
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("@@@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@@@", "host_key_changed"),
+        ("Failed to connect to the host via ssh: Host key verification failed.", "host_key_changed"),
+        ("No ED25519 host key is known for db1 and you have requested strict checking.", "host_key_changed"),
+        ("alice@db1: Permission denied (publickey).", "host_unreachable"),
+        ("ssh: connect to host db1 port 22: Connection refused", "host_unreachable"),
+        ("ssh: Could not resolve hostname db1: Name or service not known", "host_unreachable"),
+        ("ssh: connect to host db1 port 22: Connection timed out", "host_unreachable"),
+        ("Failed to create temporary directory. In some cases …", "host_unreachable"),
+        ("something new", "host_unreachable"),
+    ],
+)
+def test_unreachable(message, code):
+    error = mishaps.error_of("db1", {"msg": message}, unreachable=True)
+    assert error["code"] == code
+    assert error["where"] == {"host": "db1"}
+    assert error["hint"]
+    assert error["detail"]["ssh"] == message
+
+
+@pytest.mark.parametrize(
+    ("result", "action", "code"),
+    [
+        ({"msg": "Validation of arguments failed:\nx is missing"}, "validate_argument_spec", "inventory_invalid"),
+        ({"msg": "'windlass_databases' is undefined"}, "db_info", "inventory_invalid"),
+        ({"msg": "Attempting to decrypt but no vault secrets found"}, "db_info", "inventory_invalid"),
+        ({"msg": "too little room"}, "ansible.builtin.assert", "preflight_failed"),
+        ({"msg": "too little room"}, "ansible.builtin.fail", "preflight_failed"),
+        ({"msg": "MODULE FAILURE", "module_stderr": "Traceback …"}, "db_info", "internal_error"),
+        ({}, "db_info", "internal_error"),
+    ],
+)
+def test_failures_without_a_word_of_windlass(result, action, code):
+    assert mishaps.error_of("db1", result, action=action, task="Look")["code"] == code
+
+
+def test_what_a_module_says_of_itself_stays():
+    error = mishaps.error_of("db1", {"msg": "x", "windlass_error": ERROR})
+    assert error == {**ERROR, "where": {"host": "db1", "file": "up.sql", "line": 4, "database": "salon"}}
+
+
+def test_a_failed_loop_tells_what_its_items_said():
+    items = [{"failed": False, "msg": "fine"}, {"failed": True, "msg": "no such package"}]
+    error = mishaps.error_of("db1", {"msg": "One or more items failed", "results": items}, action="package")
+    assert "no such package" in error["message"]
+    assert "fine" not in error["message"]
