@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Callable, Optional
 
 from . import journal
-from .dialects import for_url, get
+from .dialects import for_url, get, names
 from .errors import WindlassError
 from .finding import Finding, failure, good, skipped, warning
 from .model import Target
@@ -89,7 +89,7 @@ def _drivers(targets: Sequence[Target]) -> Iterator[Finding]:
     for target in targets:
         with suppress(WindlassError):
             engines.add(for_url(target.url).name)
-    yield from (get(engine).driver() for engine in sorted(engines))
+    yield from (get(engine).driver() for engine in sorted(engines) or names()[:1])
 
 
 def _state_folder(candidates: Sequence[str]) -> Finding:

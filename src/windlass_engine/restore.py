@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable
 
 from . import backup_store, introspect, manifest, processes
-from .backup import DUMP, SCHEMA, Emit, job_count, stamped
+from .backup import DUMP, SCHEMA, Emit, job_count, require_engine, stamped
 from .dialects.postgresql import contents, dump, surroundings
 from .dialects.postgresql.surroundings import quoted
 from .dialects.postgresql.text import literal
@@ -43,6 +43,7 @@ def beside(target: Target, backup_path: str, new_name: str, client_bin: str, job
     Raises WindlassError: ``backup_failed`` when the backup is not whole (nothing was touched), ``restore_failed``,
     ``connection_lost``, and those of a login.  After a failure the new database is gone.
     """
+    require_engine(target)
     with told(target, "restore"):
         emit = stamped(emit, target.name)
         began = time.monotonic()

@@ -35,11 +35,11 @@ def examine() -> Finding:
     try:
         import pymysql
     except ImportError as error:
-        return failure("driver", f"{sys.executable} cannot import pymysql ({error})", needed, _INSTALL)
+        return failure("MySQL driver", f"{sys.executable} cannot import pymysql ({error})", needed, _INSTALL)
     version = getattr(pymysql, "__version__", "0")
     if version_numbers(version) < OLDEST:
-        return failure("driver", f"PyMySQL {version}", needed, _INSTALL)
-    return good("driver", f"PyMySQL {version}", needed)
+        return failure("MySQL driver", f"PyMySQL {version}", needed, _INSTALL)
+    return good("MySQL driver", f"PyMySQL {version}", needed)
 
 
 def connect(target: Target, application: str, timeout_s: int) -> MySQLLink:
