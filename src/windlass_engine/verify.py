@@ -97,7 +97,7 @@ def _run_statements(session: Session, script: Script, results: list[CheckResult]
 def _failures(session: Session, script: Script, statement: Statement) -> tuple[str, ...]:
     """Return the messages of a check, one a row; a set-up statement has none."""
     sql = script.sql(statement)
-    if session.dialect.needs_no_transaction(sql) and not script.directives.scratch:
+    if session.dialect.ends_transaction(sql) and not script.directives.scratch:
         raise ServerError("this statement does not stay in the transaction, so it could not be rolled back")
     if not statement.check:
         messages = Messages(session)

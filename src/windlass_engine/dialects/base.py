@@ -198,6 +198,10 @@ class Dialect(ABC):
         """Return whether the server refuses this statement inside a transaction."""
 
     @abstractmethod
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether this statement certainly does not stay in an open transaction."""
+
+    @abstractmethod
     def is_whole(self, script: Script) -> bool:
         """Return whether all statements of a script and its journal row can be one transaction."""
 

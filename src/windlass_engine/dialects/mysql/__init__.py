@@ -69,6 +69,10 @@ class MySQL(base.Dialect):
         """Return whether a statement ends the open transaction, or may."""
         return tokens.commits(sql)
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether it is a schema change; a CALL may change rows only."""
+        return tokens.ends_transaction(sql)
+
     def is_whole(self, script: Script) -> bool:
         """Return whether nothing in a script ends the transaction: it changes rows only."""
         return script.directives.transactional and not any(

@@ -39,6 +39,11 @@ def commits(sql: str) -> bool:
     return first in _COMMITTING
 
 
+def ends_transaction(sql: str) -> bool:
+    """Tell whether a statement certainly ends the open transaction: what a routine does, its caller cannot see."""
+    return commits(sql) and reader(sql, 8).peek() not in _OPAQUE
+
+
 def fails_clean(sql: str) -> bool:
     """Tell whether a statement that the server refused left nothing: one schema change is all or nothing."""
     words = reader(sql)

@@ -52,6 +52,10 @@ class PostgreSQL(base.Dialect):
         """Return whether the server refuses this statement inside a transaction."""
         return tokens.needs_no_transaction(sql)
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses this statement inside a transaction."""
+        return tokens.needs_no_transaction(sql)
+
     def is_whole(self, script: Script) -> bool:
         """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
         return script.directives.transactional
