@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ class ActionModule(WindlassAction):
         except WindlassError as error:
             error.hint = (
                 f"review the plan, then give its digest: -e windlass_plan_digest={digest[:12]} "
-                f"(or `invoke deploy --env {self.environment} --plan {digest[:12]}`)"
+                f"(or `invoke deploy --env {shlex.quote(self.environment)} --plan {digest[:12]}`)"
             )
             raise
 

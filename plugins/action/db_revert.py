@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +84,7 @@ class ActionModule(WindlassAction):
         kept = {key: result[key] for key in ("schema_version", "journal_head")}
         self.result["windlass_run"][database.name] = {
             **before, **kept, "status": "failed", "reverted": result["applied"], "state": state,
-            "next": f"mend the scripts, then: invoke deploy --env {self.environment}",
+            "next": f"mend the scripts, then: invoke deploy --env {shlex.quote(self.environment)}",
         }  # fmt: skip
 
     def _fail_as_before(self) -> None:

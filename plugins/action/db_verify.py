@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -79,7 +80,7 @@ class ActionModule(WindlassAction):
             code,
             f"{len(bad)} of {len(part[kind])} {noun}s failed: {names}\n" + "\n".join(map(told, bad)),
             hint="correct the data or the script and verify again; or go back: invoke rollback --env "
-            f"{self.environment} --steps N",
+            f"{shlex.quote(self.environment)} --steps N",
             where={"host": self.host, "database": database, "file": bad[0]["path"], "line": bad[0]["line"]},
             detail={"failed": [result["name"] for result in bad]},
         )
@@ -88,5 +89,6 @@ class ActionModule(WindlassAction):
 def told(result: Mapping[str, Any]) -> str:
     """Return a failed check with its first rows."""
     rows = [result["error"]] if result["error"] else list(result["failures"])
-    more = [f"… and {len(rows) - SHOWN_ROWS} more"] if len(rows) > SHOWN_ROWS else []
-    return "\n".join(["  " + result["name"], *(f"    {row}" for row in rows[:SHOWN_ROWS] + more)])
+    texts = [str(row).replace("\n", "\n      ") for row in rows[:SHOWN_ROWS]]
+    more = ["… and more, see the report"] if len(rows) > SHOWN_ROWS else []
+    return "\n".join(["  " + result["name"], *(f"    {text}" for text in texts + more)])

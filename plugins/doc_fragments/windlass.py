@@ -48,7 +48,7 @@ options:
     description:
       - Folder on the target for run files.
       - By default C(/var/lib/windlass) where the login user may write to it, else C(~/.local/state/windlass).
-    type: str
+    type: path
     default: ""
 requirements:
   - psycopg >= 3.1.7 on the host that runs the module (C(playbooks/prepare.yml) installs it)

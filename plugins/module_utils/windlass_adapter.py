@@ -46,7 +46,7 @@ COMMON = {
     "databases": DATABASES,
     "policy": {"type": "dict"},
     "only": {"type": "list", "elements": "str"},
-    "state_dir": {"type": "str", "default": ""},
+    "state_dir": {"type": "path", "default": ""},
 }
 #: What the action plugins of long work add by themselves.
 FOLLOWING = {

@@ -25,11 +25,11 @@ options:
     default: false
   backup_dir:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
-    type: str
+    type: path
     default: ""
   client_bin:
     description: Folder of pg_dump on the target. By default the one that fits the server is looked for.
-    type: str
+    type: path
     default: ""
   why:
     description: What the backup is for, kept in its manifest.
@@ -81,8 +81,8 @@ SPEC = {
     **adapter.FOLLOWING,
     "plans": {"type": "dict"},
     "by_policy": {"type": "bool", "default": False},
-    "backup_dir": {"type": "str", "default": ""},
-    "client_bin": {"type": "str", "default": ""},
+    "backup_dir": {"type": "path", "default": ""},
+    "client_bin": {"type": "path", "default": ""},
     "why": {"type": "str", "default": ""},
 }
 

@@ -25,11 +25,11 @@ options:
     default: false
   backup_dir:
     description: Folder on the host for backups. By default C(backups) in the folder for run files.
-    type: str
+    type: path
     default: ""
   client_bin:
     description: Folder on the host with the database's client programs. By default the one that fits the server.
-    type: str
+    type: path
     default: ""
   extensions:
     description: Set by the action plugin. The extensions that each database's scripts create.
@@ -81,8 +81,8 @@ from ansible.module_utils.windlass_engine.model import to_wire
 SPEC = {
     "project_root": {"type": "str", "default": ""},
     "control_node": {"type": "bool", "default": False},
-    "backup_dir": {"type": "str", "default": ""},
-    "client_bin": {"type": "str", "default": ""},
+    "backup_dir": {"type": "path", "default": ""},
+    "client_bin": {"type": "path", "default": ""},
     "extensions": {"type": "dict"},
 }
 

@@ -25,7 +25,7 @@ options:
     default: false
   backup_dir:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
-    type: str
+    type: path
     default: ""
   journal:
     description: Whether to return every entry of the journal.
@@ -92,7 +92,7 @@ SPEC = {
     "texts_of": {"type": "dict"},
     "history": {"type": "int", "default": 0},
     "backups": {"type": "bool", "default": False},
-    "backup_dir": {"type": "str", "default": ""},
+    "backup_dir": {"type": "path", "default": ""},
     "journal": {"type": "bool", "default": False},
 }
 

@@ -30,7 +30,7 @@ options:
   settle:
     description:
       - For a statement that was interrupted and that the catalogue cannot judge, the operator's word on it.
-      - C(done) if it took effect, C(undone) if not.
+      - C(done) if it took effect, C(again) if it is to run again.
     type: str
     default: ""
   allow_data_loss:
@@ -79,7 +79,7 @@ windlass_run:
       error: null
       duration_ms: 412
 windlass_events:
-  description: What happened, in order; C(docs/events.md) names the events.
+  description: What happened, in order.
   returned: when there were any
   type: list
   elements: dict

@@ -48,7 +48,7 @@ options:
     default: false
   backup_dir:
     description: Folder on the target for backups, for O(report).
-    type: str
+    type: path
     default: ""
 notes:
   - This is an action plugin. On the target it runs M(db_info).

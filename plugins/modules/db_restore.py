@@ -35,11 +35,11 @@ options:
     default: false
   backup_dir:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
-    type: str
+    type: path
     default: ""
   client_bin:
     description: Folder of pg_restore on the target. By default the one that fits the server is looked for.
-    type: str
+    type: path
     default: ""
 seealso:
   - module: db_backup
@@ -94,8 +94,8 @@ SPEC = {
     "into": {"type": "str", "default": ""},
     "swap": {"type": "bool", "default": False},
     "undo": {"type": "bool", "default": False},
-    "backup_dir": {"type": "str", "default": ""},
-    "client_bin": {"type": "str", "default": ""},
+    "backup_dir": {"type": "path", "default": ""},
+    "client_bin": {"type": "path", "default": ""},
 }
 
 

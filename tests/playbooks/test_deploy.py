@@ -11,8 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.playbooks.background import playing
 from tests.project import Play, Project
 from tests.servers.postgresql import PostgresServer
+from windlass.environment import part_url
+from windlass_engine.model import Target
+from windlass_engine.session import connect
 
 FREE = {"confirm": "none", "backup": "never"}
 FIRST = "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a VALUES (1);\n"
@@ -337,6 +341,33 @@ def test_databases_can_be_chosen_and_a_wrong_name_is_refused(tried: Project, pg:
             assert session.execute("SELECT to_regclass('public.a')").fetchone() == (None,)
         good(tried.playbook("deploy", "here"), 1)
         refused(tried.playbook("deploy", "here", variables={"windlass_database": ["x"]}), "usage")
+
+
+def test_another_deployers_lock_is_waited_for_and_its_holder_named(tried: Project, ask: Ask, database: str) -> None:
+    url, password = part_url(database)
+    with connect(Target("d", "tried", url, password), "windlass of ann") as other:
+        assert other.dialect.try_lock(other.link)
+        impatient = {**FREE, "deploy_lock_wait": "1s"}
+        tried.local_environment("here", [{"name": "d", "system": "tried", "url": database}], policy=impatient)
+        output = refused(tried.playbook("deploy", "here"), "deploy_locked")
+        assert "windlass of ann" in output
+        assert columns(ask) == []
+    good(tried.playbook("deploy", "here"), 1)
+
+
+def test_a_session_that_blocks_the_table_is_named_while_it_is_waited_for(
+    tried: Project, ask: Ask, database: str
+) -> None:
+    good(tried.playbook("deploy", "here", variables={"windlass_to": "001_table"}), 1)
+    patient = {**FREE, "lock_retries": 10_000}
+    tried.local_environment("here", [{"name": "d", "system": "tried", "url": database}], policy=patient)
+    with psycopg.connect(database, application_name="crm") as session:
+        session.execute("SELECT * FROM public.a")
+        with playing(tried, "deploy", "here") as deploy:
+            deploy.says('"crm"')
+            session.rollback()
+            assert deploy.ends() == 0, deploy.output
+    assert columns(ask) == ["id", "note"]
 
 
 def test_all_in_one_transaction(tried: Project, ask: Ask) -> None:

@@ -129,6 +129,18 @@ def test_a_host_without_the_driver_is_told_how_and_prepare_installs_it(fleet: Pr
         assert fleet.playbook("deploy", "bed").code == 0
 
 
+def test_without_room_for_the_backup_nothing_begins(fleet: Project, testbed: Testbed) -> None:
+    environment(fleet, testbed, backup="required")
+    testbed["db1"].console("mkdir -p /mnt/small && mount -t tmpfs -o size=4m,uid=deploy tmpfs /mnt/small")
+    try:
+        small = {"windlass_backup_dir": "/mnt/small/backups"}
+        output = failed(fleet.playbook("deploy", "bed", variables=small), "space_missing")
+        assert "windlass_backup_dir" in output
+        assert not any(has(host) for host in testbed)
+    finally:
+        testbed["db1"].console("umount /mnt/small")
+
+
 def test_a_database_is_reached_by_url_from_a_runner_host(fleet: Project, testbed: Testbed) -> None:
     """The runner logs in to nothing on the database's host: it has the driver and the URL, no more."""
     url = testbed["db1"].database_url("tried", from_outside=True)
