@@ -7,14 +7,14 @@ import json
 import os
 import random
 import re
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.servers.mariadb_by_hand import ByHand, MariadbByHand, installed
+from tests.servers.mariadb import MariaDBServer
+from tests.servers.mariadb_by_hand import ByHand, MariadbByHand
 
 SQL = Path(__file__).parents[2] / "sql"
 SYSTEMS = ("blazz", "jobs")
@@ -53,15 +53,8 @@ def take_back(hand: ByHand, system: str, *before: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MariadbByHand]:
-    if not installed():
-        pytest.skip("no MariaDB server: apt-get install mariadb-server")
-    running = MariadbByHand()
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
+def server(mariadb: MariaDBServer) -> MariadbByHand:
+    return MariadbByHand(mariadb)
 
 
 @pytest.fixture
@@ -239,7 +232,9 @@ def test_what_blazz_is_made_of(deployed: dict[str, ByHand]) -> None:
     hand = deployed["blazz"]
     assert hand.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()") == "9"
     added = "SELECT GROUP_CONCAT(column_name ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '{}' AND ordinal_position > {}"
-    assert hand.value(added.format("chats", 22)) == "webhook_sent_at,webhook_retry_count,webhook_last_error,queue_job_id"
+    assert (
+        hand.value(added.format("chats", 22)) == "webhook_sent_at,webhook_retry_count,webhook_last_error,queue_job_id"
+    )
     assert (
         hand.value(added.format("whatsapp_accounts", 18))
         == "last_cleanup_at,session_restore_count,remote_session_path,health_score"
@@ -385,7 +380,9 @@ def test_eight_workers_claim_ten_thousand_webhooks_once_each(empty: ByHand) -> N
     empty.run(*WORKSPACE, queue(rows), DRAIN)
     with ThreadPoolExecutor(workers) as pool:
         printed = list(pool.map(lambda worker: empty.run(f"CALL drain({worker})"), range(workers)))
-    claimed = [[line.split("\t")[1] for line in text.splitlines() if line.split("\t")[1:2] != ["uuid"]] for text in printed]
+    claimed = [
+        [line.split("\t")[1] for line in text.splitlines() if line.split("\t")[1:2] != ["uuid"]] for text in printed
+    ]
     everything = list(itertools.chain.from_iterable(claimed))
     assert len(everything) == rows
     assert len(set(everything)) == rows
@@ -401,7 +398,7 @@ NARROW = "enum('ACTIVE','OPT_OUT','CLOSED')"
 WIDE = "enum('ACTIVE','BLOCKED','PAUSED','OPT_OUT','CLOSED')"
 DATE, COUNT, JSON_ = "datetime NULL DEFAULT NULL", "int NULL DEFAULT 0", "json NULL"
 # Every part that may be there or missing: table → column → definition, then the indexes with their columns.
-COLUMNS = {
+COLUMNS: dict[str, dict[str, str]] = {
     "processing_jobs": {
         "locked_by": "varchar(100) NULL DEFAULT NULL",
         "locked_until": "timestamp NULL DEFAULT NULL",
@@ -453,7 +450,7 @@ COLUMNS = {
         "finished_at": DATE,
     },
 }
-INDEXES = {
+INDEXES: dict[str, dict[str, tuple[str, ...]]] = {
     "processing_jobs": {
         "idx_processing_jobs_status_locked_until": ("status", "locked_until"),
         "idx_processing_jobs_created_at": ("created_at",),
@@ -463,7 +460,7 @@ INDEXES = {
         f"idx_user_sessions_{column}": (column,) for column in ("contact_status", "cooldown_until", "last_activity")
     },
 }
-STANDING = {"processing_jobs": {"status", "created_at"}, "user_sessions": set[str]()}
+STANDING: dict[str, set[str]] = {"processing_jobs": {"status", "created_at"}, "user_sessions": set()}
 # (kind, table, name); a table that does not stand has its own part ("table", …).
 Part = tuple[str, str, str]
 PARTS: list[Part] = [
@@ -501,7 +498,10 @@ def partial(chosen: set[Part]) -> str:
         for name, over in INDEXES.get(table, {}).items():
             if stands and ("index", table, name) in chosen and set(over) <= {*here, *STANDING.get(table, ())}:
                 changes.append(f"ALTER TABLE {table} ADD INDEX {name} ({', '.join(over)})")
-    rows = ["INSERT INTO processing_jobs (job_type) VALUES ('kept')", "INSERT INTO user_sessions (phone) VALUES ('kept')"]
+    rows = [
+        "INSERT INTO processing_jobs (job_type) VALUES ('kept')",
+        "INSERT INTO user_sessions (phone) VALUES ('kept')",
+    ]
     return ";\n".join(["ALTER TABLE user_sessions DROP COLUMN contact_status", *changes, *rows])
 
 
@@ -566,23 +566,43 @@ def test_jobs_from_random_states(server: MariadbByHand) -> None:
     all_reach_one_schema(server, [set(PARTS), set(), *random_states(seed, 40)])
 
 
+@pytest.fixture(scope="module")
+def from_nothing(server: MariadbByHand) -> str:
+    final, wrong = patched(server, set())
+    assert not wrong
+    return final
+
+
 @pytest.mark.parametrize("part", PARTS, ids=["-".join(filter(None, part)) for part in PARTS])
-def test_jobs_lacks_one_part(server: MariadbByHand, part: Part) -> None:
+def test_jobs_lacks_one_part(server: MariadbByHand, from_nothing: str, part: Part) -> None:
     everything = {*PARTS} - {("narrow", "user_sessions", "contact_status")}
     state = everything | {part} if part[0] == "narrow" else everything - {part}
     final, wrong = patched(server, state)
     assert not wrong
-    assert final == patched_from_nothing(server)
+    assert final == from_nothing
 
 
-def patched_from_nothing(server: MariadbByHand, known: dict[int, str] | None = None) -> str:
-    cache = _FROM_NOTHING if known is None else known
-    if id(server) not in cache:
-        cache[id(server)] = patched(server, set())[0]
-    return cache[id(server)]
-
-
-_FROM_NOTHING: dict[int, str] = {}
+def test_a_patch_that_a_lock_stops_goes_on_and_back(server: MariadbByHand, from_nothing: str) -> None:
+    """Stopped in the middle of a statement: some parts are there, some are not, and one is noted but not made."""
+    first, patch = migrations("jobs")
+    impatient = "SET lock_wait_timeout = 1"
+    with server.database() as hand:
+        hand.run(first / "up.sql", partial(set()))
+        before = hand.schema()
+        with hand.session() as reader:
+            reader.send("START TRANSACTION", "SELECT * FROM user_sessions")
+            stopped = hand.attempt(impatient, patch / "up.sql")
+            assert "Lock wait timeout" in stopped.stderr
+        assert "locked_until" in hand.schema() and "contact_status" not in hand.tables()
+        hand.run(patch / "up.sql")
+        assert hand.outline() == from_nothing
+        with hand.session() as reader:
+            reader.send("START TRANSACTION", "SELECT * FROM processing_jobs")
+            stopped = hand.attempt(impatient, patch / "down.sql")
+            assert "Lock wait timeout" in stopped.stderr
+        assert hand.outline() != from_nothing
+        hand.run(patch / "down.sql")
+        assert hand.schema() == before
 
 
 def test_an_index_of_another_name_serves(empty: ByHand) -> None:
@@ -607,7 +627,9 @@ def test_the_enum_keeps_its_other_properties(empty: ByHand) -> None:
     assert empty.schema() == before
 
 
-@pytest.mark.parametrize("theirs", ["enum('ACTIVE','OPT_OUT','CLOSED','VIP')", "varchar(20)", "enum('active','closed')"])
+@pytest.mark.parametrize(
+    "theirs", ["enum('ACTIVE','OPT_OUT','CLOSED','VIP')", "varchar(20)", "enum('active','closed')"]
+)
 def test_an_unknown_enum_is_refused_and_left(empty: ByHand, theirs: str) -> None:
     first, patch = migrations("jobs")
     empty.run(first / "up.sql", f"ALTER TABLE user_sessions MODIFY contact_status {theirs}")
@@ -644,7 +666,9 @@ def test_the_enum_is_turned_back_only_on_an_explicit_word(empty: ByHand, mode: s
 
 def test_rows_without_blocked_or_paused_do_not_stop_the_rollback(empty: ByHand) -> None:
     first, patch = migrations("jobs")
-    empty.run(first / "up.sql", patch / "up.sql", "INSERT INTO user_sessions (phone, contact_status) VALUES ('1', 'OPT_OUT')")
+    empty.run(
+        first / "up.sql", patch / "up.sql", "INSERT INTO user_sessions (phone, contact_status) VALUES ('1', 'OPT_OUT')"
+    )
     empty.run(patch / "down.sql")
     assert empty.value(STATUS_LIST) == "OPT_OUT"
     # The column was the patch's own: its values would go with it.
@@ -662,12 +686,19 @@ def test_expired_locks_are_released(empty: ByHand) -> None:
         "('b', 'h:1', NOW() - INTERVAL 1 MINUTE), ('c', 'h:1', NOW() + INTERVAL 1 MINUTE)"
     )
     empty.run(SQL / "jobs/maintenance/expired_locks.sql")
-    assert empty.value("SELECT GROUP_CONCAT(job_type ORDER BY job_type) FROM processing_jobs WHERE locked_by IS NOT NULL") == "b,c"
+    assert (
+        empty.value("SELECT GROUP_CONCAT(job_type ORDER BY job_type) FROM processing_jobs WHERE locked_by IS NOT NULL")
+        == "b,c"
+    )
 
 
 # What is broken, the file that must notice, and a part of what it must say.
 BROKEN = [
-    ("blazz/migrations/001_standing_tables/verify", "ALTER TABLE chats DROP COLUMN wam_id", "column chats.wam_id is missing"),
+    (
+        "blazz/migrations/001_standing_tables/verify",
+        "ALTER TABLE chats DROP COLUMN wam_id",
+        "column chats.wam_id is missing",
+    ),
     (
         "blazz/migrations/001_standing_tables/verify",
         "ALTER TABLE whatsapp_accounts MODIFY status enum('connected', 'failed') NOT NULL",
@@ -738,7 +769,11 @@ BROKEN = [
         "DROP PROCEDURE clean_up_whatsapp_accounts",
         "procedure clean_up_whatsapp_accounts is missing",
     ),
-    ("blazz/checks/1_schema", "ALTER TABLE chats DROP COLUMN queue_job_id", "chats.queue_job_id should be varchar(255)"),
+    (
+        "blazz/checks/1_schema",
+        "ALTER TABLE chats DROP COLUMN queue_job_id",
+        "chats.queue_job_id should be varchar(255)",
+    ),
     ("blazz/checks/1_schema", "DROP TABLE session_cleanup_logs", "session_cleanup_logs.reason should be enum("),
     ("blazz/checks/1_schema", "DROP PROCEDURE expire_webhook_retries", "procedure expire_webhook_retries is missing"),
     (
@@ -796,7 +831,11 @@ BROKEN = [
         "IF(NEW.phone_number = '15550003', OLD.deleted_at, NEW.deleted_at)",
         "sample-old should be deleted",
     ),
-    ("jobs/migrations/001_standing_tables/verify", "ALTER TABLE processing_jobs DROP COLUMN status", "processing_jobs.status is missing"),
+    (
+        "jobs/migrations/001_standing_tables/verify",
+        "ALTER TABLE processing_jobs DROP COLUMN status",
+        "processing_jobs.status is missing",
+    ),
     (
         "jobs/migrations/002_surgical_patch/verify",
         "ALTER TABLE processing_jobs MODIFY locked_by varchar(50) NULL",
@@ -807,15 +846,27 @@ BROKEN = [
         f"ALTER TABLE user_sessions MODIFY contact_status {NARROW}",
         "user_sessions.contact_status should be enum('ACTIVE','BLOCKED','PAUSED','OPT_OUT','CLOSED'), is enum(",
     ),
-    ("jobs/migrations/002_surgical_patch/verify", "DROP TABLE analytics_watermarks", "analytics_watermarks.name is missing"),
-    ("jobs/migrations/002_surgical_patch/verify", "ALTER TABLE sync_runs DROP COLUMN `cursor`", "sync_runs.cursor should be json"),
+    (
+        "jobs/migrations/002_surgical_patch/verify",
+        "DROP TABLE analytics_watermarks",
+        "analytics_watermarks.name is missing",
+    ),
+    (
+        "jobs/migrations/002_surgical_patch/verify",
+        "ALTER TABLE sync_runs DROP COLUMN `cursor`",
+        "sync_runs.cursor should be json",
+    ),
     (
         "jobs/migrations/002_surgical_patch/verify",
         "ALTER TABLE user_sessions DROP INDEX idx_user_sessions_cooldown_until",
         "user_sessions has no index on (cooldown_until)",
     ),
     ("jobs/checks/1_start_up", "ALTER TABLE processing_jobs DROP COLUMN locked_until", "Unknown column 'locked_until'"),
-    ("jobs/checks/1_start_up", "ALTER TABLE user_sessions DROP COLUMN contact_status", "Unknown column 'contact_status'"),
+    (
+        "jobs/checks/1_start_up",
+        "ALTER TABLE user_sessions DROP COLUMN contact_status",
+        "Unknown column 'contact_status'",
+    ),
     *(
         ("jobs/checks/1_start_up", f"DROP TABLE {table}", f"{table}' doesn't exist")
         for table in ("processing_job_logs", "analytics_watermarks", "sync_runs", "conversation_analysis")

@@ -1,59 +1,28 @@
-"""A MariaDB server of one's own on a private socket, used through its own client programs."""
+"""A person with MariaDB's own client programs at a server of the tests."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from testbed.waiting import wait_until
-from tests.servers import unprivileged
-
-_QUICK = ("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M")
-
-
-def installed() -> bool:
-    """Return whether Debian's server and client are here."""
-    return all(shutil.which(name) for name in ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump"))
+from tests.servers.mariadb import MariaDBServer
 
 
 class MariadbByHand:
-    """The server; `database` lends out empty databases."""
+    """Persons at a running server; `database` lends out empty databases."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="windlass-maria-"))
-        self.folder.chmod(0o755)
-        self.socket = self.folder / "socket"
+    def __init__(self, server: MariaDBServer) -> None:
+        self._server = server
         self._numbers = itertools.count(1)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Make the data folder and start the server."""
-        data = self.folder / "data"
-        data.mkdir()
-        for path in (self.folder, data):
-            unprivileged.give(path)
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-        subprocess.run(unprivileged.command(install), cwd="/", check=True, capture_output=True)
-        serve = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={self.socket}", "--skip-networking"]
-        program = [shutil.which(serve[0]) or serve[0], *serve[1:], *_QUICK]
-        with (self.folder / "log").open("wb") as log:
-            command = unprivileged.command(program, dies_with_parent=True)
-            self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
-        wait_until(self._answers, seconds=60, what="MariaDB to answer")
-
-    def _answers(self) -> bool:
-        return self.hand("").attempt("SELECT 1").returncode == 0
 
     def hand(self, database: str) -> ByHand:
         """Return a person at one database."""
-        return ByHand(self.socket, database)
+        return ByHand(self._server.socket, self._server.password, database)
 
     @contextmanager
     def database(self, charset: str = "utf8mb4") -> Iterator[ByHand]:
@@ -65,19 +34,13 @@ class MariadbByHand:
         finally:
             self.hand("").run("SET foreign_key_checks = 0", f"DROP DATABASE {name}")
 
-    def remove(self) -> None:
-        """End the server and delete its files."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 class ByHand:
     """A person with the engine's client at one database."""
 
-    def __init__(self, socket: Path, database: str) -> None:
+    def __init__(self, socket: Path, password: str, database: str) -> None:
         self._login = ["--no-defaults", f"--socket={socket}", "--user=root"]
+        self._env = {**os.environ, "MYSQL_PWD": password}
         self.database = database
 
     def _client(self) -> list[str]:
@@ -87,7 +50,7 @@ class ByHand:
     def attempt(self, *steps: str | Path) -> subprocess.CompletedProcess[str]:
         """Run files and statements in one session, up to the first error; the rows come with their columns' names."""
         text = "\n".join(_text(step) for step in steps)
-        return subprocess.run(self._client(), input=text, env=_quiet(), capture_output=True, text=True, check=False)
+        return subprocess.run(self._client(), input=text, env=self._env, capture_output=True, text=True, check=False)
 
     def run(self, *steps: str | Path) -> str:
         """Run files and statements; return the rows they gave."""
@@ -111,7 +74,7 @@ class ByHand:
 
     def _dump(self, *options: str) -> str:
         command = ["mariadb-dump", *self._login, "--skip-comments", "--routines", "--events", *options, self.database]
-        done = subprocess.run(command, env=_quiet(), capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=True)
         # A counter that went on is no difference of the schema.
         words = (word for word in done.stdout.split(" ") if not word.startswith("AUTO_INCREMENT="))
         return " ".join(words)
@@ -145,7 +108,7 @@ class ByHand:
     def session(self) -> Iterator[Session]:
         """Open a session that stays open between messages."""
         with subprocess.Popen(
-            [*self._client(), "--unbuffered"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_quiet(), text=True
+            [*self._client(), "--unbuffered"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._env, text=True
         ) as client:
             assert client.stdin and client.stdout
             try:
@@ -174,7 +137,3 @@ def _text(step: str | Path) -> str:
     if isinstance(step, Path):
         return step.read_text()
     return step if step.rstrip().endswith(";") else step + ";"
-
-
-def _quiet() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("MYSQL_")}
