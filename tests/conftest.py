@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests import module_names
 from tests.servers import pgbouncer as pooler
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 from tests.systems import Bench
+
+if TYPE_CHECKING:
+    from tests.servers.mariadb import MariaDBServer
 
 module_names.install()
 
@@ -58,6 +62,22 @@ def each_pg(request: pytest.FixtureRequest) -> PostgresServer:
     """Every PostgreSQL version there is here, one after the other."""
     server: PostgresServer = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """The system's own MariaDB server (10.11 on Debian 12)."""
+    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
+    from tests.servers import mariadb as module
+
+    if not (module.program("mariadbd") and module.program("mariadb-install-db")):
+        pytest.skip("no MariaDB server: apt-get install mariadb-server")
+    server = module.MariaDBServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -9,27 +9,35 @@ from windlass_engine import dialects, execute, introspect, journal, plan, script
 from windlass_engine.model import Journal, Options, Plan, Script, Target, Wire
 from windlass_engine.project_view import Migration, ProjectView, Repeatable, natural_key
 
-DIALECT = dialects.get("postgresql")
 FAST = {"lock_retries": 3, "deploy_lock_wait_s": 0.5}
 
 
-def read(text: str, path: str) -> Script:
-    """A script as the project's loader would give it."""
-    return script.load(text.encode(), path, DIALECT.split)
+class Maker:
+    """Makes scripts and systems of one engine."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.dialect = dialects.get(engine)
+
+    def read(self, text: str, path: str) -> Script:
+        """A script as the project's loader would give it."""
+        return script.load(text.encode(), path, self.dialect.split)
+
+    def migration(self, name: str, up: str, down: str | None = None, verify: str | None = None) -> Migration:
+        """A migration from its scripts' texts."""
+        parts = {"down": down, "verify": verify}
+        loaded = {key: self.read(text, f"{name}/{key}.sql") if text else None for key, text in parts.items()}
+        return Migration(name, self.read(up, f"{name}/up.sql"), **loaded)
+
+    def system(self, *migrations: Migration, repeatables: Mapping[str, str] | None = None) -> ProjectView:
+        """A system of migrations in natural order."""
+        ordered = tuple(sorted(migrations, key=lambda m: natural_key(m.name)))
+        again = tuple(Repeatable(name, self.read(text, f"{name}.sql")) for name, text in (repeatables or {}).items())
+        return ProjectView("test", self.engine, ordered, again)
 
 
-def migration(name: str, up: str, down: str | None = None, verify: str | None = None) -> Migration:
-    """A migration from its scripts' texts."""
-    parts = {"down": down, "verify": verify}
-    loaded = {key: read(text, f"{name}/{key}.sql") if text else None for key, text in parts.items()}
-    return Migration(name, read(up, f"{name}/up.sql"), **loaded)
-
-
-def system(*migrations: Migration, repeatables: Mapping[str, str] | None = None) -> ProjectView:
-    """A system of migrations in natural order."""
-    ordered = tuple(sorted(migrations, key=lambda m: natural_key(m.name)))
-    again = tuple(Repeatable(name, read(text, f"{name}.sql")) for name, text in (repeatables or {}).items())
-    return ProjectView("test", "postgresql", ordered, again)
+_POSTGRESQL = Maker("postgresql")
+read, migration, system = _POSTGRESQL.read, _POSTGRESQL.migration, _POSTGRESQL.system
 
 
 class Bench:
@@ -37,6 +45,7 @@ class Bench:
 
     def __init__(self, url: str) -> None:
         self.target = Target("test", "test", url)
+        self.make = Maker(dialects.for_url(url).name)
         self.events: list[Wire] = []
 
     def journal(self, *texts_of: str) -> Journal:
@@ -54,6 +63,11 @@ class Bench:
         with session.connect(self.target) as opened:
             opened.run(sql)
 
+    def run_all(self, *statements: str) -> None:
+        """Run statements outside of Windlass, one by one."""
+        with session.connect(self.target) as opened:
+            opened.run(statements)
+
     def plan(self, project: ProjectView, **how: Any) -> Plan:
         """The plan upwards."""
         names = plan.texts_needed(project, self.journal())
@@ -63,7 +77,7 @@ class Bench:
         """The plan downwards."""
         standing = self.journal()
         names = plan.undo_candidates(standing, how.get("steps", 0), how.get("to", ""), how.get("names", ()))
-        return plan.plan_down(self.journal(*names), read, system="test", database="test", **how)
+        return plan.plan_down(self.journal(*names), self.make.read, system="test", database="test", **how)
 
     def run(self, planned: Plan, emit: Callable[[Wire], None] | None = None, **options: Any) -> Wire:
         """Run a plan."""

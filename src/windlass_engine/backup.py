@@ -21,6 +21,7 @@ from typing import Any, Callable
 
 from . import introspect, journal, manifest, processes
 from .backup_store import Partial, catalogue, check, find, partial
+from .dialects import for_url
 from .dialects.postgresql import contents, dump, surroundings
 from .errors import WindlassError
 from .model import Journal, Target, Wire
@@ -66,8 +67,21 @@ def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
     ``space_missing``, ``connection_lost``, and those of :func:`windlass_engine.session.connect`.  Whatever happens,
     nothing incomplete is left under a backup's name.
     """
+    require_engine(target)
     with _told(target), connect(target, f"windlass backup {settings.run_id} {settings.who}".strip()) as session:
         return _Making(target, settings, stamped(emit, target.name), session).run()
+
+
+def require_engine(target: Target) -> None:
+    """Refuse an engine that cannot be backed up yet.  Raise WindlassError (backup_failed)."""
+    dialect = for_url(target.url)
+    if "backup" not in dialect.capabilities:
+        raise WindlassError(
+            "backup_failed",
+            f"backups of {dialect.title} are not built yet",
+            hint="make one with the engine's own tools, and set windlass_policy.backup: never for this database",
+            where={"database": target.name},
+        )
 
 
 def stamped(emit: Emit, database: str) -> Emit:

@@ -11,18 +11,19 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Callable, Optional
 
 from . import journal
+from .dialects import for_url, get, names
 from .errors import WindlassError
 from .finding import Finding, failure, good, skipped, warning
 from .model import Target
 from .session import ServerError, Session, connect
 
 OLDEST_PYTHON = (3, 9)
-OLDEST_DRIVER = (3, 1, 7)
 CLOCK_WARN_S, CLOCK_FAIL_S = 5.0, 60.0
 CONNECT_TIMEOUT_S = 10
 _PREPARE = "ansible-playbook -i inventories/ENV playbooks/prepare.yml"
@@ -46,7 +47,7 @@ def examine(
 
     ``extensions`` names by database those that its scripts will create.
     """
-    host = [_python(), _driver(), _state_folder(places.state)]
+    host = [_python(), *_drivers(targets), _state_folder(places.state)]
     patients = {target.name: _Patient(target, extensions.get(target.name, ()), places.client_bin) for target in targets}
     found = {name: list(patient.findings()) for name, patient in patients.items()}
     sizes = [patient.size for patient in patients.values()]
@@ -82,23 +83,13 @@ def _python() -> Finding:
     return good("python", text, f"{needed} or newer")
 
 
-def _driver() -> Finding:
-    needed = f"psycopg {'.'.join(map(str, OLDEST_DRIVER))} or newer"
-    try:
-        import psycopg
-        from psycopg import pq
-    except ImportError as error:
-        return failure("driver", f"{sys.executable} cannot import psycopg ({error})", needed, f"run {_PREPARE}")
-    found = f"psycopg {psycopg.__version__}, libpq {pq.version() // 10000}"
-    if _numbers(psycopg.__version__) < OLDEST_DRIVER:
-        return failure("driver", found, needed, f"run {_PREPARE}")
-    return good("driver", found, needed)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return ``3.1.7`` as (3, 1, 7); what follows the digits of a part does not count."""
-    parts = ["".join(sign for sign in part if sign.isdigit()) for part in version.split(".")[:3]]
-    return tuple(int(part or 0) for part in parts)
+def _drivers(targets: Sequence[Target]) -> Iterator[Finding]:
+    """Look for the driver of each engine that a target's URL names; one that names none fails at its login."""
+    engines = set()
+    for target in targets:
+        with suppress(WindlassError):
+            engines.add(for_url(target.url).name)
+    yield from (get(engine).driver() for engine in sorted(engines) or names()[:1])
 
 
 def _state_folder(candidates: Sequence[str]) -> Finding:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Optional
 
-from .backup import Emit, stamped
+from .backup import Emit, require_engine, stamped
 from .dialects.postgresql import dump
 from .dialects.postgresql.surroundings import quoted
 from .dialects.postgresql.text import literal
@@ -34,6 +34,7 @@ def swap(target: Target, side_name: str, emit: Emit) -> Wire:
     of that name.  Emits ``swap_started`` and ``swap_done``.  Raises WindlassError (restore_failed, connection_lost);
     then everything is as before, and logins are allowed.
     """
+    require_engine(target)
     name = dump.database_name(target)
     return _exchange(target, side_name, _dated(name, "before"), emit)
 
@@ -43,6 +44,7 @@ def undo_swap(target: Target, emit: Emit, kept_name: str = "") -> Wire:
 
     What stands there now is kept as ``<name>_undone_<time>``.  Returns and raises as :func:`swap` does.
     """
+    require_engine(target)
     name = dump.database_name(target)
     return _exchange(target, kept_name or _newest_kept(target, name), _dated(name, "undone"), emit)
 

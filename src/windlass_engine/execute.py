@@ -116,7 +116,7 @@ class _Run:
         version, allowed = self._session.server_version, self._options.allow_data_loss
         settings = self._session.dialect.prepare_session(version, allowed)
         if settings:
-            self._session.run(";".join(settings))
+            self._session.run(settings)
 
     def _observer(self) -> Session:
         """Open the second session."""

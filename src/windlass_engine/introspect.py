@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Callable
 
-from .dialects.postgresql import catalogue, deparse
-from .dialects.postgresql.text import literal
+from .dialects.base import Object
 from .model import Wire
-from .session import ServerError, Session
+from .session import Session
 
-#: (kind, identity, definition); the identity is a full name, and unique within its kind.
-Object = tuple[str, str, str]
 _VERSION = "v1"
 _LONG = 160
 
@@ -40,10 +37,7 @@ def snapshot(session: Session) -> Schema:
 
     Inside an open transaction it is that transaction's view; outside, that of one statement.
     """
-    with _plain_settings(session):
-        rows = session.query(catalogue.query(session.server_version))
-    objects = {(kind, identity, deparse.settled(definition)) for kind, identity, definition in rows}
-    return Schema(tuple(sorted(objects)))
+    return Schema(tuple(sorted(set(session.dialect.objects(session.link)))))
 
 
 def fingerprint(schema: Schema) -> str:
@@ -54,18 +48,19 @@ def fingerprint(schema: Schema) -> str:
 
 def difference(before: Schema, after: Schema) -> list[str]:
     """Return one line for each object: ``+`` only in ``after``, ``-`` only in ``before``, ``~`` changed."""
-    return [line for line, _ in _differences(before, after)]
+    return [line for line, _ in _differences(before, after, str)]
 
 
-def real_difference(before: Schema, after: Schema) -> list[str]:
+def real_difference(before: Schema, after: Schema, loose: Callable[[str], str]) -> list[str]:
     """Return the lines of :func:`difference` that are more than another spelling.
 
-    A server may print the expression that it reads back from a dump with other brackets or casts than the original.
+    A server may print the expression that it reads back from a dump with other brackets or casts than the original;
+    ``loose`` (:meth:`Dialect.loose_spelling`) takes them away.
     """
-    return [line for line, spelling_only in _differences(before, after) if not spelling_only]
+    return [line for line, spelling_only in _differences(before, after, loose) if not spelling_only]
 
 
-def _differences(before: Schema, after: Schema) -> Iterator[tuple[str, bool]]:
+def _differences(before: Schema, after: Schema, loose: Callable[[str], str]) -> Iterator[tuple[str, bool]]:
     """Yield (line, whether only the spelling differs) in order of kind and identity."""
     old = {(kind, identity): definition for kind, identity, definition in before.objects}
     new = {(kind, identity): definition for kind, identity, definition in after.objects}
@@ -76,7 +71,7 @@ def _differences(before: Schema, after: Schema) -> Iterator[tuple[str, bool]]:
         elif key not in new:
             yield f"- {name}", False
         elif old[key] != new[key]:
-            yield f"~ {name}: {_change(old[key], new[key])}", deparse.loose(old[key]) == deparse.loose(new[key])
+            yield f"~ {name}: {_change(old[key], new[key])}", loose(old[key]) == loose(new[key])
 
 
 def _change(old: str, new: str) -> str:
@@ -94,27 +89,3 @@ def _line(lines: list[str], at: int) -> str:
         return "(nothing)"
     text = lines[at].strip()
     return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
-
-
-@contextmanager
-def _plain_settings(session: Session) -> Iterator[None]:
-    """Give the session the settings that make definitions comparable, and its own ones back."""
-    changes = ", ".join(
-        f"pg_catalog.current_setting('{name}'), pg_catalog.set_config('{name}', '{value}', false)"
-        for name, value in catalogue.SETTINGS.items()
-    )
-    own = dict(zip(catalogue.SETTINGS, session.query(f"SELECT {changes}")[0][::2]))
-    try:
-        yield
-    except ServerError:
-        # In a failed transaction nothing can be set, and its end gives the settings back.
-        with suppress(ServerError):
-            _give_back(session, own)
-        raise
-    _give_back(session, own)
-
-
-def _give_back(session: Session, own: dict[str, str]) -> None:
-    """Set the session's own values again."""
-    changes = ", ".join(f"pg_catalog.set_config('{name}', {literal(value)}, false)" for name, value in own.items())
-    session.query(f"SELECT {changes}")

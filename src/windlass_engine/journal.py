@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Callable
 
 from .dialects.base import Blocker
@@ -12,8 +13,6 @@ from .errors import WindlassError
 from .model import Journal, JournalEntry, Wire
 from .session import ServerError, Session
 
-#: SQLSTATEs that say "there is no journal yet": undefined_table, invalid_schema_name.
-_NO_JOURNAL = ("42P01", "3F000")
 _POLL_S = 0.25
 
 
@@ -25,10 +24,16 @@ def read(session: Session, texts_of: Collection[str] = ()) -> Journal:
     try:
         rows = session.query(session.dialect.journal.read(sorted(texts_of)))
     except ServerError as error:
-        if error.state in _NO_JOURNAL:
+        if session.dialect.lacks_journal(error):
             return Journal()
         raise _unreadable(session, error) from error
-    return Journal(True, tuple(JournalEntry(*row) for row in rows))
+    return Journal(True, tuple(_entry(row) for row in rows))
+
+
+def _entry(row: Sequence[Any]) -> JournalEntry:
+    """Return a row as an entry; an engine may have no truth values of its own."""
+    entry = JournalEntry(*row)
+    return entry if isinstance(entry.has_down, bool) else replace(entry, has_down=bool(entry.has_down))
 
 
 def read_events(session: Session, limit: int = 50) -> list[Wire]:
@@ -37,7 +42,7 @@ def read_events(session: Session, limit: int = 50) -> list[Wire]:
     try:
         rows = session.query(session.dialect.journal.events(limit))
     except ServerError as error:
-        if error.state in _NO_JOURNAL:
+        if session.dialect.lacks_journal(error):
             return []
         raise _unreadable(session, error) from error
     return [dict(zip(fields, row)) for row in rows]
@@ -49,7 +54,7 @@ def create(session: Session) -> None:
         session.run(session.dialect.journal.create())
     except ServerError as error:
         session.run("ROLLBACK")
-        code = "read_only_server" if error.state == "25006" else "preflight_failed"
+        code = "read_only_server" if session.dialect.is_read_only_failure(error) else "preflight_failed"
         raise WindlassError(
             code,
             f"the journal's schema cannot be made: {error.message}",

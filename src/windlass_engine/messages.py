@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from .dialects.base import ServerError, Tick
+from .dialects.base import JOINT, ServerError, Tick
 from .session import Session
 
 
@@ -42,11 +42,11 @@ class Messages:
     def send(self, sql: str, after: Sequence[str] = (), tick: Optional[Tick] = None) -> int:
         """Send a statement between what was put off and ``after``; return the rows it affected.  Raise Refused."""
         before, self._waiting = self._waiting, []
-        head = "".join(f"{statement};\n" for statement in before)
         try:
-            counts = self._session.run(head + "\n;".join([sql, *after]), tick)
+            counts = self._session.run([*before, sql, *after], tick)
         except ServerError as error:
-            offset = error.position - 1 - len(head) if error.position else -1
+            head = sum(len(statement) + len(JOINT) for statement in before)
+            offset = error.position - 1 - head if error.position else -1
             raise Refused(error, error.results > len(before), offset) from error
         return counts[len(before)] if len(counts) > len(before) else 0
 
@@ -69,4 +69,4 @@ class Messages:
         """Send what was put off by itself.  Raise ServerError."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._session.run(";\n".join(waiting))
+            self._session.run(waiting)

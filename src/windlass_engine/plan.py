@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Callable, Optional
 
+from . import dialects
+from .dialects.base import Dialect
 from .errors import WindlassError
 from .model import Journal, JournalEntry, Plan, Script, Step
 from .project_view import Migration, ProjectView, Repeatable, natural_key
@@ -71,7 +73,8 @@ def plan_up(
     steps = [_migration_step(m, journal, m.name in late, parse, where) for m in wanted if not _is_applied(m, journal)]
     if not to:
         steps += [_repeatable_step(r, journal, parse) for r in project.repeatables if _is_due(r, journal)]
-    _refuse_atomic(atomic, steps, where)
+    if atomic:
+        _refuse_atomic(dialects.get(project.engine), steps, where)
     warnings = tuple(f"{name} sorts before migrations that are applied already" for name in late)
     return Plan(host, database, project.system, "up", journal.head, tuple(steps), warnings, atomic)
 
@@ -351,10 +354,17 @@ def _out_of_order_error(late: Iterable[str], journal: Journal, where: dict[str, 
     )
 
 
-def _refuse_atomic(atomic: bool, steps: Sequence[Step], where: dict[str, str]) -> None:
+def _refuse_atomic(dialect: Dialect, steps: Sequence[Step], where: dict[str, str]) -> None:
     """Stop where one transaction is asked for and a script cannot be in one."""
-    loose = [step.name for step in steps if not step.script.directives.transactional]
-    if atomic and loose:
+    loose = [step.name for step in steps if step.resumed or not dialect.is_whole(step.script)]
+    if loose and "transactional_ddl" not in dialect.capabilities:
+        raise WindlassError(
+            "usage",
+            f"--atomic needs one transaction, and {dialect.title} ends it at every schema change: {', '.join(loose)}",
+            hint="deploy without --atomic: each statement is journalled, and a run that stops goes on where it did",
+            where=where,
+        )
+    if loose:
         raise WindlassError(
             "usage",
             f"--atomic cannot hold migrations without a transaction: {', '.join(loose)}",

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable
 
 from . import backup_store, introspect, manifest, processes
-from .backup import DUMP, SCHEMA, Emit, job_count, stamped
+from .backup import DUMP, SCHEMA, Emit, job_count, require_engine, stamped
 from .dialects.postgresql import contents, dump, surroundings
 from .dialects.postgresql.surroundings import quoted
 from .dialects.postgresql.text import literal
@@ -43,6 +43,7 @@ def beside(target: Target, backup_path: str, new_name: str, client_bin: str, job
     Raises WindlassError: ``backup_failed`` when the backup is not whole (nothing was touched), ``restore_failed``,
     ``connection_lost``, and those of a login.  After a failure the new database is gone.
     """
+    require_engine(target)
     with told(target, "restore"):
         emit = stamped(emit, target.name)
         began = time.monotonic()
@@ -137,17 +138,18 @@ class _Restoring:
         failures += [line for line in behind if line not in self.known["sequences_behind"]]
         notes = [f"{line}, as in the original" for line in behind if line in self.known["sequences_behind"]]
         failures += self._settings_lines(surroundings.settings(session.query, session.server_version))
-        wrong, different = self._schema_lines(introspect.snapshot(session), session.server_version // 10000)
+        wrong, different = self._schema_lines(session, introspect.snapshot(session))
         session.run("COMMIT")
         return failures + wrong, notes + different
 
-    def _schema_lines(self, found: Schema, server_major: int) -> tuple[list[str], list[str]]:
+    def _schema_lines(self, session: Session, found: Schema) -> tuple[list[str], list[str]]:
         """Return the differences of the schema that matter, and those that are another spelling or version."""
         if introspect.fingerprint(found) == self.known["fingerprint"]:
             return [], []
         with open(os.path.join(self.path, SCHEMA), encoding="utf-8") as file:
             saved = Schema.from_wire(json.load(file))
-        real = introspect.real_difference(saved, found)
+        dialect, server_major = session.dialect, session.server_version // 10000
+        real = introspect.real_difference(saved, found, dialect.loose_spelling)
         # A newer server prints many definitions in its own way, and brings its own versions of extensions.
         newer = server_major != self.known["server_version"] // 10000
         wrong = [line for line in real if not line.startswith("~ extension ") and not (newer and line[0] == "~")]

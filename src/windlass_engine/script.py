@@ -159,9 +159,9 @@ def _line_end(text: str, start: int) -> int:
 
 def _attach(script: Script, statements: Sequence[Statement], kind: str) -> tuple[tuple[Statement, ...], list[Mistake]]:
     """Give each statement the directives that stand above it."""
-    gap = _Gap(script.text, script.path)
     told: list[Statement] = []
-    mistakes: list[Mistake] = []
+    mistakes: list[Mistake] = list(_unseen(script, statements))
+    gap = _Gap(script.text, script.path)
     behind = 0
     for statement in statements:
         above = list(gap.comments(behind, statement.start))
@@ -184,6 +184,16 @@ def _with(
         except BadValue as error:
             mistakes.append(Mistake(path, comment.line, str(error)))
     return statement
+
+
+def _unseen(script: Script, statements: Sequence[Statement]) -> Iterator[Mistake]:
+    """Yield the header directives that stand behind something which ended the header early, and would do nothing."""
+    header = _Gap(script.text, script.path)
+    read = {comment.line for comment in header.comments(0, None)}
+    gap = _Gap(script.text, script.path)
+    for comment in gap.comments(0, statements[0].start):
+        if comment.line not in read and comment.name not in ("check", "backfill"):
+            yield Mistake(script.path, comment.line, f"`{comment.name}` stands behind the header", "move it to the top")
 
 
 def _told(statement: Statement, comment: Comment, kind: str) -> Statement:
@@ -219,11 +229,6 @@ def _doubtful(script: Script, kind: str) -> list[Mistake]:
             mistakes.append(Mistake(script.path, statement.line, message, "give each check its own name"))
         elif statement.check:
             names[statement.check] = statement.line
-        if statement.backfill and script.directives.transactional:
-            message = "a backfill commits batch by batch, which a transaction does not allow"
-            mistakes.append(
-                Mistake(script.path, statement.line, message, "begin the file with `-- windlass: no-transaction`")
-            )
     if kind in ("verify", "check") and not names:
         mistakes.append(Mistake(script.path, 0, "holds no `-- check: <name>`, so it would verify nothing"))
     return mistakes

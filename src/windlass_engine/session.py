@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .dialects import for_url
-from .dialects.base import Dialect, Link, ServerError, Tick
+from .dialects.base import Dialect, Link, Message, ServerError, Tick
 from .model import Target
 
 __all__ = ["ServerError", "Session", "connect"]
@@ -30,8 +30,8 @@ class Session:
         """Return the server process that serves this session."""
         return self.link.backend_pid
 
-    def run(self, sql: str, tick: Optional[Tick] = None) -> list[int]:
-        """Send one message of one or more statements; return the rows that each affected.  Raise ServerError."""
+    def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
+        """Send one message; return the rows that each of its statements affected.  Raise ServerError."""
         return self.link.run(sql, tick)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

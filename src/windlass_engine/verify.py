@@ -66,14 +66,13 @@ def run_script(session: Session, script: Script, *, writable: bool) -> list[Chec
     return results
 
 
-def _opening(session: Session, script: Script, writable: bool) -> str:
+def _opening(session: Session, script: Script, writable: bool) -> tuple[str, ...]:
     """Return what opens the transaction."""
     lock_ms, statement_ms = (
         script.directives.lock_timeout_ms or 0,
         script.directives.statement_timeout_ms or 0,
     )
-    begin = session.dialect.begin(lock_ms, statement_ms)
-    return ";".join(begin if writable else [session.dialect.read_only_transaction(), *begin[1:]])
+    return session.dialect.begin(lock_ms, statement_ms, read_only=not writable)
 
 
 def _run_statements(session: Session, script: Script, results: list[CheckResult]) -> None:
@@ -98,6 +97,8 @@ def _run_statements(session: Session, script: Script, results: list[CheckResult]
 def _failures(session: Session, script: Script, statement: Statement) -> tuple[str, ...]:
     """Return the messages of a check, one a row; a set-up statement has none."""
     sql = script.sql(statement)
+    if session.dialect.ends_transaction(sql) and not script.directives.scratch:
+        raise ServerError("this statement does not stay in the transaction, so it could not be rolled back")
     if not statement.check:
         messages = Messages(session)
         (messages.send_copy if statement.copy_data else messages.send)(sql)
@@ -126,6 +127,6 @@ def _end(session: Session) -> None:
     """Roll back and give the session its own settings back; a lost one has nothing to roll back."""
     try:
         session.run("ROLLBACK")
-        session.run(";".join(session.dialect.reset_session()))
+        session.run(session.dialect.reset_session(session.link))
     except ServerError:
         session.close()

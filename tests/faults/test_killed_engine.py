@@ -12,6 +12,7 @@ import pytest
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, system
 from windlass_engine import session
+from windlass_engine.dialects.base import Message, Tick
 from windlass_engine.dialects.postgresql.driver import PostgresLink
 
 PROJECT = system(
@@ -46,12 +47,12 @@ def deploy_dying_at(bench: Bench, message: int, after: bool) -> bool:
         sent = 0
         genuine = PostgresLink.run
 
-        def run(self: PostgresLink, sql: str, tick: object = None) -> list[int]:
+        def run(self: PostgresLink, sql: Message, tick: Tick | None = None) -> list[int]:
             nonlocal sent
             sent += 1
             if sent == message and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            counts = genuine(self, sql, tick)  # type: ignore[arg-type]
+            counts = genuine(self, sql, tick)
             if sent == message and after:
                 os.kill(os.getpid(), signal.SIGKILL)
             return counts

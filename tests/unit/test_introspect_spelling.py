@@ -40,6 +40,6 @@ def test_another_spelling_is_no_real_difference() -> None:
     assert introspect.difference(one, two) == [
         "~ view public.v: SELECT ((a)::text || b) -> SELECT (a || b)::timestamp without time zone"
     ]
-    assert introspect.real_difference(one, two) == []
-    assert introspect.real_difference(one, view("SELECT a || c")) != []
-    assert introspect.real_difference(one, Schema()) == ["- view public.v"]
+    assert introspect.real_difference(one, two, deparse.loose) == []
+    assert introspect.real_difference(one, view("SELECT a || c"), deparse.loose) != []
+    assert introspect.real_difference(one, Schema(), deparse.loose) == ["- view public.v"]

@@ -23,7 +23,7 @@ RANKS = [
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
-DRIVERS = {"psycopg", "pyodbc"}
+DRIVERS = {"psycopg", "pymysql", "pyodbc"}
 
 
 def modules(folder: Path) -> list[Path]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..errors import WindlassError
 from .base import Dialect
+from .mysql import MySQL
 from .postgresql import PostgreSQL
 
-_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL}
-_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql"}
+_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL}
+_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 
 
 def names() -> tuple[str, ...]:
@@ -31,6 +32,6 @@ def for_url(url: str) -> Dialect:
         raise WindlassError(
             "inventory_invalid",
             f"unknown database URL scheme {scheme[:20]!r}" if "://" in url else "a database URL has no scheme",
-            hint="write postgresql://user@host:port/database",
+            hint="write postgresql://user@host:port/database or mysql://user@host:port/database",
         )
     return get(_SCHEMES[scheme])

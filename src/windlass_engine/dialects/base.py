@@ -5,7 +5,8 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``transactional_ddl``  a schema change and its journal row commit together;
 ``session_lock``       the deployer lock belongs to a session and ends with it;
 ``lock_timeout``       a statement gives up waiting for a lock after a time;
-``online_index``       an index can be built without blocking writers.
+``online_index``       an index can be built without blocking writers;
+``backup``             Windlass can back this engine up and restore it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Optional, Protocol, Union
 
 from ..finding import Finding
 from ..mistakes import Mistake
@@ -21,13 +22,20 @@ from ..model import Options, Plan, Script, Statement, Step, Target
 
 #: Called about ten times a second while a message is under way, with the seconds elapsed.
 Tick = Callable[[float], None]
+#: One statement or more.  Several travel together where the engine can, one after the other where it cannot.
+Message = Union[str, Sequence[str]]
+#: (kind, identity, definition) of a schema's object; the identity is a full name, and unique within its kind.
+Object = tuple[str, str, str]
+#: What parts the statements of a message: a comment at the end of one must not swallow the semicolon.
+JOINT = "\n;\n"
 
 
 class ServerError(Exception):
     """What the server said of a failed message.
 
-    ``results`` counts the statements of the message that had succeeded; ``state`` is the SQLSTATE; ``position`` is
-    the 1-based character in the message, or 0.  ``lost`` says that the connection is gone.
+    ``results`` counts the statements of the message that had succeeded; ``state`` is the SQLSTATE, ``number`` the
+    engine's own error number, where it has them; ``position`` is the 1-based character in the message (its statements
+    joined by :data:`JOINT`), or 0.  ``lost`` says that the connection is gone.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class ServerError(Exception):
         detail: str = "",
         hint: str = "",
         lost: bool = False,
+        number: int = 0,
     ) -> None:
         """Keep the parts."""
         super().__init__(message)
@@ -50,6 +59,20 @@ class ServerError(Exception):
         self.detail = detail
         self.hint = hint
         self.lost = lost
+        self.number = number
+
+    @property
+    def code_text(self) -> str:
+        """Return the engine's code for the error, in words, or an empty string."""
+        if self.state:
+            return f"SQLSTATE {self.state}"
+        return f"error {self.number}" if self.number else ""
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return ``3.1.7`` as (3, 1, 7); what follows the digits of a part does not count."""
+    parts = ["".join(sign for sign in part if sign.isdigit()) for part in version.split(".")[:3]]
+    return tuple(int(part or 0) for part in parts)
 
 
 class Link(Protocol):
@@ -58,8 +81,8 @@ class Link(Protocol):
     server_version: int
     backend_pid: int
 
-    def run(self, sql: str, tick: Optional[Tick] = None) -> list[int]:
-        """Send one message of one or more statements; return the rows that each affected.  Raise ServerError."""
+    def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
+        """Send one message; return the rows that each of its statements affected.  Raise ServerError."""
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
         """Load a data block; return the rows."""
@@ -101,26 +124,29 @@ class Facts:
 class JournalWriter(Protocol):
     """SQL text for the journal; every name is full, so a script's session settings cannot touch it."""
 
-    def create(self) -> str:
+    def create(self) -> Sequence[str]:
         """Return DDL that makes the journal where it is missing."""
 
     def read(self, texts_of: Sequence[str]) -> str:
         """Return the query whose columns are the fields of JournalEntry in order."""
 
-    def prepare(self) -> str:
+    def prepare(self) -> tuple[str, ...]:
         """Return what lets the server parse :meth:`applied` once a session instead of once a step."""
 
-    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> str:
+    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
         """Return what records a whole step; ``prepared`` says that the session has seen :meth:`prepare`."""
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> str:
+    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records an undone step."""
 
-    def opened(self, plan: Plan, step: Step, options: Options) -> str:
+    def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records that a statement-by-statement step begins or goes on."""
 
     def statement_started(self, step: Step, number: int, digest: str) -> str:
         """Return the mark before a statement that cannot share a transaction with its journal row."""
+
+    def statement_failed(self, step: Step, number: int) -> str:
+        """Return what takes the mark before a statement back: the server refused it, and it left nothing."""
 
     def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
         """Return the mark after a statement."""
@@ -142,8 +168,14 @@ class Dialect(ABC):
     """One engine's answers."""
 
     name: str
+    #: What people call the engine.
+    title: str
     capabilities: frozenset[str]
     journal: JournalWriter
+
+    @abstractmethod
+    def driver(self) -> Finding:
+        """Return whether this Python has a driver that serves, for the doctor."""
 
     @abstractmethod
     def connect(self, target: Target, application: str, timeout_s: int) -> Link:
@@ -166,6 +198,22 @@ class Dialect(ABC):
         """Return whether the server refuses this statement inside a transaction."""
 
     @abstractmethod
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether this statement certainly does not stay in an open transaction."""
+
+    @abstractmethod
+    def is_whole(self, script: Script) -> bool:
+        """Return whether all statements of a script and its journal row can be one transaction."""
+
+    @abstractmethod
+    def fails_clean(self, sql: str) -> bool:
+        """Return whether this statement certainly left nothing when the server refused it outside a transaction."""
+
+    @abstractmethod
+    def sets_session(self, sql: str) -> bool:
+        """Return whether a statement only prepares the session for those behind it, so a resumed script needs it."""
+
+    @abstractmethod
     def literal(self, value: Optional[str]) -> str:
         """Return a string constant that means the same under every session setting."""
 
@@ -174,8 +222,15 @@ class Dialect(ABC):
         """Return a quoted, possibly qualified name."""
 
     @abstractmethod
-    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
-        """Return the statements that open a transaction with its timeouts (0: none)."""
+    def as_text(self, expression: str) -> str:
+        """Return SQL that gives a value as text."""
+
+    @abstractmethod
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
+        """Return the statements that open a transaction with its timeouts (0: none).
+
+        A ``read_only`` one cannot change any row.
+        """
 
     @abstractmethod
     def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
@@ -186,8 +241,8 @@ class Dialect(ABC):
         """Return what gives the login its own role back, inside a transaction, before the journal is written."""
 
     @abstractmethod
-    def reset_session(self) -> tuple[str, ...]:
-        """Return what undoes every session setting that a script may have left."""
+    def reset_session(self, link: Link) -> tuple[str, ...]:
+        """Return what undoes every session setting that a script may have left.  Raise ServerError."""
 
     @abstractmethod
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
@@ -211,6 +266,14 @@ class Dialect(ABC):
     @abstractmethod
     def lock_holder(self, link: Link) -> Optional[Blocker]:
         """Return who holds the deployer lock, or None."""
+
+    @abstractmethod
+    def lacks_journal(self, error: ServerError) -> bool:
+        """Return whether an error says that there is no journal yet."""
+
+    @abstractmethod
+    def is_read_only_failure(self, error: ServerError) -> bool:
+        """Return whether the server refused a change because it is read-only."""
 
     @abstractmethod
     def blockers(self, link: Link, pid: int) -> tuple[Blocker, ...]:
@@ -255,5 +318,9 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def read_only_transaction(self) -> str:
-        """Return what opens a transaction that cannot change anything."""
+    def objects(self, link: Link) -> Sequence[Object]:
+        """Return every user object of the schema but the journal's, in any order.  Raise ServerError."""
+
+    @abstractmethod
+    def loose_spelling(self, definition: str) -> str:
+        """Return a definition without what the server may spell differently after a dump and a restore."""

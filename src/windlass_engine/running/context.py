@@ -76,7 +76,7 @@ class Context:
         send = self.messages.send_copy if statement.copy_data else self.messages.send
         return send(step.script.sql(statement), after, self.watch.tick)
 
-    def closing(self, step: Step, prepared: bool = False) -> str:
+    def closing(self, step: Step, prepared: bool = False) -> tuple[str, ...]:
         """Return the journal rows of a whole step; ``prepared`` is what :meth:`prepare` said of it."""
         journal = self.dialect.journal
         if step.action == "revert":
@@ -99,7 +99,7 @@ class Context:
         """Undo what a script may have left in the session, so that the next one starts clean."""
         if self.leaves_settings(step):
             settings = self.dialect.prepare_session(self.session.server_version, self.options.allow_data_loss)
-            self.session.run(";".join([*self.dialect.reset_session(), *settings]))
+            self.session.run([*self.dialect.reset_session(self.session.link), *settings])
             self._prepared = False
 
     def leaves_settings(self, step: Step) -> bool:

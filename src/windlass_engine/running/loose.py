@@ -39,7 +39,8 @@ class LooseStep:
         self._session.run(self._journal.opened(self._context.plan, self._step, self._context.options))
         statements = self._step.script.statements
         if self._step.skip >= len(statements):
-            self._finish([self._context.closing(self._step)])
+            self._finish(self._context.closing(self._step))
+        self._set_up_again()
         for number, statement in enumerate(statements[self._step.skip :], self._step.skip + 1):
             self._digest = statement_digest(self._digest, self._step.script.sql(statement))
             self._context.begin(self._step, number, statement)
@@ -47,6 +48,13 @@ class LooseStep:
             rows = self._statement(number, statement)
             self._context.place.permanent = number
             self._context.end(self._step, number, began, rows)
+
+    def _set_up_again(self) -> None:
+        """Repeat what the statements done before had prepared in the session of an earlier run."""
+        for statement in self._step.script.statements[: self._step.skip]:
+            sql = self._step.script.sql(statement)
+            if self._dialect.sets_session(sql):
+                self._session.run(sql)
 
     def _statement(self, number: int, statement: Statement) -> int:
         """Run one statement in the way that it needs; return its rows."""
@@ -69,7 +77,7 @@ class LooseStep:
             self._session.run(self._journal.statement_started(self._step, number, self._digest))
             online = self._dialect.is_online(sql)
             lock_ms, statement_ms = self._patience.timeouts(self._step)
-            self._session.run(";".join(self._dialect.set_timeouts(0 if online else lock_ms, statement_ms)))
+            self._session.run(self._dialect.set_timeouts(0 if online else lock_ms, statement_ms))
             rows = self._online(sql) if online else self._alone(number, sql)
         self._finish(self._marks(number, rows))
         return rows
@@ -77,9 +85,15 @@ class LooseStep:
     def _alone(self, number: int, sql: str) -> int:
         """Run a statement in a message of its own."""
         context = self._context
-        return self._patience.try_until_had(
-            self._step, lambda: context.messages.send(sql, (), context.watch.tick), f"statement {number}"
-        )
+        try:
+            return self._patience.try_until_had(
+                self._step, lambda: context.messages.send(sql, (), context.watch.tick), f"statement {number}"
+            )
+        except (Refused, WindlassError) as error:
+            lost = isinstance(error, Refused) and error.error.lost
+            if not lost and self._dialect.fails_clean(sql):
+                self._session.run(self._journal.statement_failed(self._step, number))
+            raise
 
     def _online(self, sql: str) -> int:
         """Build online; what is left invalid is dropped and built again."""
@@ -106,7 +120,7 @@ class LooseStep:
         """Run a batched UPDATE; each batch and its position commit together."""
         context = self._context
         work = Backfill(self._session, self._step, number, statement, context.emit)
-        work.resume(context.half_done.get(self._step.name))
+        work.resume(context.half_done.get(self._step.name) if self._step.resumed else None)
         self._session.run(self._journal.statement_started(self._step, number, self._digest))
         for bounds in work.ranges():
             self._patience.try_until_had(
@@ -123,18 +137,18 @@ class LooseStep:
         """Return the mark after a statement, and the whole step's rows with the last."""
         done = self._journal.statement_done(self._step, number, self._digest, rows)
         last = number == len(self._step.script.statements)
-        return (done, self._context.closing(self._step)) if last else (done,)
+        return (done, *self._context.closing(self._step)) if last else (done,)
 
-    def _finish(self, marks: list[str] | tuple[str, ...]) -> None:
+    def _finish(self, marks: tuple[str, ...]) -> None:
         """Write marks in a transaction of their own."""
-        self._session.run(";".join([*self._dialect.begin(0, 0), *self._dialect.own_session(), *marks, "COMMIT"]))
+        self._session.run([*self._dialect.begin(0, 0), *self._dialect.own_session(), *marks, "COMMIT"])
 
     def _took_effect(self, number: int, sql: str) -> bool:
         """Ask the catalogue about a statement that an earlier run began and left no end of.
 
         Raises WindlassError (statement_unsettled) where neither the catalogue nor the operator tells.
         """
-        entry = self._context.half_done.get(self._step.name)
+        entry = self._context.half_done.get(self._step.name) if self._step.resumed else None
         if entry is None or entry.started != number:
             return False
         ran = self._interrupted(entry, number)

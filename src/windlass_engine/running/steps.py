@@ -40,8 +40,8 @@ class StepRunner:
         return self._patience.retries
 
     def run_alone(self, step: Step) -> None:
-        """Run a step by itself, in one transaction unless its script asks for none.  Raise StepFailed."""
-        if step.script.directives.transactional or step.action == "baseline":
+        """Run a step by itself, in one transaction unless that cannot be.  Raise StepFailed."""
+        if step.action == "baseline" or (self._context.dialect.is_whole(step.script) and not step.resumed):
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
@@ -67,7 +67,7 @@ class StepRunner:
         for step in steps:
             tell(step)
             commit = ("COMMIT",) if step is steps[-1] else ()
-            rows += self._statements(step, (*context.own_role(step), context.closing(step, prepared), *commit))
+            rows += self._statements(step, (*context.own_role(step), *context.closing(step, prepared), *commit))
         return rows
 
     def _statements(self, step: Step, closing: tuple[str, ...]) -> int:
@@ -103,7 +103,7 @@ class StepRunner:
         place = self._context.place
         assert place.step is not None
         code = "rollback_failed" if place.step.action == "revert" else "migration_failed"
-        text = f"{error.message} (SQLSTATE {error.state})" if error.state else error.message
+        text = f"{error.message} ({error.code_text})" if error.code_text else error.message
         text += f"; {error.detail}" if error.detail else ""
         if at_end and place.number == len(place.step.script.statements):
             text = f"at the end of the transaction: {text}"
@@ -112,7 +112,7 @@ class StepRunner:
             text,
             hint=error.hint,
             where=self._where(offset),
-            detail={"sqlstate": error.state},
+            detail={"sqlstate": error.state, "number": error.number},
         )
         return StepFailed(wire, place.permanent, error.lost)
 

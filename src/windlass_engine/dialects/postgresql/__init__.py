@@ -10,20 +10,27 @@ from ...finding import Finding
 from ...mistakes import Mistake
 from ...model import Script, Statement, Target
 from .. import base
-from . import driver, examination, facts, locks, online, review, splitter, text, tokens
+from . import deparse, driver, examination, facts, locks, online, review, schema, splitter, text, tokens
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
 #: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
 _LOCK_FAILURES = ("55P03", "40P01")
+#: "There is no journal yet": undefined_table, invalid_schema_name.
+_NO_JOURNAL = ("42P01", "3F000")
 
 
 class PostgreSQL(base.Dialect):
     """PostgreSQL's answers."""
 
     name = "postgresql"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index"})
+    title = "PostgreSQL"
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup"})
     journal = PostgresJournal()
+
+    def driver(self) -> Finding:
+        """Look for psycopg."""
+        return driver.examine()
 
     def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
         """Log in with psycopg."""
@@ -45,6 +52,22 @@ class PostgreSQL(base.Dialect):
         """Return whether the server refuses this statement inside a transaction."""
         return tokens.needs_no_transaction(sql)
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses this statement inside a transaction."""
+        return tokens.needs_no_transaction(sql)
+
+    def is_whole(self, script: Script) -> bool:
+        """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
+        return script.directives.transactional
+
+    def fails_clean(self, sql: str) -> bool:
+        """Return False: what PostgreSQL refuses inside a transaction may leave remains behind."""
+        return False
+
+    def sets_session(self, sql: str) -> bool:
+        """Return False: a statement's settings end with its transaction or are the script's own business."""
+        return False
+
     def literal(self, value: Optional[str]) -> str:
         """Return an E'' constant."""
         return text.literal(value)
@@ -53,10 +76,14 @@ class PostgreSQL(base.Dialect):
         """Return a quoted name."""
         return text.identifier(dotted)
 
-    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+    def as_text(self, expression: str) -> str:
+        """Return a cast."""
+        return f"{expression}::text"
+
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
         """Return BEGIN with timeouts that end with the transaction."""
         return (
-            "BEGIN",
+            "BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN",
             f"SET LOCAL lock_timeout = {lock_timeout_ms:d}",
             f"SET LOCAL statement_timeout = {statement_timeout_ms:d}",
         )
@@ -72,7 +99,7 @@ class PostgreSQL(base.Dialect):
         """Return what gives the login its own role back before the journal is written."""
         return ("RESET SESSION AUTHORIZATION", "RESET ROLE")
 
-    def reset_session(self) -> tuple[str, ...]:
+    def reset_session(self, link: base.Link) -> tuple[str, ...]:
         """Return what undoes a script's settings, temporary tables and prepared statements; advisory locks stay."""
         return (
             "RESET SESSION AUTHORIZATION",
@@ -104,6 +131,14 @@ class PostgreSQL(base.Dialect):
     def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
         """Return who holds the advisory lock."""
         return locks.lock_holder(link)
+
+    def lacks_journal(self, error: base.ServerError) -> bool:
+        """Return whether there is no such table or schema."""
+        return error.state in _NO_JOURNAL
+
+    def is_read_only_failure(self, error: base.ServerError) -> bool:
+        """Return whether it was read_only_sql_transaction."""
+        return error.state == "25006"
 
     def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
         """Return who keeps a backend waiting."""
@@ -147,6 +182,10 @@ class PostgreSQL(base.Dialect):
         """Look at version, rights, client programs, connections, old transactions, settings and leftovers."""
         return examination.examine(link, extensions, client_bin)
 
-    def read_only_transaction(self) -> str:
-        """Return what opens a transaction that cannot change anything."""
-        return "BEGIN TRANSACTION READ ONLY"
+    def objects(self, link: base.Link) -> Sequence[base.Object]:
+        """Read the catalogue."""
+        return schema.read(link)
+
+    def loose_spelling(self, definition: str) -> str:
+        """Return a definition without brackets and casts."""
+        return deparse.loose(definition)

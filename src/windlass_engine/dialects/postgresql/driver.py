@@ -7,12 +7,14 @@ each result says how far a failed message came.
 from __future__ import annotations
 
 import select
+import sys
 import time
 from typing import Any, Optional
 
 from ...errors import WindlassError
+from ...finding import Finding, failure, good
 from ...model import Target
-from ..base import ServerError, Tick
+from ..base import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
 _REFUSED = (
@@ -22,6 +24,23 @@ _REFUSED = (
     "is not permitted to log in",
 )
 _INSTALL = "install it with: ansible-playbook -i inventories/ENV playbooks/prepare.yml"
+
+
+OLDEST = (3, 1, 7)
+
+
+def examine() -> Finding:
+    """Look for psycopg in this Python."""
+    needed = f"psycopg {'.'.join(map(str, OLDEST))} or newer"
+    try:
+        import psycopg
+        from psycopg import pq
+    except ImportError as error:
+        return failure("driver", f"{sys.executable} cannot import psycopg ({error})", needed, _INSTALL)
+    found = f"psycopg {psycopg.__version__}, libpq {pq.version() // 10000}"
+    if version_numbers(psycopg.__version__) < OLDEST:
+        return failure("driver", found, needed, _INSTALL)
+    return good("driver", found, needed)
 
 
 def connect(target: Target, application: str, timeout_s: int) -> PostgresLink:
@@ -94,9 +113,9 @@ class PostgresLink:
         self.server_version: int = connection.info.server_version
         self.backend_pid: int = connection.info.backend_pid
 
-    def run(self, sql: str, tick: Optional[Tick] = None) -> list[int]:
+    def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
         """Send one message; return the rows that each statement affected."""
-        self._send(sql)
+        self._send(sql if isinstance(sql, str) else JOINT.join(sql))
         return self._results(tick)
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:

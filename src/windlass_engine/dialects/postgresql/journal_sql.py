@@ -129,48 +129,48 @@ def _event_sql(values: Sequence[str], elapsed: str) -> str:
 class PostgresJournal:
     """The JournalWriter of PostgreSQL."""
 
-    def create(self) -> str:
+    def create(self) -> Sequence[str]:
         """Return DDL that makes the journal where it is missing, all or nothing."""
-        return f"BEGIN; {_CREATE} COMMIT"
+        return ("BEGIN", *_CREATE.strip().rstrip(";").split(";\n"), "COMMIT")
 
     def read(self, texts_of: Sequence[str] = ()) -> str:
         """Return the one query that reads the journal, with the texts of the named entries only."""
         names = ", ".join(literal(name) for name in texts_of)
         return _READ.format(names=f"ARRAY[{names}]::pg_catalog.text[]")
 
-    def prepare(self) -> str:
+    def prepare(self) -> tuple[str, ...]:
         """Return what prepares a step's row and its event."""
         step = _step_sql([f"${number}" for number in range(1, 13)])
         event = _event_sql([f"${number}" for number in range(1, 9)], _ELAPSED)
-        return f"PREPARE windlass_step AS {step}; PREPARE windlass_event AS {event}"
+        return (f"PREPARE windlass_step AS {step}", f"PREPARE windlass_event AS {event}")
 
-    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> str:
+    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
         word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
         row = self._step_values(plan, step, options, "applied")
         event = self._event_values(word, plan, step, options, step.script.checksum)
         if prepared:
-            return f"EXECUTE windlass_step ({', '.join(row)}); EXECUTE windlass_event ({', '.join(event)})"
-        return f"{_step_sql(row)}; {_event_sql(event, _ELAPSED)}"
+            return (f"EXECUTE windlass_step ({', '.join(row)})", f"EXECUTE windlass_event ({', '.join(event)})")
+        return (_step_sql(row), _event_sql(event, _ELAPSED))
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> str:
+    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
         update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
         clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
         # A repeatable may have lost an object that stood on this migration, though its text is the same.
         again = "UPDATE windlass.migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
         event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
-        return f"{update}; {clear}; {again}; {event}"
+        return (update, clear, again, event)
 
-    def opened(self, plan: Plan, step: Step, options: Options) -> str:
+    def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records that a statement-by-statement step begins or goes on."""
         if _direction(step) == "down":
             mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
         else:
             mark = _step_sql(self._step_values(plan, step, options, "partial"))
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
-        stale = "" if step.resumed else f"; DELETE FROM windlass.statements WHERE {_key(step)}"
-        return f"BEGIN; {mark}{stale}; {self._event('began', plan, step, options, step.action)}; COMMIT"
+        stale = () if step.resumed else (f"DELETE FROM windlass.statements WHERE {_key(step)}",)
+        return ("BEGIN", mark, *stale, self._event("began", plan, step, options, step.action), "COMMIT")
 
     def statement_started(self, step: Step, number: int, digest: str) -> str:
         """Return the mark before a statement; a second try keeps the first row."""
@@ -180,6 +180,10 @@ class PostgresJournal:
             f"ON CONFLICT (kind, name, direction, number) DO UPDATE SET digest = EXCLUDED.digest, "
             f"started_at = pg_catalog.clock_timestamp()"
         )
+
+    def statement_failed(self, step: Step, number: int) -> str:
+        """Return what takes the mark before a statement back."""
+        return f"DELETE FROM windlass.statements WHERE {_statement_key(step, number)} AND finished_at IS NULL"
 
     def statement_done(self, step: Step, number: int, digest: str, rows: int) -> str:
         """Return the mark after a statement, whether or not its start was marked."""

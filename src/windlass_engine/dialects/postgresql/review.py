@@ -37,6 +37,8 @@ def _told(script: Script, statement: Statement, sql: str) -> Iterator[tuple[str,
     if _tells_password(sql):
         yield "a password in a script is kept by git, by the journal and by the server's log", _ELSEWHERE
     if statement.backfill:
+        if not outside:
+            yield "a backfill commits batch by batch, which a transaction does not allow", _NO_TRANSACTION
         yield from _backfill_mistakes(sql)
 
 

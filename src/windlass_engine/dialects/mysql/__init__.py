@@ -1,0 +1,195 @@
+"""MariaDB 10.6 and newer, MySQL 8.0 and newer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
+
+from ...finding import Finding
+from ...mistakes import Mistake
+from ...model import Script, Statement, Target
+from .. import base
+from . import (
+    catalogue,
+    driver,
+    examination,
+    facts,
+    locks,
+    review,
+    session_state,
+    settle,
+    splitter,
+    text,
+    tokens,
+)
+from .journal_sql import BEGAN, MySQLJournal
+
+_SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
+#: Lock wait timeout, deadlock, and NOWAIT: waiting and trying again helps.  Everything else is an error.
+_LOCK_FAILURES = (1205, 1213, 3572)
+#: --read-only, and a transaction that is.
+_READ_ONLY = (1290, 1792, 1836)
+_FOREVER_S = 31_536_000
+
+
+def _is_mariadb(link: base.Link) -> bool:
+    return link.server_version >= driver.MARIADB
+
+
+class MySQL(base.Dialect):
+    """The answers of MySQL and MariaDB."""
+
+    name = "mysql"
+    title = "MySQL/MariaDB"
+    capabilities = frozenset({"session_lock", "lock_timeout"})
+    journal = MySQLJournal()
+
+    def driver(self) -> Finding:
+        """Look for PyMySQL."""
+        return driver.examine()
+
+    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+        """Log in with PyMySQL."""
+        return driver.connect(target, application, timeout_s)
+
+    def split(self, text: str, path: str) -> tuple[Statement, ...]:
+        """Part a script at its delimiters."""
+        return splitter.split(text, path)
+
+    def review(self, script: Script) -> list[Mistake]:
+        """Look for passwords, foreign locks and broken backfills."""
+        return review.review(script)
+
+    def copy_parts(self, sql: str) -> tuple[str, str]:
+        """Return the statement as it is: there is no COPY."""
+        return sql, ""
+
+    def needs_no_transaction(self, sql: str) -> bool:
+        """Return whether a statement ends the open transaction, or may."""
+        return tokens.commits(sql)
+
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether it is a schema change; a CALL may change rows only."""
+        return tokens.ends_transaction(sql)
+
+    def is_whole(self, script: Script) -> bool:
+        """Return whether nothing in a script ends the transaction: it changes rows only."""
+        return script.directives.transactional and not any(
+            statement.backfill or tokens.commits(script.sql(statement)) for statement in script.statements
+        )
+
+    def fails_clean(self, sql: str) -> bool:
+        """Return whether it was one schema change, which is all or nothing."""
+        return tokens.fails_clean(sql)
+
+    def sets_session(self, sql: str) -> bool:
+        """Return whether a statement only sets variables or prepares another."""
+        return tokens.sets_session(sql)
+
+    def literal(self, value: Optional[str]) -> str:
+        """Return a constant with its character set."""
+        return text.literal(value)
+
+    def identifier(self, dotted: str) -> str:
+        """Return a name in backticks."""
+        return text.identifier(dotted)
+
+    def as_text(self, expression: str) -> str:
+        """Return a cast."""
+        return f"CAST({expression} AS CHAR)"
+
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
+        """Return the session's timeouts and START TRANSACTION."""
+        opening = "START TRANSACTION READ ONLY" if read_only else "START TRANSACTION"
+        return (*self.set_timeouts(lock_timeout_ms, statement_timeout_ms), opening)
+
+    def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return the session's timeouts; the servers count locks in whole seconds, one at least."""
+        lock_s = max(1, -(-lock_timeout_ms // 1000)) if lock_timeout_ms else _FOREVER_S
+        statement_s = statement_timeout_ms / 1000
+        return (
+            f"SET lock_wait_timeout = {lock_s:d}, innodb_lock_wait_timeout = {lock_s:d}, {BEGAN} "
+            f"/*M!100101 , max_statement_time = {statement_s:.3f} */ "
+            f"/*!50708 , max_execution_time = {statement_timeout_ms:d} */",
+        )
+
+    def own_session(self) -> tuple[str, ...]:
+        """Return what gives the session its own clock back before the journal is written."""
+        return ("SET SESSION timestamp = DEFAULT",)
+
+    def reset_session(self, link: base.Link) -> tuple[str, ...]:
+        """Return what undoes a script's settings; the deployer lock stays."""
+        return session_state.reset(link, _is_mariadb(link))
+
+    def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
+        """Return the word for downs: the user variable @windlass_allow_data_loss."""
+        return (f"SET @windlass_allow_data_loss = {int(allow_data_loss)}",)
+
+    def leaves_settings(self, text: str) -> bool:
+        """Return whether a script holds a word that can leave something behind in the session."""
+        return _SETTINGS.search(text) is not None
+
+    def facts(self, link: base.Link) -> base.Facts:
+        """Look at the server once."""
+        return facts.read(link)
+
+    def try_lock(self, link: base.Link) -> bool:
+        """Try GET_LOCK."""
+        return locks.try_lock(link)
+
+    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+        """Return who holds the lock."""
+        return locks.lock_holder(link)
+
+    def lacks_journal(self, error: base.ServerError) -> bool:
+        """Return whether there is no such table."""
+        return error.number == locks.NO_SUCH_TABLE
+
+    def is_read_only_failure(self, error: base.ServerError) -> bool:
+        """Return whether the server runs with --read-only."""
+        return error.number in _READ_ONLY
+
+    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+        """Return who keeps a session waiting, for rows or for a table."""
+        return locks.blockers(link, pid, _is_mariadb(link))
+
+    def is_lock_failure(self, error: base.ServerError) -> bool:
+        """Return whether it was a lock timeout or a deadlock."""
+        return error.number in _LOCK_FAILURES
+
+    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+        """Look for a proxy that moves transactions."""
+        return facts.pooler(connect, link)
+
+    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+        """Ask the catalogue whether an interrupted statement took effect."""
+        return settle.settle(link, sql)
+
+    def is_online(self, sql: str) -> bool:
+        """Return False: every build may lose a lock and be tried again."""
+        return False
+
+    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+        """Return nothing: there is no invalid leftover."""
+        return ()
+
+    def online_result(self, link: base.Link, sql: str) -> bool:
+        """Return True: a build is all or nothing."""
+        return True
+
+    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+        """Return the server's own figures for an ALTER, where it gives them."""
+        return locks.progress(link, pid) if _is_mariadb(link) else None
+
+    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+        """Look at version, rights, connections, old transactions and settings."""
+        return examination.examine(link, _is_mariadb(link))
+
+    def objects(self, link: base.Link) -> Sequence[base.Object]:
+        """Read the catalogue."""
+        return catalogue.read(link, _is_mariadb(link))
+
+    def loose_spelling(self, definition: str) -> str:
+        """Return a definition without blanks and brackets."""
+        return re.sub(r"[\s()`]+", "", definition).lower()

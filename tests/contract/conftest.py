@@ -1,0 +1,19 @@
+"""One suite for every engine that a real server can be had for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.systems import Bench
+
+SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
+
+
+@pytest.fixture(params=SERVERS, ids=lambda engine: engine)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """An empty database on each engine in turn."""
+    server = request.getfixturevalue(SERVERS[request.param])
+    with server.database() as url:
+        yield Bench(url)

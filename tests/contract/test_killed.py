@@ -1,0 +1,117 @@
+"""MariaDB's deployer killed -9 before and after every statement that it sends: one more deploy mends everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.systems import Bench, Maker
+
+if TYPE_CHECKING:
+    from tests.servers.mariadb import MariaDBServer
+
+make = Maker("mysql")
+PROCEDURE = "CREATE PROCEDURE p() BEGIN DECLARE n int; SET n = 1; IF n = 1 THEN SELECT ';'; END IF; END"
+PROJECT = make.system(
+    make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, a int, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id, a) SELECT seq, seq FROM seq_1_to_60;\nCREATE TABLE log (word text)"),
+    make.migration("002_i", "CREATE INDEX t_a ON t (a);\nINSERT INTO log VALUES ('once');\nDROP INDEX t_a ON t;\nALTER TABLE t ADD COLUMN c int, ADD UNIQUE INDEX t_u (a), ALGORITHM=INPLACE;\nALTER TABLE t MODIFY c bigint NULL;\nALTER TABLE t CHANGE c d bigint NULL"),
+    make.migration("003_b", "-- windlass: backfill table=t key=id batch=20\nUPDATE t SET n = n + 1 WHERE true /* windlass: batch */;\nINSERT INTO log VALUES ('twice?')"),
+    make.migration("004_r", f"{PROCEDURE};\nCREATE TRIGGER g BEFORE INSERT ON log FOR EACH ROW SET NEW.word = CONCAT(NEW.word, '');\nRENAME TABLE log TO log2, t TO t2;\nALTER TABLE t2 ADD CONSTRAINT positive CHECK (n >= 0)"),
+    make.migration("005_d", "UPDATE t2 SET d = 1;\nINSERT INTO log2 VALUES ('thrice?')"),
+    repeatables={"v": "CREATE OR REPLACE VIEW v AS SELECT id FROM t2"},
+)  # fmt: skip
+WORDS = "SELECT word FROM log2 ORDER BY word"
+ROWS = "SELECT COUNT(*) FROM t2 WHERE n = 1 AND d = 1 AND a = id"
+
+
+def state(bench: Bench) -> tuple[object, ...]:
+    return bench.query(WORDS), bench.query(ROWS), bench.fingerprint(), bench.states()
+
+
+def deploy_dying_at(bench: Bench, number: int, after: bool) -> bool:
+    """Deploy in a child that kills itself before or after the nth statement it sends; tell whether it died."""
+    from windlass_engine.dialects.mysql.driver import MySQLLink
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sent = 0
+            genuine = MySQLLink.execute
+
+            def execute(self: MySQLLink, statement: str, tick: object = None) -> int:
+                nonlocal sent
+                sent += 1
+                if sent == number and not after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                try:
+                    return genuine(self, statement, tick)  # type: ignore[arg-type]
+                finally:
+                    if sent == number and after:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            MySQLLink.execute = execute  # type: ignore[method-assign]
+            bench.deploy(PROJECT)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def fresh(mariadb: MariaDBServer) -> Iterator[Callable[[], Bench]]:
+    opened = []
+
+    def new() -> Bench:
+        context = mariadb.database()
+        opened.append(context)
+        return Bench(context.__enter__())
+
+    yield new
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_statement(fresh: Callable[[], Bench], after: bool) -> None:
+    clean = fresh()
+    assert clean.deploy(PROJECT)["error"] is None
+    wanted = state(clean)
+    assert wanted[:2] == ([("once",), ("thrice?",), ("twice?",)], [(60,)])
+    number, died = 0, True
+    while died:
+        number += 1
+        bench = fresh()
+        died = deploy_dying_at(bench, number, after)
+        planned = bench.plan(PROJECT)
+        result = bench.run(planned, deploy_lock_wait_s=10)
+        assert result["error"] is None, (number, result)
+        assert state(bench) == wanted, number
+    assert number > 80, "the set of migrations sends more statements than that"
+
+
+def test_killed_inside_a_schema_change(fresh: Callable[[], Bench]) -> None:
+    """The server goes on with the change after its client is gone; the next deployer waits, looks, and goes on."""
+    bench = fresh()
+    table = make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY);\nINSERT INTO t SELECT seq FROM seq_1_to_5")
+    bench.deploy(make.system(table))
+    project = make.system(table, make.migration("002_s", "CREATE TABLE s AS SELECT id, SLEEP(0.3) AS x FROM t;\nALTER TABLE s ADD COLUMN y int"))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            bench.deploy(project)
+        finally:
+            os._exit(0)
+    until = time.monotonic() + 20
+    while not bench.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE 'CREATE TABLE s%'"):
+        assert time.monotonic() < until, "the statement never ran"
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    planned = bench.plan(project)
+    assert bench.run(planned, deploy_lock_wait_s=30)["error"] is None
+    assert bench.query("SELECT COUNT(*), MAX(y) FROM s") == [(5, None)]
