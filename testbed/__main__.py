@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from testbed import bed, cgroups, requirements, slot
 from testbed.errors import TestbedError
+
+ENVIRONMENT = Path(__file__).resolve().parents[1] / "inventories" / "testbed"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
             up(options.hosts, options.without_driver)
         elif options.verb == "down":
             bed.end_standing()
+            (ENVIRONMENT / "hosts.yml").unlink(missing_ok=True)
+            with suppress(OSError):  # not there, or a person keeps files of their own in it
+                ENVIRONMENT.rmdir()
             print("The hosts are gone.")
         else:
             status()
@@ -33,6 +39,17 @@ def up(hosts: int, without_driver: list[str]) -> None:
     print("Booting (the very first time builds the system they share, which takes a minute or two) …")
     started = bed.Testbed(hosts, without_driver=without_driver, standing=True)
     _say_how_to_reach(started.folder, {host.name: host.address for host in started})
+    write_environment(started, ENVIRONMENT)
+    print(f"Environment: {ENVIRONMENT}, salon on every host. Next: invoke deploy --env {ENVIRONMENT.name}")
+
+
+def write_environment(started: bed.Testbed, folder: Path) -> None:
+    """Write an environment that can be deployed to at once; its file, with the password, is the owner's alone."""
+    variables = {
+        host.name: {"windlass_databases": [{"name": "salon", "system": "salon", "url": host.database_url()}]}
+        for host in started
+    }
+    started.inventory(folder, host_variables=variables)
 
 
 def status() -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from testbed import Testbed, TestbedError, cgroups, network
+from testbed.__main__ import write_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,3 +155,14 @@ def test_a_testbed_that_died_is_cleared_by_the_next(testbed: Testbed, tmp_path: 
         assert not cgroups.processes(slot)
         assert not network.exists(network.bridge(int(slot)))
         assert f"{testbed.folder.parent}/{slot}/" not in Path("/proc/self/mounts").read_text()
+
+
+def test_an_environment_can_be_written_that_one_deploys_to_at_once(testbed: Testbed, tmp_path: Path) -> None:
+    write_environment(testbed, tmp_path / "testbed")
+    path = tmp_path / "testbed" / "hosts.yml"
+    hosts = yaml.safe_load(path.read_text())["databases"]["hosts"]
+    for host in testbed:
+        [database] = hosts[host.name]["windlass_databases"]
+        assert (database["name"], database["system"]) == ("salon", "salon")
+        assert database["url"] == host.database_url()
+    assert path.stat().st_mode & 0o777 == 0o600
