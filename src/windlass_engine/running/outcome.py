@@ -74,7 +74,8 @@ def standing_text(journal: Journal) -> str:
     """Say where a database stands."""
     version = schema_version(journal)
     count = sum(1 for e in journal.entries if e.kind == "migration" and e.state == "applied")
-    return f"the schema stands at {version}, {count} migrations applied" if version else "no migration is applied"
+    noun = "migration" if count == 1 else "migrations"
+    return f"the schema stands at {version}, {count} {noun} applied" if version else "no migration is applied"
 
 
 def state_after(plan: Plan, step: Step, after: Optional[Journal], options: Options) -> str:
@@ -92,6 +93,8 @@ def state_after(plan: Plan, step: Step, after: Optional[Journal], options: Optio
         return f"{step.name} was not marked; {standing}"
     if plan.atomic:
         return f"nothing of this run is permanent, as all of it was one transaction; {standing}"
+    if step.action == "revert":
+        return f"{step.name} still stands: the server took back whatever its down script had begun; {standing}"
     return f"{step.name} was undone whole by the server, nothing of it is left; {standing}"
 
 
@@ -110,7 +113,10 @@ def next_command(plan: Plan, step: Step, finished: int, after: Optional[Journal]
     if after is None:
         return f"invoke status --env {environment}"
     if plan.direction == "down":
-        return f"invoke rollback --env {environment} --steps {len(plan.steps) - finished}"
+        again = f"invoke rollback --env {environment} --steps {len(plan.steps) - finished}"
+        if has_arrived(step, after.get(step.kind, step.name), options):
+            return again
+        return f"remove the cause, then: {again}; or bring a backup back beside: invoke restore --env {environment}"
     if plan.direction == "baseline":
         return f"make it stand and mark it once more, or let it run: invoke deploy --env {environment} --to {step.name}"
     entry = after.get(step.kind, step.name)
