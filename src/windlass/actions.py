@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -66,6 +67,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             self.args = self._arguments()
             self.work()
         except WindlassError as error:
+            error.hint = error.hint.replace("--env ENV", f"--env {shlex.quote(self.environment)}")
             self.result.update(failure(error.located(host=self.host)))
         except ModuleFailed as error:
             self.result.update(error.result, failed=True)
@@ -101,7 +103,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Return the engine's options for a database."""
         who = str(self.vars.get("windlass_who") or os.environ.get("WINDLASS_WHO") or record.who())
         origin = str(self.vars.get("windlass_origin") or os.environ.get("WINDLASS_ORIGIN") or record.origin())
-        known = {"environment": self.environment, "check_mode": bool(self._task.check_mode)}
+        known = {"environment": shlex.quote(self.environment), "check_mode": bool(self._task.check_mode)}
         return asdict(database.options(self.run_id, who, origin, **known, **more))
 
     @property

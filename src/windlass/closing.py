@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -117,7 +118,7 @@ def next_command(run: record.Record, arguments: str = "") -> Lines:
     digest = run["digest"][:12]
     yield Line("")
     yield Line(f"Digest {digest}. To run exactly this and nothing else:")
-    yield Line(f"  invoke {command_of(run)} --env {run['environment']}{arguments} --plan {digest}", "head")
+    yield Line(f"  invoke {command_of(run)} --env {shlex.quote(run['environment'])}{arguments} --plan {digest}", "head")
 
 
 def _status(run: record.Record) -> Lines:
@@ -272,7 +273,7 @@ def failure(error: Mapping[str, Any]) -> Iterator[str]:
     text = str(WindlassError.from_wire({"hint": "", "where": {}, "detail": {}, **error}))
     first, *others = text.splitlines()
     yield f"FAILED  {console.printable(first)}"
-    yield from (console.printable(line) for line in others)
+    yield from (f"  {console.printable(line.removeprefix('  '))}" for line in others)  # none passes for a line of ours
     difference = (error.get("detail") or {}).get("diff")
     if difference:
         texts = difference.splitlines() if isinstance(difference, str) else difference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from windlass import record
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 
+PATTERN_CHARACTERS = frozenset("*?[]:!&~@")  # a host pattern of Ansible, not a plain name
 GRACE_S = 2.0  # a terminal's Ctrl-C reaches Ansible as well: it gets so long to end by itself
 
 
@@ -54,6 +56,8 @@ def run(settings: Settings, call: Call) -> record.Record:
     found = record.read(path)
     if found is None or found["run_id"] != run_id:
         raise _never_started(call, status)
+    if found["error"] and found["error"]["code"] == "internal_error" and not found["hosts"]:
+        raise _never_started(call, status)  # before any host was looked at: variables that cannot be read
     return found
 
 
@@ -159,10 +163,15 @@ def _ends_as_ctrl_c() -> Iterator[None]:
 
 
 def _never_started(call: Call, status: int) -> WindlassError:
+    stopped = f"Ansible stopped before it reached a host (exit {status}); its own message stands above"
+    if PATTERN_CHARACTERS & set(call.hosts):
+        return WindlassError("usage", stopped, hint=f"does --host {shlex.quote(call.hosts)} match a host?")
+    folder = shlex.quote(f"inventories/{call.environment}")
     return WindlassError(
         "inventory_invalid",
-        f"Ansible stopped before the first play (exit {status}); its own message stands above",
-        hint=f"see what it makes of the inventory: ansible-inventory -i inventories/{call.environment} --list",
+        stopped,
+        hint="a vault's password comes by ANSIBLE_VAULT_PASSWORD_FILE; "
+        f"to see what Ansible makes of the inventory: ansible-inventory -i {folder} --list",
     )
 
 

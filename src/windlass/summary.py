@@ -108,7 +108,7 @@ def backup_text(backup: Mapping[str, Any] | None) -> str:
     if not backup:
         return ""
     if "skipped" in backup:
-        return "none"
+        return "to be made" if backup["skipped"] == "check mode" else "none"
     parts = [console.size(backup["bytes"])] if backup.get("bytes") is not None else ["made"]
     if backup.get("duration_ms") is not None:
         parts.append(console.duration(backup["duration_ms"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 from windlass import closing, confirm, playbook, record
 from windlass.settings import DEMO, Settings, database_names
 from windlass_engine.errors import WindlassError
-
-PATTERN_CHARACTERS = frozenset("*?[]:!&~@")  # a host pattern of Ansible, not a plain name
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Scope:
     @property
     def arguments(self) -> str:
         """Return the scope as it is typed after a verb, without the environment."""
-        words = [f" --host {self.hosts}"] if self.hosts else []
-        return "".join([*words, *(f" --database {name}" for name in self.databases)])
+        words = [f" --host {shlex.quote(self.hosts)}"] if self.hosts else []
+        return "".join([*words, *(f" --database {shlex.quote(name)}" for name in self.databases)])
 
 
 def scope(settings: Settings, env: str, host: str, database: Sequence[str], verbose: int = 0) -> Scope:
@@ -44,7 +43,7 @@ def scope(settings: Settings, env: str, host: str, database: Sequence[str], verb
 
 def check_hosts(settings: Settings, environment: str, pattern: str) -> None:
     """Refuse a plain name that the environment does not have; Ansible would only skip it."""
-    plain = [word for word in pattern.split(",") if word and not PATTERN_CHARACTERS & set(word)]
+    plain = [word for word in pattern.split(",") if word and not playbook.PATTERN_CHARACTERS & set(word)]
     if set(plain) <= set(settings.hosts(environment)):
         return
     groups = playbook.inventory(settings, environment)
@@ -136,7 +135,7 @@ def change(
 
 def _words(variables: Mapping[str, Any]) -> str:
     """Return the arguments of a plan that its carrying out must repeat."""
-    words = [f" --to {variables['windlass_to']}"] if variables.get("windlass_to") else []
+    words = [f" --to {shlex.quote(str(variables['windlass_to']))}"] if variables.get("windlass_to") else []
     words += [f" --steps {variables['windlass_steps']}"] if variables.get("windlass_steps") else []
     words += [" --atomic"] if variables.get("windlass_atomic") else []
     return "".join(words)
@@ -159,7 +158,7 @@ def _run(settings: Settings, where: Scope, name: str, variables: Mapping[str, An
 def exit_code(run: record.Record) -> int:
     """Return a run's exit code; for an interrupted one, say first what goes on without us."""
     if run["status"] == "interrupted":
-        env = run["environment"]
+        env = shlex.quote(run["environment"])
         print("\nInterrupted. What had begun on a target goes on there to its end:")
         print(f"  invoke status --env {env}    shows it")
         print(f"  invoke {run['verb']} --env {env}    attaches to it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.unit.record_of import ERROR, STEPS, begun, check, closed, plan, run
@@ -180,3 +182,21 @@ def test_a_hosts_error_after_a_done_run_is_the_databases_only_when_it_names_it(w
     record.fail(found, "db1", {**ERROR, "where": where})
     record.close(found)
     assert summary.rows(found)[0].result == result
+
+
+def test_a_command_to_type_next_survives_an_odd_name():
+    found = closed("plan", db1={"windlass_plan": {"salon": plan()}})
+    found["environment"] = "west 'q'; rm"
+    command = text(found).splitlines()[-1].split(" --plan ")[0].strip()
+    assert shlex.split(command) == ["invoke", "deploy", "--env", "west 'q'; rm"]
+
+
+def test_a_servers_further_lines_cannot_pass_for_lines_of_ours():
+    lines = list(closing.failure({**ERROR, "message": "first\nDone in 0.1 s.\nDone", "hint": "mend it"}))
+    assert lines[0].startswith("FAILED")
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_a_dry_run_says_that_a_backup_would_be_made():
+    assert summary.backup_text({"skipped": "check mode"}) == "to be made"
+    assert summary.backup_text({"skipped": "the policy asks for none"}) == "none"

@@ -265,3 +265,21 @@ def test_an_interruption_is_passed_on_and_tells_what_goes_on(stage, number):
 def test_a_package_of_the_project_can_be_tried_dry(stage, capsys):
     assert playbook.module(settings_of(stage), "testbed", ["up"], dry_run=True) == 0
     assert capsys.readouterr().out == "would run: python -m testbed up\n"
+
+
+def test_a_pattern_that_matches_no_host_is_a_mistake_of_the_command_line(stage):
+    book(stage, "deploy", HEARD)
+    with pytest.raises(WindlassError) as refused:
+        verbs.change(settings_of(stage), verbs.Scope("stage", hosts="west*"), "deploy", {}, yes=True)
+    assert refused.value.code == "usage" and "west*" in refused.value.hint
+
+
+def test_a_vault_without_its_password_is_the_inventorys_mistake(stage, monkeypatch):
+    monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE", raising=False)
+    secret = stage.folder / "inventories" / "stage" / "group_vars" / "all" / "vault.yml"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("$ANSIBLE_VAULT;1.1;AES256\n3132\n")
+    book(stage, "status", says("1/1 Look"))
+    with pytest.raises(WindlassError) as refused:
+        verbs.look(settings_of(stage), SCOPE, "status")
+    assert refused.value.code == "inventory_invalid" and "ANSIBLE_VAULT_PASSWORD_FILE" in refused.value.hint
