@@ -54,6 +54,9 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
                 code = body(context, **given)
             except WindlassError as error:
                 raise Exit(str(error), code=error.exit_code) from None
+            except OSError as error:
+                refusal = unusable_file(error)
+                raise Exit(str(refusal), code=refusal.exit_code) from None
             if code:
                 raise Exit(code=code)
 
@@ -65,6 +68,14 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
         return task(help=texts, auto_shortflags=False, **options)(guarded)
 
     return decorate
+
+
+def unusable_file(error: OSError) -> WindlassError:
+    """Return the refusal for a file that cannot be read or written here.  Raises the error again if it names none."""
+    if not error.filename:
+        raise error
+    hint = "run records and new scripts are written into the project's folder: it must be yours to write, with room left"
+    return WindlassError("preflight_failed", f"{error.filename}: {error.strerror}", hint=hint)
 
 
 def scope(env: str, host: str, database: Names, verbose: int = 0) -> Any:

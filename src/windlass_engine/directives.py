@@ -171,6 +171,11 @@ def _no_transaction(argument: str) -> Mapping[str, Any]:
     return {"transactional": False}
 
 
+def _rerunnable(argument: str) -> Mapping[str, Any]:
+    _nothing(argument)
+    return {"rerunnable": True}
+
+
 def _scratch(argument: str) -> Mapping[str, Any]:
     _nothing(argument)
     return {"scratch": True}
@@ -184,6 +189,7 @@ def _schedule(argument: str) -> Mapping[str, Any]:
 
 _HEADER: dict[str, _Rule] = {
     "no-transaction": _Rule(_CHANGES, _no_transaction),
+    "rerunnable": _Rule(_CHANGES, _rerunnable),
     "lock-timeout": _Rule(_CHANGES, lambda text: {"lock_timeout_ms": duration_ms(text)}),
     "lock-retries": _Rule(_CHANGES, lambda text: {"lock_retries": _count(text)}),
     "statement-timeout": _Rule(_EVERY, lambda text: {"statement_timeout_ms": duration_ms(text)}),

@@ -74,6 +74,7 @@ class Directives:
     requires: tuple[str, ...] = ()
     irreversible: str = ""
     scratch: bool = False
+    rerunnable: bool = False
     schedule: str = ""
 
     @classmethod

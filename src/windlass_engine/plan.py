@@ -154,12 +154,6 @@ def plan_baseline(
     return Plan(host, database, project.system, "baseline", journal.head, tuple(steps))
 
 
-def run_digest(plans: Iterable[Plan]) -> str:
-    """Return the digest of a whole run: 64 hex digits over every database that has something to do."""
-    lines = sorted(f"{plan.host} {plan.database} {plan.digest}" for plan in plans if plan.steps)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
-
-
 def _is_applied(migration: Migration, journal: Journal) -> bool:
     """Return whether a migration is applied whole."""
     entry = journal.get("migration", migration.name)

@@ -7,25 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.postgresql import PostgresServer
+from tests.servers.mariadb import MariaDBServer
 from tests.systems import Bench
 from windlass import project as projects
 from windlass_engine import plan, verify
 from windlass_engine.model import Plan
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = ["salon", "messaging"]
+SERVERS = {
+    "salon": ("pg15", "pg16", "pg18"),
+    "messaging": ("pg15", "pg16", "pg18"),
+    "blazz": ("mariadb",),
+    "jobs": ("mariadb",),
+}
+EVERY = [(system, server) for system, servers in SERVERS.items() for server in servers]
 
 
-@pytest.fixture(params=SYSTEMS)
-def shipped(request: pytest.FixtureRequest) -> projects.Project:
-    return projects.load(ROOT, request.param, parse="all")
+@pytest.fixture(params=EVERY, ids="-".join)
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, projects.Project]]:
+    """An empty database on a server, and the system that belongs on it."""
+    system, server = request.param
+    with request.getfixturevalue(server).database() as url:
+        yield Bench(url), projects.load(ROOT, system, parse="all")
 
 
 @pytest.fixture
-def empty(each_pg: PostgresServer) -> Iterator[Bench]:
-    with each_pg.database() as url:
-        yield Bench(url)
+def empty(place: tuple[Bench, projects.Project]) -> Bench:
+    return place[0]
+
+
+@pytest.fixture
+def shipped(place: tuple[Bench, projects.Project]) -> projects.Project:
+    return place[1]
+
+
+def test_every_shipped_system_is_tried() -> None:
+    assert sorted(SERVERS) == sorted(path.name for path in (ROOT / "sql").iterdir() if path.is_dir())
 
 
 def planned(bench: Bench, project: projects.Project) -> Plan:
@@ -69,30 +86,51 @@ def test_salon_has_nine_checks() -> None:
 
 def test_what_stands_is_adopted(empty: Bench, shipped: projects.Project) -> None:
     first = shipped.migrations[0]
-    empty.run_sql("\n;".join(shipped.full(first.up).sql(s) for s in shipped.full(first.up).statements))
+    empty.run_all(*(shipped.full(first.up).sql(s) for s in shipped.full(first.up).statements))
     adopt = plan.plan_baseline(shipped.view(), empty.journal(), database="test", to=first.name, parse=shipped.full)
     assert empty.run(adopt)["applied"] == [first.name]
     rest = empty.run(planned(empty, shipped))
     assert rest["error"] is None and first.name not in rest["applied"]
 
 
-def test_messaging_is_backfilled(empty: Bench) -> None:
+def test_messaging_is_backfilled(bench: Bench) -> None:
     project = projects.load(ROOT, "messaging", parse="all")
     to = plan.plan_up(
-        project.view(), empty.journal(), database="test", to=project.migrations[0].name, parse=project.full
+        project.view(), bench.journal(), database="test", to=project.migrations[0].name, parse=project.full
     )
-    assert empty.run(to)["error"] is None
-    empty.run_sql(
+    assert bench.run(to)["error"] is None
+    bench.run_sql(
         "INSERT INTO whatsapp_messages (message_id, to_phone, from_phone, direction, status, body, created_at) "
         "SELECT 'm' || g, '79001234567', '79007654321', 'outgoing', "
         "(ARRAY['sent', 'delivered', 'read', 'failed'])[1 + g % 4], 'x', now() - interval '30 days' "
         "FROM generate_series(1, 12000) g"
     )
-    assert empty.run(planned(empty, project))["error"] is None
-    filled = empty.query(
+    assert bench.run(planned(bench, project))["error"] is None
+    filled = bench.query(
         "SELECT count(*) FROM whatsapp_messages WHERE num_nonnulls(sent_at, delivered_at, read_at, failed_at) = 0"
     )
     assert filled == [(0,)]
     assert (
-        empty.query("SELECT count(*) > 1, max(rows) FROM windlass.statements WHERE position IS NOT NULL")[0][1] == 12000
+        bench.query("SELECT count(*) > 1, max(rows) FROM windlass.statements WHERE position IS NOT NULL")[0][1] == 12000
     )
+
+
+def test_a_patch_killed_inside_a_call_simply_runs_again(mariadb: MariaDBServer) -> None:
+    """A CALL that looks first cannot be judged by the catalogue, but its script says that it may run again."""
+    project = projects.load(ROOT, "jobs", parse="all")
+
+    def die(event: dict[str, object]) -> None:
+        if event["event"] == "statement_started" and str(event["sql"]).startswith("CALL"):
+            raise KeyboardInterrupt
+
+    with mariadb.database() as url:
+        bench = Bench(url)
+        with pytest.raises(KeyboardInterrupt):
+            bench.run(planned(bench, project), die)
+        step, half = planned(bench, project).steps[0], bench.journal().get("migration", "002_surgical_patch")
+        assert half is not None and step.resumed
+        mark = bench.make.dialect.journal.statement_started(step, half.statements_done + 1, "as if it had begun")
+        bench.run_sql(mark)
+        assert [entry.started for entry in bench.journal().entries] == [0, half.statements_done + 1]
+        assert bench.run(planned(bench, project))["error"] is None
+        assert set(bench.states().values()) == {"applied"}

@@ -1,3 +1,4 @@
+-- windlass: rerunnable
 -- Takes the tables away, and refuses while one of them holds rows: on a live server they stood before this migration,
 -- and their rows are the product itself. All are looked at before the first is dropped, and each once more right before.
 -- The explicit word, after a backup: SET @windlass_allow_data_loss = 1 in the same session.

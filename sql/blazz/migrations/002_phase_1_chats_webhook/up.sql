@@ -1,4 +1,5 @@
 -- windlass: requires 001_standing_tables
+-- windlass: rerunnable
 --
 -- Phase 1: the state of a chat's webhook. New columns are nullable or have a constant default, so ALGORITHM = INSTANT
 -- holds: the catalogue changes and no row does. LOCK = NONE: writers go on while the index is built. A server that

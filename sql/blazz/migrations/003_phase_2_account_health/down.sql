@@ -1,3 +1,4 @@
+-- windlass: rerunnable
 -- Takes the columns of phase 2 away, and with them what was written into them since: a backup is the only way back.
 -- The accounts themselves stay. An index goes before its columns.
 DROP PROCEDURE IF EXISTS blazz_take;

@@ -1,4 +1,5 @@
 -- windlass: requires 001_standing_tables
+-- windlass: rerunnable
 --
 -- Phase 2: the health of a session, and the index that finds stale ones. As in phase 1: INSTANT or LOCK = NONE, or the
 -- server refuses; each statement looks first and can be run again.

@@ -1,3 +1,4 @@
+-- windlass: rerunnable
 -- Takes the two tables away, and refuses while one of them holds rows: webhooks that wait to be sent, and the record of
 -- what was cleaned up. Both are looked at before the first is dropped, and each once more right before.
 -- The explicit word, after a backup: SET @windlass_allow_data_loss = 1 in the same session.

@@ -1,3 +1,4 @@
+-- windlass: rerunnable
 -- Takes the index of phase 4 away. Nothing is lost: the foreign key on whatsapp_account_id has idx_account_recent.
 DROP PROCEDURE IF EXISTS blazz_take;
 

@@ -1,4 +1,5 @@
 -- windlass: requires 001_standing_tables
+-- windlass: rerunnable
 --
 -- Phase 4: the messages of one account by their status. Writers go on while the index is built (LOCK = NONE), or the
 -- server refuses. The statement looks first and can be run again.

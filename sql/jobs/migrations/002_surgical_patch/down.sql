@@ -1,3 +1,4 @@
+-- windlass: rerunnable
 -- Takes away what the patch added, by the notes in jobs_patch_additions, and nothing else: a column, index or table that
 -- was there before stays, and contact_status gets its old definition back. Columns go with what was written into them
 -- since; a backup is the only way back. The rest is looked at before the first change, and refused while

@@ -1,4 +1,5 @@
 -- windlass: requires 001_standing_tables
+-- windlass: rerunnable
 --
 -- Earlier migrations reached some servers and not others. This patch brings any such state to the one schema that the
 -- application needs to start. It looks before each change, adds only what is missing, changes nothing that is there but
