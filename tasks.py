@@ -74,7 +74,7 @@ def unusable_file(error: OSError) -> WindlassError:
     """Return the refusal for a file that cannot be read or written here.  Raises the error again if it names none."""
     if not error.filename:
         raise error
-    hint = "run records and new scripts are written into the project's folder: it must be yours to write, with room left"
+    hint = "run records and new scripts are written into the project's folder, which must be yours to write"
     return WindlassError("preflight_failed", f"{error.filename}: {error.strerror}", hint=hint)
 
 

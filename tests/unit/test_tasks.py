@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
+from invoke.exceptions import Exit
 
 import tasks
 from windlass import manual
+from windlass.settings import Settings
 from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,3 +139,15 @@ def test_settle_takes_two_words_only() -> None:
     with pytest.raises(WindlassError) as refusal:
         tasks.settled("maybe")
     assert refusal.value.code == "usage" and "--settle again" in refusal.value.hint
+
+
+def test_a_folder_that_takes_no_file_is_a_refusal_and_no_traceback(tmp_path, monkeypatch):
+    system = tmp_path / "sql" / "salon"
+    system.mkdir(parents=True)
+    (system / "system.yml").write_text("name: salon\nengine: postgresql\ntitle: T\ndescription: D\n")
+    (system / "migrations").write_text("a file, so that not even root can make a folder in it")
+    monkeypatch.setattr(tasks, "SETTINGS", Settings(tmp_path))
+    with pytest.raises(Exit) as refused:
+        tasks.ns["new"](Context(), system="salon", title="add_x")
+    assert refused.value.code == CODES["preflight_failed"][0]
+    assert str(system / "migrations") in str(refused.value.message)
