@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
 
 module_names.install()
+# Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _serve(bin_folder: Path | None, missing: str) -> Iterator[PostgresServer]:

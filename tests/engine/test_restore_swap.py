@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from testbed.waiting import wait_until
 from tests.engine.backups import Event, fill, make, target_of
 from tests.servers.postgresql import PostgresServer
 from windlass_engine import restore
@@ -90,6 +91,7 @@ def test_under_live_connections(pg: PostgresServer, pair: tuple[str, str]) -> No
     for user in users:
         user.start()
     try:
+        wait_until(lambda: bool(seen), seconds=30, what="a user of the original")
         done = restore.swap(target_of(url), side, silent)
         restore.undo_swap(target_of(url), silent, done["kept_as"])
     finally:
