@@ -40,8 +40,7 @@ def _project(root: Path, bed: Testbed) -> Project:
     project = Project(root)
     project.shipped_system("salon")
     project.write("ping.yml", _PING)
-    database = {"name": "salon", "system": "salon", "password": bed.password}
-    listed = {name: [{**database, "url": bed[name].database_url()}] for name in _HOSTS}
+    listed = {name: [{"name": "salon", "system": "salon", "url": bed[name].database_url()}] for name in _HOSTS}
     project.testbed_environment("bench", bed, listed)
     run(_deploy(project, ()))
     return project
