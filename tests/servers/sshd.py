@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from testbed.waiting import wait_until
@@ -68,13 +71,12 @@ class Sshd:
 
     def stop(self) -> None:
         """End the listener and every connection it serves."""
-        children = subprocess.run(
-            ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
+        family = _descendants(self._process.pid)
         self._process.kill()
         self._process.wait()
-        if children:
-            subprocess.run(["kill", "-KILL", *children], capture_output=True, check=False)
+        for pid in family:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def remove(self) -> None:
         """Stop and delete the folder."""
@@ -85,6 +87,12 @@ class Sshd:
         if self._process.poll() is not None:
             raise RuntimeError(f"sshd ended: {(self.folder / 'log').read_text()}")
         return "Server listening" in (self.folder / "log").read_text()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below one: sshd has one or two for a connection, as its account allows."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [descendant for child in found for descendant in (int(child), *_descendants(int(child)))]
 
 
 def make_key(path: Path, key_type: str) -> None:
