@@ -60,7 +60,7 @@ def answers(url: str) -> bool:
 
 def _start(settings: Settings) -> dict[str, Any]:
     server = _server(settings)
-    with _traversable(folder(settings), Path(server.bin_path)):
+    with _traversable(folder(settings) / "data", Path(server.bin_path)):
         try:
             server.start()
         except Exception as error:
@@ -121,11 +121,17 @@ def _traversable(*paths: Path) -> Iterator[None]:
     """
     parents = {parent for path in paths for parent in path.resolve().parents} if os.geteuid() == 0 else set()
     before = {parent: stat.S_IMODE(parent.stat().st_mode) for parent in parents}
+
+    def open_to_pass() -> None:
+        for parent, mode in before.items():
+            # The package changes the user of its commands, not their group.
+            parent.chmod(mode | stat.S_IXOTH | stat.S_IXGRP)
+
+    open_to_pass()
     try:
         yield
     finally:
-        for parent, mode in before.items():
-            parent.chmod(mode | stat.S_IXOTH)
+        open_to_pass()
 
 
 def _plain(url: str) -> str:
@@ -149,8 +155,9 @@ def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> N
         return
     if running(settings):
         server = _server(settings)
-        server.ensure_postgres_running()  # finds the running one
-        server.stop()
+        with _traversable(folder(settings) / "data", Path(server.bin_path)):
+            server.ensure_postgres_running()  # finds the running one
+            server.stop()
         print("the demo's PostgreSQL has stopped")
     else:
         print("the demo's PostgreSQL does not run")

@@ -107,6 +107,17 @@ def test_as_root_folders_above_are_opened_for_passing_through_only(tmp_path):
     project = Project(private / "project")
     try:
         demo.ensure(Settings(project.root))
-        assert stat.S_IMODE(private.stat().st_mode) == 0o701
+        assert stat.S_IMODE(private.stat().st_mode) == 0o711
     finally:
         demo.down(Settings(project.root), purge=True)
+
+
+def test_stops_without_a_kill(tmp_path, capfd):
+    settings = Settings(Project(tmp_path / "project").root)
+    try:
+        demo.ensure(settings)
+        demo.down(settings)
+        assert not demo.running(settings)
+        assert "killing" not in "".join(capfd.readouterr())
+    finally:
+        demo.down(settings, purge=True)
