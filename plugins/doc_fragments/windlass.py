@@ -80,3 +80,23 @@ options:
     type: float
     default: 1.0
 """
+
+    # Options of the callbacks that keep a run's record
+    RECORD = r"""
+options:
+  record:
+    description: File for the record. Verbs that only look write no record unless this is set.
+    type: path
+    env:
+      - name: WINDLASS_RECORD
+  verb:
+    description: What the operator asked for. The playbook's name when it is not set.
+    type: str
+    env:
+      - name: WINDLASS_VERB
+  environment_name:
+    description: The environment's name. The inventory folder's name when it is not set.
+    type: str
+    env:
+      - name: WINDLASS_ENV
+"""

@@ -30,6 +30,7 @@ class Stage:
         (folder / "library" / "say.py").write_text(MODULE)
         (folder / "ansible.cfg").write_text(
             f"[defaults]\nstdout_callback = windlass\ncallback_plugins = {ROOT / 'plugins' / 'callback'}\n"
+            f"callbacks_enabled = windlass_record\ndoc_fragment_plugins = {ROOT / 'plugins' / 'doc_fragments'}\n"
             "library = library\nretry_files_enabled = false\nforks = 2\n"
         )
         self.inventory({"db1": {}})

@@ -135,3 +135,16 @@ def test_ctrl_c_leaves_a_record(stage):
     assert process.returncode != 0, output
     assert (stage.record["status"], stage.record["exit_code"]) == ("interrupted", 130)
     assert stage.record["hosts"]["db1"]["databases"]["salon"]["plan"]["steps"]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["done", "failed"])
+def test_a_record_is_kept_under_another_callback_for_the_screen(stage, broken):
+    failing = {"fails": True, "windlass_error": ERROR} if broken else {}
+    tasks = [says("1/2 Plan", **salon(plan=plan())), says("2/2 Migrate", **failing, **salon(run=run()))]
+    stage.play(*tasks, environment={"ANSIBLE_STDOUT_CALLBACK": "minimal"})
+    record = stage.record
+    assert (record["verb"], record["environment"]) == ("deploy", "stage")
+    assert (record["status"], record["exit_code"]) == (("failed", 20) if broken else ("done", 0))
+    assert record["hosts"]["db1"]["databases"]["salon"]["run"]["applied"] == ["20250101_create_staff"]
+    assert stage.path.with_name("report.html").exists()
+    assert str(stage.path.with_name("report.html")) in stage.output
