@@ -61,6 +61,7 @@ class CallbackModule(CallbackBase):
         Recording.claimed = True
         self._recording = Recording(ROOT)
         self._batch: list[str] = []
+        self._told: dict[tuple[str, str], str] = {}
 
     # ------------------------------------------------------------ begin
 
@@ -154,8 +155,12 @@ class CallbackModule(CallbackBase):
     def _failed(self, host: str, error: Mapping[str, Any], unreachable: bool = False, silent: bool = False) -> None:
         """Keep a failure and tell it, unless it only repeats an earlier one or the closing tells it better."""
         news = self._recording.failed(host, error, unreachable=unreachable)
-        if news and not silent:
-            self._say("\n".join(closing.failure(error)), C.COLOR_ERROR)
+        if not news or silent:
+            return
+        first = self._told.setdefault((error["code"], error["message"]), host)
+        again = first != host
+        text = closing.repetition(error, first) if again else "\n".join(closing.failure(error))
+        self._say(text, C.COLOR_ERROR)
 
     def _announce(self, what: str, name: str) -> None:
         heading = HEADING.search(name)

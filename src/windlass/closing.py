@@ -87,7 +87,7 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
 
 def _step_table(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [(f"{n}.", *_step_cells(step)) for n, step in enumerate(steps, 1)]
-    return ["  " + line for line in console.table(("", "DO", "WHAT", "SIZE", "WAY BACK", "WHY"), rows)]
+    return console.table(("", "DO", "WHAT", "SIZE", "WAY BACK", "WHY"), rows, indent="  ")
 
 
 def _step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
@@ -278,6 +278,13 @@ def failure(error: Mapping[str, Any]) -> Iterator[str]:
     if difference:
         texts = difference.splitlines() if isinstance(difference, str) else difference
         yield from (f"    {console.printable(line)}" for line in texts)
+
+
+def repetition(error: Mapping[str, Any], first: str) -> str:
+    """Return the line for a failure that is the same as an earlier one of the host ``first``, but for the place."""
+    where = error.get("where") or {}
+    place = ", ".join(f"{key} {where[key]}" for key in ("host", "database") if where.get(key))
+    return f"FAILED  {console.printable(place)}: the same as on {first}"
 
 
 def ending(run: record.Record, report: object) -> str:

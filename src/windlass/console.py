@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +14,9 @@ Event = Mapping[str, Any]
 SLOW_MS = 1000  # a statement that takes longer gets a line of its own
 QUIET_S = 5.0  # after so long without a line the ticker says what is still running …
 AGAIN_S = 15.0  # … and says it again so often
+
+#: Headings of the columns that name what a row is about.
+_ABOUT = frozenset({"", "HOST", "DATABASE", "DO", "WHAT"})
 
 
 def duration(milliseconds: float) -> str:
@@ -61,13 +66,37 @@ def printable(text: Any) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Return aligned lines, a heading line first; columns that are empty in every row are left out."""
+def columns() -> int:
+    """Return the terminal's width in cells, 0 where there is no terminal and so no limit."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], *, limit: int | None = None, indent: str = ""
+) -> list[str]:
+    """Return aligned lines, a heading line first; columns that are empty in every row are left out.
+
+    ``limit`` is the width in cells that there is (0: any; default: the terminal's).  Rows that do not fit become
+    blocks of several lines each, a heading before every value, and the heading line is empty.
+    """
     cells = [[printable(value) for value in row] for row in rows]
     kept = [i for i in range(len(headings)) if any(row[i] for row in cells)]
     lines = [[headings[i] for i in kept], *([row[i] for i in kept] for row in cells)]
     widths = [max(width(line[i]) for line in lines) for i in range(len(kept))]
-    return [_aligned(line, widths) for line in lines]
+    aligned = [indent + _aligned(line, widths) for line in lines]
+    most = columns() if limit is None else limit
+    if not most or max(map(width, aligned)) <= most:
+        return aligned
+    return ["", *(_block(lines[0], line, indent) for line in lines[1:])]
+
+
+def _block(headings: Sequence[str], line: Sequence[str], indent: str) -> str:
+    """Return a row as lines of its own: what it is about first, then each heading with its value."""
+    about = [text for heading, text in zip(headings, line, strict=True) if heading in _ABOUT and text]
+    rest = [(heading, text) for heading, text in zip(headings, line, strict=True) if heading not in _ABOUT and text]
+    broad = max((width(heading) for heading, _ in rest), default=0)
+    body = [f"{indent}  {heading}{' ' * (broad - width(heading))}  {text}" for heading, text in rest]
+    return "\n".join([indent + "  ".join(about), *body])
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:

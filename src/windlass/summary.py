@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +32,8 @@ class Row:
 
 
 _WORDS = {"up": ("applied", "apply"), "down": ("reverted", "revert"), "baseline": ("marked", "mark")}
+#: The start of a command that must not reach further than the failure did.
+_WAY_BACK = re.compile(r"invoke (?:rollback|restore) --env (?:'[^']*'|\S+)")
 HEADINGS = ("HOST", "DATABASE", "FROM", "TO", "WORK", "CHECKS", "SAMPLES", "BACKUP", "TIME", "RESULT")
 
 
@@ -157,7 +161,16 @@ def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
     for host, database, data in record.databases(run):
         result = data.get("run") or {}
         if result.get("status") == "failed":
-            yield host, database, str(result.get("state", "")), str(result.get("next", ""))
+            following = _only_there(str(result.get("next", "")), run, host, database)
+            yield host, database, str(result.get("state", "")), following
+
+
+def _only_there(following: str, run: record.Record, host: str, database: str) -> str:
+    """Return a command for next with its way back limited to the one database that failed, where there are others."""
+    others = {(name, other) for name, other, _ in record.databases(run)}
+    limits = f" --host {shlex.quote(host)}" if len({name for name, _ in others}) > 1 else ""
+    limits += f" --database {shlex.quote(database)}" if len({other for _, other in others}) > 1 else ""
+    return _WAY_BACK.sub(lambda found: found[0] + limits, following)
 
 
 def news(host: str, result: Mapping[str, Any], verb: str) -> Iterator[str]:

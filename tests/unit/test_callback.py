@@ -56,6 +56,14 @@ def test_a_failure_is_told_in_windlass_words_and_stays_in_the_record(stage):
     assert "exit 20" in stage.output.splitlines()[-1]
 
 
+def test_one_failure_on_many_hosts_is_told_whole_once(stage):
+    stage.inventory({f"db{n}": {} for n in (1, 2, 3)})
+    stage.play(says("1/1 Plan", fails=True, windlass_error={**ERROR, "where": {"database": "salon"}}))
+    assert stage.output.count("no such table") == 1
+    assert stage.output.count(": the same as on db") == 2
+    assert [part["status"] for part in stage.record["hosts"].values()] == ["failed"] * 3
+
+
 def test_each_batch_names_its_hosts_and_hosts_stand_in_the_order_of_the_inventory(stage):
     stage.inventory({"db2": {}, "db1": {}})
     stage.play(says("1/1 Migrate", **salon(run=run())), serial=1)

@@ -42,6 +42,14 @@ def test_table_aligns_wide_characters_and_leaves_out_empty_columns():
     assert lines == ["A     B", "東京  x", "ab    y"]
 
 
+def test_rows_that_do_not_fit_become_blocks():
+    headings, row = ("HOST", "DATABASE", "FROM", "RESULT"), ("db1", "salon", "20250101_create_staff", "done")
+    assert len(console.table(headings, [row], limit=80)) == 2
+    narrow = console.table(headings, [row], limit=36, indent="  ")
+    assert narrow == ["", "  db1  salon\n    FROM    20250101_create_staff\n    RESULT  done"]
+    assert len(console.table(headings, [row], limit=0)) == 2
+
+
 def test_control_characters_cannot_move_the_cursor():
     assert console.printable("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\\nc\\u202e"
 

@@ -40,6 +40,16 @@ def test_a_failure_closes_with_the_state_and_the_next_command():
     assert summary.rows(found)[0].bad
 
 
+def test_the_next_command_goes_no_further_back_than_the_failure_went():
+    following = "mend it, then: invoke deploy --env prod; or: invoke rollback --env prod --steps 1"
+    failed = {"windlass_run": {"salon": run("failed", error=ERROR, next=following)}}
+    alone = closed(db1=failed)
+    assert [row[3] for row in summary.failures(alone)] == [following]
+    fleet = closed(db1=failed, db2={"windlass_plan": {"salon": plan(), "spa": plan()}})
+    limited = following.replace("--steps", "--host db1 --database salon --steps")
+    assert [row[3] for row in summary.failures(fleet)] == [limited]
+
+
 def test_a_host_that_failed_before_its_databases_were_known_has_a_row():
     found = begun(db1={})
     record.fail(found, "db1", {**ERROR, "code": "host_unreachable", "where": {}}, unreachable=True)
