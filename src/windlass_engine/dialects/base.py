@@ -133,11 +133,19 @@ class JournalWriter(Protocol):
     def prepare(self) -> tuple[str, ...]:
         """Return what lets the server parse :meth:`applied` once a session instead of once a step."""
 
-    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
-        """Return what records a whole step; ``prepared`` says that the session has seen :meth:`prepare`."""
+    def applied(
+        self, plan: Plan, step: Step, options: Options, prepared: bool = False, duration_ms: Optional[int] = None
+    ) -> tuple[str, ...]:
+        """Return what records a whole step; ``prepared`` says that the session has seen :meth:`prepare`.
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
-        """Return what records an undone step."""
+        ``duration_ms`` is the step's duration, None: the age of the transaction.
+        """
+
+    def applied_together(self, plan: Plan, done: Sequence[tuple[Step, int]], options: Options) -> tuple[str, ...]:
+        """Return what records steps of one transaction, each with its duration in milliseconds."""
+
+    def reverted(self, plan: Plan, step: Step, options: Options, duration_ms: Optional[int] = None) -> tuple[str, ...]:
+        """Return what records an undone step; ``duration_ms`` as for :meth:`applied`."""
 
     def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records that a statement-by-statement step begins or goes on."""
@@ -250,6 +258,14 @@ class Dialect(ABC):
 
         ``allow_data_loss`` sets the word that a careful down script asks for before it drops rows.
         """
+
+    def durable(self) -> tuple[str, ...]:
+        """Return what makes the commit that follows it wait until all that was committed so far is safe.
+
+        For engines whose :meth:`prepare_session` lets commits be answered earlier; a crash of the server may then
+        undo the last of them, never one from the middle.
+        """
+        return ()
 
     @abstractmethod
     def leaves_settings(self, text: str) -> bool:

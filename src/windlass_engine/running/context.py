@@ -46,6 +46,7 @@ class Context:
         self.messages = Messages(session)
         self.place = Place()
         self._prepared = False
+        self._entered = time.monotonic()
 
     @property
     def dialect(self) -> Dialect:
@@ -55,6 +56,7 @@ class Context:
     def enter(self, step: Step) -> None:
         """Begin a step."""
         self.place = Place(step, permanent=step.skip)
+        self._entered = time.monotonic()
 
     def begin(self, step: Step, number: int, statement: Statement) -> None:
         """Tell which statement begins."""
@@ -76,12 +78,27 @@ class Context:
         send = self.messages.send_copy if statement.copy_data else self.messages.send
         return send(step.script.sql(statement), after, self.watch.tick)
 
-    def closing(self, step: Step, prepared: bool = False) -> tuple[str, ...]:
-        """Return the journal rows of a whole step; ``prepared`` is what :meth:`prepare` said of it."""
+    def closing(self, step: Step, prepared: bool = False, *, loose: bool = False) -> tuple[str, ...]:
+        """Return the journal rows of a whole step; ``prepared`` is what :meth:`prepare` said of it.
+
+        The transaction's own age is the duration of a step, but of a ``loose`` one, which has several.
+        """
         journal = self.dialect.journal
+        duration_ms = int((time.monotonic() - self._entered) * 1000) if loose else None
         if step.action == "revert":
-            return journal.reverted(self.plan, step, self.options)
-        return journal.applied(self.plan, step, self.options, prepared)
+            rows = journal.reverted(self.plan, step, self.options, duration_ms)
+        else:
+            rows = journal.applied(self.plan, step, self.options, prepared, duration_ms)
+        return (*self._durable(step), *rows)
+
+    def closing_together(self, done: Sequence[tuple[Step, int]]) -> tuple[str, ...]:
+        """Return the journal rows of steps that share a transaction, each with its duration in milliseconds."""
+        last, _ = done[-1]
+        return (*self._durable(last), *self.dialect.journal.applied_together(self.plan, done, self.options))
+
+    def _durable(self, step: Step) -> tuple[str, ...]:
+        """Return what lets a run's last commit wait until the whole run is safe."""
+        return self.dialect.durable() if step is self.plan.steps[-1] else ()
 
     def prepare(self, steps: Sequence[Step]) -> bool:
         """Let the session prepare the journal's rows; return whether they stay so to the end of these steps.

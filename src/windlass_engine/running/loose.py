@@ -39,7 +39,7 @@ class LooseStep:
         self._session.run(self._journal.opened(self._context.plan, self._step, self._context.options))
         statements = self._step.script.statements
         if self._step.skip >= len(statements):
-            self._finish(self._context.closing(self._step))
+            self._finish(self._context.closing(self._step, loose=True))
         self._set_up_again()
         for number, statement in enumerate(statements[self._step.skip :], self._step.skip + 1):
             self._digest = statement_digest(self._digest, self._step.script.sql(statement))
@@ -137,7 +137,7 @@ class LooseStep:
         """Return the mark after a statement, and the whole step's rows with the last."""
         done = self._journal.statement_done(self._step, number, self._digest, rows)
         last = number == len(self._step.script.statements)
-        return (done, *self._context.closing(self._step)) if last else (done,)
+        return (done, *self._context.closing(self._step, loose=True)) if last else (done,)
 
     def _finish(self, marks: tuple[str, ...]) -> None:
         """Write marks in a transaction of their own."""

@@ -93,6 +93,11 @@ _ELAPSED = "COALESCE(TIMESTAMPDIFF(MICROSECOND, @windlass_began, UTC_TIMESTAMP(6
 BEGAN = "@windlass_began = UTC_TIMESTAMP(6)"
 
 
+def _elapsed(duration_ms: Optional[int]) -> str:
+    """Return a duration as SQL: the one given, else the transaction's own age."""
+    return _ELAPSED if duration_ms is None else str(duration_ms)
+
+
 def _direction(step: Step) -> str:
     """Return the journal's word for which script of a migration runs."""
     return "down" if step.action == "revert" else "up"
@@ -123,19 +128,26 @@ class MySQLJournal:
         """Return nothing: a prepared statement would cost a round trip for each of its values."""
         return ()
 
-    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
+    def applied(
+        self, plan: Plan, step: Step, options: Options, prepared: bool = False, duration_ms: Optional[int] = None
+    ) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
         word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
-        event = self._event(word, plan, step, options, step.script.checksum, _ELAPSED)
-        return (self._upsert(plan, step, options, "applied"), event)
+        elapsed = _elapsed(duration_ms)
+        event = self._event(word, plan, step, options, step.script.checksum, elapsed)
+        return (self._upsert(plan, step, options, "applied", elapsed), event)
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
+    def applied_together(self, plan: Plan, done: Sequence[tuple[Step, int]], options: Options) -> tuple[str, ...]:
+        """Return what records steps of one transaction, each with its duration in milliseconds."""
+        return tuple(sql for step, ms in done for sql in self.applied(plan, step, options, duration_ms=ms))
+
+    def reverted(self, plan: Plan, step: Step, options: Options, duration_ms: Optional[int] = None) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
         update = f"UPDATE windlass_migrations SET state = 'reverted' WHERE {_key(step)}"
         clear = f"DELETE FROM windlass_statements WHERE {_key(step)}"
         # A repeatable may have lost an object that stood on this migration, though its text is the same.
         again = "UPDATE windlass_migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
-        event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
+        event = self._event("reverted", plan, step, options, step.script.checksum, _elapsed(duration_ms))
         return (update, clear, again, event)
 
     def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
@@ -143,7 +155,7 @@ class MySQLJournal:
         if _direction(step) == "down":
             mark = f"UPDATE windlass_migrations SET state = 'reverting' WHERE {_key(step)}"
         else:
-            mark = self._upsert(plan, step, options, "partial")
+            mark = self._upsert(plan, step, options, "partial", "0")
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
         stale = () if step.resumed else (f"DELETE FROM windlass_statements WHERE {_key(step)}",)
         began = self._event("began", plan, step, options, step.action)
@@ -193,8 +205,8 @@ class MySQLJournal:
         """Return the values of a statement's first columns."""
         return f"{literal(step.kind)}, {literal(step.name)}, '{_direction(step)}', {number:d}, {literal(digest)}"
 
-    def _upsert(self, plan: Plan, step: Step, options: Options, state: str) -> str:
-        """Return the row of a step, new or once more; it gets the next ordinal either way."""
+    def _upsert(self, plan: Plan, step: Step, options: Options, state: str, elapsed: str) -> str:
+        """Return the row of a step, new or once more; it gets the next ordinal either way.  ``elapsed`` is SQL."""
         values = {
             "kind": literal(step.kind),
             "name": literal(step.name),
@@ -209,7 +221,7 @@ class MySQLJournal:
             "applied_by": literal(options.who),
             "run_id": literal(options.run_id),
             "plan_digest": literal(plan.digest),
-            "duration_ms": _ELAPSED,
+            "duration_ms": elapsed,
             "ordinal": "COALESCE(MAX(m.ordinal), 0) + 1",
         }
         again = ", ".join(f"{name} = VALUES({name})" for name in values if name not in ("kind", "name"))

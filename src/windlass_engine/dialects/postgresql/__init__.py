@@ -112,9 +112,17 @@ class PostgreSQL(base.Dialect):
         )
 
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
-        """Return the setting by which the server notices a killed deployer (14 and newer), and the word for downs."""
-        noticed = ("SET client_connection_check_interval = '2s'",) if server_version >= 140000 else ()
-        return (*noticed, "SET windlass.allow_data_loss = on") if allow_data_loss else noticed
+        """Return three settings: when commits are answered, how a killed deployer is noticed, the word for downs."""
+        settings = ["SET synchronous_commit = off"]
+        if server_version >= 140000:
+            settings.append("SET client_connection_check_interval = '2s'")
+        if allow_data_loss:
+            settings.append("SET windlass.allow_data_loss = on")
+        return tuple(settings)
+
+    def durable(self) -> tuple[str, ...]:
+        """Return the server's own way of committing, which flushes all the log that was written before."""
+        return ("SET synchronous_commit TO DEFAULT",)
 
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""

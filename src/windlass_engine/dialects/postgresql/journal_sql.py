@@ -104,12 +104,12 @@ def _statement_key(step: Step, number: int) -> str:
     return f"{_key(step)} AND direction = '{_direction(step)}' AND number = {number:d}"
 
 
-def _step_sql(values: Sequence[str]) -> str:
-    """Return the INSERT of a step's row, new or once more."""
+def _step_sql(*rows: Sequence[str]) -> str:
+    """Return the INSERT of steps' rows, new or once more."""
     return (
         "INSERT INTO windlass.migrations (kind, name, state, checksum, statements_total, irreversible, up_text, "
         "down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) "
-        f"VALUES ({', '.join(values)}, {_ELAPSED}) "
+        f"VALUES {', '.join(map(_row, rows))} "
         "ON CONFLICT (kind, name) DO UPDATE SET state = EXCLUDED.state, checksum = EXCLUDED.checksum, "
         "ordinal = DEFAULT, statements_total = EXCLUDED.statements_total, irreversible = EXCLUDED.irreversible, "
         "up_text = EXCLUDED.up_text, down_text = EXCLUDED.down_text, verify_text = EXCLUDED.verify_text, "
@@ -118,12 +118,32 @@ def _step_sql(values: Sequence[str]) -> str:
     )
 
 
-def _event_sql(values: Sequence[str], elapsed: str) -> str:
-    """Return the INSERT of an event; ``elapsed`` is SQL."""
+def _event_sql(*rows: Sequence[str]) -> str:
+    """Return the INSERT of events."""
     return (
         "INSERT INTO windlass.events (event, run_id, plan_digest, kind, name, who, origin, detail, duration_ms) "
-        f"VALUES ({', '.join(values)}, {elapsed})"
+        f"VALUES {', '.join(map(_row, rows))}"
     )
+
+
+def _row(values: Sequence[str]) -> str:
+    """Return values as one row."""
+    return f"({', '.join(values)})"
+
+
+def _both(step: str, event: str) -> str:
+    """Return one statement for a step's row and its event: half the work of two."""
+    return f"WITH told AS ({event}) {step}"
+
+
+def _elapsed(duration_ms: Optional[int]) -> str:
+    """Return a duration as SQL: the one given, else the transaction's own age."""
+    return _ELAPSED if duration_ms is None else str(duration_ms)
+
+
+def _word(step: Step) -> str:
+    """Return the event's word for a step that is done."""
+    return {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
 
 
 class PostgresJournal:
@@ -140,26 +160,36 @@ class PostgresJournal:
 
     def prepare(self) -> tuple[str, ...]:
         """Return what prepares a step's row and its event."""
-        step = _step_sql([f"${number}" for number in range(1, 13)])
-        event = _event_sql([f"${number}" for number in range(1, 9)], _ELAPSED)
-        return (f"PREPARE windlass_step AS {step}", f"PREPARE windlass_event AS {event}")
+        step = _step_sql([*(f"${number}" for number in range(1, 13)), _ELAPSED])
+        event = _event_sql([*(f"${number}" for number in range(13, 21)), _ELAPSED])
+        return (f"PREPARE windlass_step AS {_both(step, event)}",)
 
-    def applied(self, plan: Plan, step: Step, options: Options, prepared: bool = False) -> tuple[str, ...]:
+    def applied(
+        self, plan: Plan, step: Step, options: Options, prepared: bool = False, duration_ms: Optional[int] = None
+    ) -> tuple[str, ...]:
         """Return what records a whole step and its event."""
-        word = {"baseline": "baselined", "reapply": "reapplied"}.get(step.action, "applied")
         row = self._step_values(plan, step, options, "applied")
-        event = self._event_values(word, plan, step, options, step.script.checksum)
-        if prepared:
-            return (f"EXECUTE windlass_step ({', '.join(row)})", f"EXECUTE windlass_event ({', '.join(event)})")
-        return (_step_sql(row), _event_sql(event, _ELAPSED))
+        event = self._event_values(_word(step), plan, step, options, step.script.checksum)
+        if prepared and duration_ms is None:
+            return (f"EXECUTE windlass_step {_row([*row, *event])}",)
+        elapsed = _elapsed(duration_ms)
+        return (_both(_step_sql([*row, elapsed]), _event_sql([*event, elapsed])),)
 
-    def reverted(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
+    def applied_together(self, plan: Plan, done: Sequence[tuple[Step, int]], options: Options) -> tuple[str, ...]:
+        """Return what records steps of one transaction, each with its duration in milliseconds."""
+        rows = [[*self._step_values(plan, step, options, "applied"), str(ms)] for step, ms in done]
+        events = [
+            [*self._event_values(_word(step), plan, step, options, step.script.checksum), str(ms)] for step, ms in done
+        ]
+        return (_both(_step_sql(*rows), _event_sql(*events)),)
+
+    def reverted(self, plan: Plan, step: Step, options: Options, duration_ms: Optional[int] = None) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
         update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
         clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
         # A repeatable may have lost an object that stood on this migration, though its text is the same.
         again = "UPDATE windlass.migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
-        event = self._event("reverted", plan, step, options, step.script.checksum, _ELAPSED)
+        event = self._event("reverted", plan, step, options, step.script.checksum, _elapsed(duration_ms))
         return (update, clear, again, event)
 
     def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
@@ -167,7 +197,7 @@ class PostgresJournal:
         if _direction(step) == "down":
             mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
         else:
-            mark = _step_sql(self._step_values(plan, step, options, "partial"))
+            mark = _step_sql([*self._step_values(plan, step, options, "partial"), "0"])
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
         stale = () if step.resumed else (f"DELETE FROM windlass.statements WHERE {_key(step)}",)
         return ("BEGIN", mark, *stale, self._event("began", plan, step, options, step.action), "COMMIT")
@@ -231,9 +261,7 @@ class PostgresJournal:
             literal(plan.digest),
         ]
 
-    def _event_values(
-        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str
-    ) -> list[str]:
+    def _event_values(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> list[str]:
         """Return the constants of an event."""
         return [
             literal(event),
@@ -250,4 +278,4 @@ class PostgresJournal:
         self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str, elapsed: str = "NULL"
     ) -> str:
         """Return the INSERT of an event; ``elapsed`` is SQL."""
-        return _event_sql(self._event_values(event, plan, step, options, detail), elapsed)
+        return _event_sql([*self._event_values(event, plan, step, options, detail), elapsed])
