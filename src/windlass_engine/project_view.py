@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Optional, Union
@@ -9,6 +10,8 @@ from typing import Optional, Union
 from .model import Script
 
 
+# One deployment sorts and compares every name several times.
+@functools.lru_cache(maxsize=1 << 14)
 def natural_key(name: str) -> tuple[tuple[int, Union[int, str]], ...]:
     """Return a sort key in which digits count as numbers, so ``1000_x`` comes after ``999_x``."""
     parts = re.findall(r"\d+|\D+", name)

@@ -26,6 +26,7 @@ _BOMS = (
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
+_BOM_STARTS = frozenset(mark[0] for mark, _ in _BOMS)
 _GAP = re.compile(
     r"""
       ^[ \t]* --+ [ \t]* (?i:(?P<word>windlass)) [ \t]* : (?P<value>[^\n]*)
@@ -92,9 +93,10 @@ def _normal(data: bytes) -> bytes:
 
 
 def _decoded(data: bytes, path: str) -> str:
-    for mark, name in _BOMS:
-        if data.startswith(mark):
-            raise refuse(path, 1, f"is {name}, not UTF-8", "save it as UTF-8")
+    if data[0] in _BOM_STARTS:
+        for mark, name in _BOMS:
+            if data.startswith(mark):
+                raise refuse(path, 1, f"is {name}, not UTF-8", "save it as UTF-8")
     if b"\0" in data:
         raise refuse(path, data.count(b"\n", 0, data.index(b"\0")) + 1, "holds a NUL byte", "save it as UTF-8 text")
     try:
