@@ -186,15 +186,22 @@ class _Run:
         step = plan.steps[max(self._index - 1, 0)]
         failed.error.located(host=plan.host, database=plan.database)
         after = self._look_again() if failed.lost else self._note_failure(step, failed)
+        gone = self._forget_lost_steps(after) if failed.lost and after else ""
         self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
         self._tell_end("failed")
-        result = outcome.result(
-            plan, options, "failed", outcome.state_after(plan, step, after, options), began=self._began
-        )
+        state = outcome.state_after(plan, step, after, options) + gone
+        result = outcome.result(plan, options, "failed", state, began=self._began)
         far = outcome.progress(self._finished, after, options)
         far["steps"] = [*far["steps"], outcome.step_result(step, "failed")]
         next_command = outcome.next_command(plan, step, len(self._finished), after, options)
         return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
+
+    def _forget_lost_steps(self, after: Journal) -> str:
+        """Take back what was told of steps that went with a crash of the server; return that in words."""
+        kept = outcome.standing(self._plan, self._finished, after, self._options)
+        lost = [item["name"] for item in self._finished if item not in kept]
+        self._finished = kept
+        return f"; with the server's crash these are gone again, journal and all: {', '.join(lost)}" if lost else ""
 
     def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:
         """Write the failure into the event log, then read what stands."""

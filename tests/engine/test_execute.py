@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.systems import Bench, migration, system
+from windlass_engine import session
 from windlass_engine.errors import WindlassError
 
 ONE = migration("001_one", "CREATE TABLE one (id int PRIMARY KEY)", "DROP TABLE IF EXISTS one")
@@ -81,6 +82,69 @@ def test_atomic_is_all_or_nothing(bench: Bench) -> None:
     assert "nothing of this run is permanent" in result["state"]
     assert bench.states() == {}
     assert bench.deploy(system(ONE, TWO), atomic=True)["applied"] == ["001_one", "002_two"]
+
+
+def test_atomic_names_the_statement_that_failed_and_what_came_before(bench: Bench) -> None:
+    many = [migration(f"{n:03d}_t", f"CREATE TABLE t{n} (id int)") for n in range(30)]
+    result = bench.deploy(
+        system(*many, migration("050_broken", "SELECT 1;\n\nSELECT nothing\n  FROM nowhere;\nSELECT 2")), atomic=True
+    )
+    assert result["error"]["where"] == {
+        "database": "test", "file": "050_broken/up.sql", "line": 4, "migration": "050_broken", "statement": "2 of 3",
+    }  # fmt: skip
+    started = [e["migration"] for e in bench.events if e["event"] == "statement_started"]
+    assert len(started) == 32 and started[-1] == "050_broken"
+    assert bench.states() == {}
+
+
+def test_atomic_journals_each_migration_in_order_with_its_own_duration(bench: Bench) -> None:
+    slow = migration("002_slow", "SELECT pg_sleep(0.3)")
+    assert (
+        bench.deploy(system(ONE, slow, migration("003_c", "CREATE TABLE c (id int)")), atomic=True)["status"] == "done"
+    )
+    rows = bench.query("SELECT name, duration_ms > 250 FROM windlass.migrations ORDER BY ordinal")
+    assert rows == [("001_one", False), ("002_slow", True), ("003_c", False)]
+    assert (
+        bench.query("SELECT name, duration_ms > 250 FROM windlass.events WHERE event = 'applied' ORDER BY id") == rows
+    )
+
+
+def test_atomic_with_a_data_block_and_roles_and_settings(bench: Bench) -> None:
+    loads = migration(
+        "002_load", "COPY one FROM stdin;\n1\n2\n\\.\nSET search_path = pg_catalog;\nCREATE TABLE public.late (id int)"
+    )
+    assert bench.deploy(system(ONE, loads, TWO), atomic=True)["status"] == "failed"  # two has no schema to be made in
+    assert bench.states() == {}
+    last = migration("003_last", "CREATE TABLE public.last (id int)")
+    assert bench.deploy(system(ONE, loads, last), atomic=True)["status"] == "done"
+    assert bench.query("SELECT count(*) FROM public.one") == [(2,)]
+
+
+def test_atomic_starts_over_when_a_lock_is_lost(bench: Bench) -> None:
+    bench.deploy(system(ONE))
+    with session.connect(bench.target) as other:
+        other.run("BEGIN; LOCK TABLE one")
+        alter = migration("003_alter", "ALTER TABLE one ADD COLUMN b int")
+        freed: list[bool] = []
+
+        def emit(event: dict[str, object]) -> None:
+            if event["event"] == "retry" and not freed:
+                other.run("COMMIT")
+                freed.append(True)
+
+        result = bench.deploy(system(ONE, TWO, alter), emit, atomic=True)
+    assert (result["status"], result["applied"]) == ("done", ["002_two", "003_alter"])
+    assert freed
+
+
+def test_a_step_of_several_transactions_has_its_whole_duration_in_the_history(bench: Bench) -> None:
+    loose = migration(
+        "001_v",
+        "-- windlass: no-transaction\nSELECT pg_sleep(0.2);\nCREATE TABLE v (id int);\nVACUUM v",
+        "DROP TABLE IF EXISTS v",
+    )
+    bench.deploy(system(loose))
+    assert bench.query("SELECT duration_ms >= 200 FROM windlass.events WHERE event = 'applied'") == [(True,)]
 
 
 def test_atomic_refuses_what_cannot_be_in_a_transaction(bench: Bench) -> None:

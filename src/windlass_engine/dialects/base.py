@@ -12,7 +12,7 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol, Union
 
@@ -83,6 +83,13 @@ class Link(Protocol):
 
     def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
         """Send one message; return the rows that each of its statements affected.  Raise ServerError."""
+
+    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
+        """Run statements of one open transaction; yield the rows that each affected, as soon as it has ended.
+
+        Where the engine can, some are on their way before their turn comes, so that it need not wait for us.  Behind
+        one that fails none runs.  Raise ServerError, whose position is one in the failed statement.
+        """
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
         """Load a data block; return the rows."""

@@ -19,10 +19,17 @@ class Backfill:
     """One statement's walk over a table's keys, lowest first."""
 
     def __init__(
-        self, session: Session, step: Step, number: int, statement: Statement, emit: Callable[[Wire], None]
+        self,
+        session: Session,
+        step: Step,
+        number: int,
+        statement: Statement,
+        emit: Callable[[Wire], None],
+        as_self: Callable[[tuple[str, ...]], tuple[str, ...]],
     ) -> None:
-        """Prepare; nothing is sent yet."""
+        """Prepare; nothing is sent yet.  ``as_self`` gives what writes marks in the login's own role."""
         assert statement.backfill is not None
+        self._as_self = as_self
         self._session = session
         self._step = step
         self._number = number
@@ -65,7 +72,8 @@ class Backfill:
         dialect = self._session.dialect
         messages.put_off(dialect.begin(*timeouts))
         rows = messages.send(self._sql.replace(BATCH_MARK, self._condition(bounds)), (), watch.tick)
-        messages.send(dialect.journal.position(self._step, self._number, bounds[1], rows), ("COMMIT",))
+        first, *rest = self._as_self((dialect.journal.position(self._step, self._number, bounds[1], rows),))
+        messages.send(first, (*rest, "COMMIT"))
         self.rows += rows
         return rows
 

@@ -33,6 +33,7 @@ class LooseStep:
         self._patience = patience
         self._step = step
         self._digest = prefix_digest(step.script, step.skip)
+        self._settings: list[str] = []
 
     def run(self) -> None:
         """Run the statements left.  Raise Refused, ServerError or WindlassError at the first that fails."""
@@ -55,26 +56,35 @@ class LooseStep:
             sql = self._step.script.sql(statement)
             if self._dialect.sets_session(sql):
                 self._session.run(sql)
+                self._settings.append(sql)
+
+    def _as_self(self, marks: tuple[str, ...]) -> tuple[str, ...]:
+        """Return marks to be written in the login's own role, then what gives the script's role back to it."""
+        own = self._context.own_role(self._step)
+        return (*own, *marks, *self._settings) if own else marks
 
     def _statement(self, number: int, statement: Statement) -> int:
         """Run one statement in the way that it needs; return its rows."""
+        sql = self._step.script.sql(statement)
         if statement.backfill:
             return self._backfill(number, statement)
-        if self._dialect.needs_no_transaction(self._step.script.sql(statement)):
-            return self._outside(number, self._step.script.sql(statement))
+        if self._dialect.needs_no_transaction(sql):
+            return self._outside(number, sql)
+        if self._dialect.sets_session(sql):
+            self._settings.append(sql)
         return self._patience.try_until_had(self._step, lambda: self._inside(number, statement), f"statement {number}")
 
     def _inside(self, number: int, statement: Statement) -> int:
         """Run a statement and its mark in one transaction."""
         context, step = self._context, self._step
         context.messages.put_off(self._dialect.begin(*self._patience.timeouts(step)))
-        return context.send(step, statement, (*context.own_role(step), *self._marks(number, 0), "COMMIT"))
+        return context.send(step, statement, (*self._as_self(self._marks(number, 0)), "COMMIT"))
 
     def _outside(self, number: int, sql: str) -> int:
         """Run a statement that the server refuses inside a transaction, between two marks."""
         rows = 0
         if not self._took_effect(number, sql):
-            self._session.run(self._journal.statement_started(self._step, number, self._digest))
+            self._session.run(self._as_self((self._journal.statement_started(self._step, number, self._digest),)))
             online = self._dialect.is_online(sql)
             lock_ms, statement_ms = self._patience.timeouts(self._step)
             self._session.run(self._dialect.set_timeouts(0 if online else lock_ms, statement_ms))
@@ -92,7 +102,7 @@ class LooseStep:
         except (Refused, WindlassError) as error:
             lost = isinstance(error, Refused) and error.error.lost
             if not lost and self._dialect.fails_clean(sql):
-                self._session.run(self._journal.statement_failed(self._step, number))
+                self._session.run(self._as_self((self._journal.statement_failed(self._step, number),)))
             raise
 
     def _online(self, sql: str) -> int:
@@ -119,9 +129,9 @@ class LooseStep:
     def _backfill(self, number: int, statement: Statement) -> int:
         """Run a batched UPDATE; each batch and its position commit together."""
         context = self._context
-        work = Backfill(self._session, self._step, number, statement, context.emit)
+        work = Backfill(self._session, self._step, number, statement, context.emit, self._as_self)
         work.resume(context.half_done.get(self._step.name) if self._step.resumed else None)
-        self._session.run(self._journal.statement_started(self._step, number, self._digest))
+        self._session.run(self._as_self((self._journal.statement_started(self._step, number, self._digest),)))
         for bounds in work.ranges():
             self._patience.try_until_had(
                 self._step,
@@ -141,7 +151,7 @@ class LooseStep:
 
     def _finish(self, marks: tuple[str, ...]) -> None:
         """Write marks in a transaction of their own."""
-        self._session.run([*self._dialect.begin(0, 0), *self._dialect.own_session(), *marks, "COMMIT"])
+        self._session.run([*self._dialect.begin(0, 0), *self._as_self(marks), "COMMIT"])
 
     def _took_effect(self, number: int, sql: str) -> bool:
         """Ask the catalogue about a statement that an earlier run began and left no end of.

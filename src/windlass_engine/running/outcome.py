@@ -64,6 +64,13 @@ def progress(finished: Sequence[Wire], after: Optional[Journal], options: Option
     }
 
 
+def standing(plan: Plan, finished: Sequence[Wire], after: Journal, options: Options) -> list[Wire]:
+    """Return the finished steps that the journal still has after the server was lost: the last may be gone."""
+    steps = plan.steps[: len(finished)]
+    kept = (has_arrived(step, after.get(step.kind, step.name), options) for step in steps)
+    return [item for item, stays in zip(finished, kept) if stays]
+
+
 def schema_version(journal: Journal) -> str:
     """Return the migration that was applied last, or an empty string."""
     standing = [e for e in journal.entries if e.kind == "migration" and e.state == "applied"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Callable, Optional
 
 from ..dialects.base import ServerError
@@ -61,9 +62,10 @@ class StepRunner:
     def _transaction(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> int:
         """Try once; return the rows affected."""
         context = self._context
-        prepared = context.prepare(steps)
+        together = len(steps) > 1 and steps[0].action not in ("revert", "baseline")
+        prepared = not together and context.prepare(steps)
         context.messages.put_off(context.dialect.begin(*self._patience.timeouts(steps[0])))
-        if len(steps) > 1 and steps[0].action != "revert":
+        if together:
             return self._many(steps, tell)
         rows = 0
         for step in steps:
@@ -75,17 +77,44 @@ class StepRunner:
     def _many(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> int:
         """Run many steps inside the open transaction; their journal rows come together at its end."""
         context, rows, done = self._context, 0, []
-        for step in steps:
-            tell(step)
-            began = time.monotonic()
-            rows += self._statements(step, ())
-            done.append((step, int((time.monotonic() - began) * 1000)))
+        with self._runner(steps) as run:
+            for step in steps:
+                tell(step)
+                began = time.monotonic()
+                rows += run(step)
+                done.append((step, int((time.monotonic() - began) * 1000)))
         roles = {statement: None for step in steps for statement in context.own_role(step)}
         context.messages.put_off((*roles, *context.closing_together(done), "COMMIT"))
         try:
             context.messages.flush()
         except ServerError as error:
             raise Refused(error, True, -1) from error
+        return rows
+
+    @contextmanager
+    def _runner(self, steps: Sequence[Step]) -> Iterator[Callable[[Step], int]]:
+        """Give what runs a step: out of one stream of statements, unless a data block needs the connection."""
+        if any(statement.copy_data for step in steps for statement in step.script.statements):
+            yield lambda step: self._statements(step, ())
+            return
+        context = self._context
+        context.messages.flush()
+        every = [step.script.sql(statement) for step in steps for statement in step.script.statements]
+        with closing(context.session.link.stream(every, context.watch.tick)) as results:
+            yield lambda step: self._streamed(step, results)
+
+    def _streamed(self, step: Step, results: Iterator[int]) -> int:
+        """Take a step's results out of a stream."""
+        context, rows = self._context, 0
+        for number, statement in enumerate(step.script.statements, 1):
+            context.begin(step, number, statement)
+            began = time.monotonic()
+            try:
+                affected = next(results)
+            except ServerError as error:
+                raise Refused(error, False, error.position - 1) from error
+            context.end(step, number, began, affected)
+            rows += affected
         return rows
 
     def _statements(self, step: Step, closing: tuple[str, ...]) -> int:

@@ -6,6 +6,7 @@ The server gets a statement's text as it is: nothing on the client parts, prepar
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
@@ -131,6 +132,11 @@ class MySQLLink:
         if tick is None:
             return self._send(statement)[0]
         return self._watched(statement, tick)
+
+    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
+        """Yield the rows of each statement, sent one after the other."""
+        for sql in statements:
+            yield from self.run(sql, tick)
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
         """Raise ServerError: a script cannot hold a data block."""

@@ -6,9 +6,12 @@ each result says how far a failed message came.
 
 from __future__ import annotations
 
+import itertools
 import select
 import sys
 import time
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import Any, Optional
 
 from ...errors import WindlassError
@@ -17,6 +20,8 @@ from ...model import Target
 from ..base import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
+#: Statements of one transaction that are with the server at once: enough that it never waits for the next.
+_AHEAD = 8
 _REFUSED = (
     "authentication failed",
     "no pg_hba.conf entry",
@@ -117,6 +122,53 @@ class PostgresLink:
         """Send one message; return the rows that each statement affected."""
         self._send(sql if isinstance(sql, str) else JOINT.join(sql))
         return self._results(tick)
+
+    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
+        """Yield the rows of each statement; the next few are with the server already (libpq's pipeline mode)."""
+        pg = self._connection.pgconn
+        pg.enter_pipeline_mode()
+        ahead = iter(statements)
+        try:
+            for sql in itertools.islice(ahead, _AHEAD):
+                self._send_ahead(sql)
+            for _ in statements:
+                result = self._next(tick)
+                if result.status == self._status.FATAL_ERROR:
+                    raise self._error(result, 0)
+                self._next(tick)  # what ends a statement's results
+                for sql in itertools.islice(ahead, 1):
+                    self._send_ahead(sql)
+                yield result.command_tuples or 0
+        finally:
+            self._leave_pipeline()
+
+    def _send_ahead(self, sql: str) -> None:
+        """Put a statement behind those under way; its result comes as soon as there is one."""
+        import psycopg
+
+        pg = self._connection.pgconn
+        try:
+            pg.send_query_params(sql.encode("utf-8"), None)
+            pg.send_flush_request()
+            while pg.flush():
+                self._wait(None, time.monotonic(), writing=True)
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def _leave_pipeline(self) -> None:
+        """Pass over what is left of a pipeline, to one message at a time again; a lost connection has nothing left."""
+        import psycopg
+
+        pg = self._connection.pgconn
+        with suppress(psycopg.Error, ServerError):
+            pg.pipeline_sync()
+            while pg.flush():
+                self._wait(None, time.monotonic(), writing=True)
+            while not self._lost():
+                result = self._next(None)
+                if result is not None and result.status == self._status.PIPELINE_SYNC:
+                    break
+            pg.exit_pipeline_mode()
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
         """Load the data block of a COPY … FROM stdin."""
