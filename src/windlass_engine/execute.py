@@ -205,13 +205,14 @@ class _Run:
 
     def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:
         """Write the failure into the event log, then read what stands."""
-        journal = self._session.dialect.journal
+        dialect = self._session.dialect
         try:
             self._session.run("ROLLBACK")
-            event = journal.event("failed", self._plan, step, self._options, failed.error.message)
-            self._session.run([*self._session.dialect.durable(), event])
+            event = dialect.journal.event("failed", self._plan, step, self._options, failed.error.message)
+            self._session.run([*dialect.own_session(), *dialect.durable(), event])
             return journals.read(self._session)
         except (ServerError, WindlassError):
+            self._session.close()  # it holds the lock, whose end is waited for
             return self._look_again()
 
     def _look_again(self) -> Optional[Journal]:

@@ -169,3 +169,43 @@ def test_what_nobody_can_judge_is_asked_of_the_operator(bench: Bench) -> None:
     assert settled["error"]["code"] == "statement_unsettled" and "--settle done" in settled["error"]["hint"]
     assert bench.deploy(tablespace, settle="done")["error"] is None
     assert bench.states()["003_y"] == "applied"
+
+
+def test_settings_last_through_a_script_and_are_made_again_when_it_goes_on(bench: Bench) -> None:
+    bench.run_sql("CREATE SCHEMA app")
+    body = "SET search_path = app;\nSELECT pg_catalog.set_config('windlass_test.word', 'kept', false);\n"
+    broken = loose("001_s", f"{body}CREATE TABLE one (id int);\nSELECT 1 / 0")
+    assert bench.deploy(system(broken))["status"] == "failed"
+    mended = loose(
+        "001_s",
+        f"{body}CREATE TABLE one (id int);\nCREATE TABLE two AS SELECT current_setting('windlass_test.word') AS word;\n"
+        "VACUUM two;\nRESET search_path;\nCREATE TABLE three (id int)",
+    )
+    assert bench.deploy(system(mended))["error"] is None
+    assert bench.query("SELECT word FROM app.two") == [("kept",)]
+    assert bench.query("SELECT to_regclass('app.one') IS NOT NULL, to_regclass('public.three') IS NOT NULL") == [
+        (True, True)
+    ]
+
+
+def test_a_role_lasts_through_a_script_and_never_writes_the_journal(bench: Bench) -> None:
+    role = "windlass_loose"
+    if not bench.query(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'"):
+        bench.run_sql(f"CREATE ROLE {role}")
+    bench.run_sql(f"CREATE SCHEMA app AUTHORIZATION {role}")
+    body = (
+        f"SET ROLE {role};\nCREATE TABLE app.mine (id int PRIMARY KEY, a int DEFAULT 0);\n"
+        "INSERT INTO app.mine SELECT generate_series(1, 10);\nCREATE INDEX CONCURRENTLY mine_a ON app.mine (a);\n"
+        "-- windlass: backfill table=app.mine key=id batch=4\n"
+        "UPDATE app.mine SET a = a + {} WHERE true /* windlass: batch */;\nVACUUM app.mine"
+    )
+    after = migration("003_after", "CREATE TABLE after_it (id int)")
+    result = bench.deploy(system(TABLE, loose("002_r", body.format("id / (id - 6)")), after))
+    assert "division by zero" in result["error"]["message"]
+    assert bench.deploy(system(TABLE, loose("002_r", body.format("1")), after))["error"] is None
+    owners = bench.query(
+        "SELECT relname, relowner::regrole::text = current_user FROM pg_class "
+        "WHERE relname IN ('mine', 'mine_a', 'after_it') ORDER BY 1"
+    )
+    assert owners == [("after_it", True), ("mine", False), ("mine_a", False)]
+    assert bench.query("SELECT a FROM app.mine ORDER BY id") == [(0,), (0,), (-1,), (-2,), *[(1,)] * 6]

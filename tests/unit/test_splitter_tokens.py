@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from windlass_engine.dialects.postgresql import session_state
 from windlass_engine.dialects.postgresql.tokens import ConcurrentIndex, concurrent_index, needs_no_transaction, words
 
 OUTSIDE = [
@@ -101,3 +102,18 @@ def test_concurrent_index(sql: str, expected: tuple[str | None, ...]) -> None:
 @pytest.mark.parametrize("sql", ["CREATE INDEX i ON t (a)", "DROP INDEX i", "REINDEX TABLE t", "VACUUM", "SELECT 1"])
 def test_other_statements_are_no_concurrent_index(sql: str) -> None:
     assert concurrent_index(sql) is None
+
+
+def test_what_only_sets_the_session_up() -> None:
+    lasting = [
+        "SET search_path = app", "set session statement_timeout to 0", "/* x */ SET ROLE r", "RESET ALL",
+        "SET SESSION AUTHORIZATION r", "SELECT pg_catalog.set_config('search_path', '', false)",
+        "select set_config('a.b', 'c', 'f')",
+    ]  # fmt: skip
+    passing = [
+        "SET LOCAL search_path = app", "SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED", "SET", "INSERT INTO set VALUES (1)",
+        "SELECT set_config('a.b', 'c', true)", "SELECT set_config('a.b', f('c'), false)", "SELECT set_config('a.b', 'c', false), f()",
+        "SELECT set_config('a.b', 'c', false) FROM t", "SELECT 1", "UPDATE t SET a = 1",
+    ]  # fmt: skip
+    assert all(map(session_state.lasts, lasting))
+    assert not any(map(session_state.lasts, passing))

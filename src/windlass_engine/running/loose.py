@@ -63,6 +63,12 @@ class LooseStep:
         own = self._context.own_role(self._step)
         return (*own, *marks, *self._settings) if own else marks
 
+    def _own_role(self) -> None:
+        """Take the login's own role until marks are written next."""
+        own = self._context.own_role(self._step)
+        if own:
+            self._session.run(own)
+
     def _statement(self, number: int, statement: Statement) -> int:
         """Run one statement in the way that it needs; return its rows."""
         sql = self._step.script.sql(statement)
@@ -130,7 +136,9 @@ class LooseStep:
         """Run a batched UPDATE; each batch and its position commit together."""
         context = self._context
         work = Backfill(self._session, self._step, number, statement, context.emit, self._as_self)
-        work.resume(context.half_done.get(self._step.name) if self._step.resumed else None)
+        if self._step.resumed:
+            self._own_role()
+            work.resume(context.half_done.get(self._step.name))
         self._session.run(self._as_self((self._journal.statement_started(self._step, number, self._digest),)))
         for bounds in work.ranges():
             self._patience.try_until_had(

@@ -10,7 +10,7 @@ from ...finding import Finding
 from ...mistakes import Mistake
 from ...model import Script, Statement, Target
 from .. import base
-from . import deparse, driver, examination, facts, locks, online, review, schema, splitter, text, tokens
+from . import deparse, driver, examination, facts, locks, online, review, schema, session_state, splitter, text, tokens
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
@@ -65,8 +65,8 @@ class PostgreSQL(base.Dialect):
         return False
 
     def sets_session(self, sql: str) -> bool:
-        """Return False: a statement's settings end with its transaction or are the script's own business."""
-        return False
+        """Return whether it is a SET, RESET or set_config that lasts beyond its transaction."""
+        return session_state.lasts(sql)
 
     def literal(self, value: Optional[str]) -> str:
         """Return an E'' constant."""
