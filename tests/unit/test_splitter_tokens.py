@@ -117,3 +117,17 @@ def test_what_only_sets_the_session_up() -> None:
     ]  # fmt: skip
     assert all(map(session_state.lasts, lasting))
     assert not any(map(session_state.lasts, passing))
+
+
+def test_which_of_them_take_a_role() -> None:
+    roles = [
+        "SET ROLE r",
+        "set session role r",
+        "SET SESSION AUTHORIZATION 'r'",
+        "RESET ROLE",
+        "SELECT set_config('role', 'r', false)",
+    ]
+    assert all(map(session_state.is_role, roles))
+    assert not any(
+        map(session_state.is_role, ["SET LOCAL ROLE r", "SET search_path = app", "RESET ALL", "CREATE ROLE r"])
+    )

@@ -228,6 +228,10 @@ class Dialect(ABC):
     def sets_session(self, sql: str) -> bool:
         """Return whether a statement only prepares the session for those behind it, so a resumed script needs it."""
 
+    def sets_role(self, sql: str) -> bool:
+        """Return whether a statement takes a role which it has to take again after the journal was written."""
+        return False
+
     @abstractmethod
     def literal(self, value: Optional[str]) -> str:
         """Return a string constant that means the same under every session setting."""

@@ -33,7 +33,7 @@ class LooseStep:
         self._patience = patience
         self._step = step
         self._digest = prefix_digest(step.script, step.skip)
-        self._settings: list[str] = []
+        self._roles: list[str] = []
 
     def run(self) -> None:
         """Run the statements left.  Raise Refused, ServerError or WindlassError at the first that fails."""
@@ -56,12 +56,17 @@ class LooseStep:
             sql = self._step.script.sql(statement)
             if self._dialect.sets_session(sql):
                 self._session.run(sql)
-                self._settings.append(sql)
+                self._keep_role(sql)
+
+    def _keep_role(self, sql: str) -> None:
+        """Remember a statement that takes a role, to be run again whenever the journal was written."""
+        if self._dialect.sets_role(sql):
+            self._roles.append(sql)
 
     def _as_self(self, marks: tuple[str, ...]) -> tuple[str, ...]:
         """Return marks to be written in the login's own role, then what gives the script's role back to it."""
         own = self._context.own_role(self._step)
-        return (*own, *marks, *self._settings) if own else marks
+        return (*own, *marks, *self._roles) if own else marks
 
     def _own_role(self) -> None:
         """Take the login's own role until marks are written next."""
@@ -76,8 +81,7 @@ class LooseStep:
             return self._backfill(number, statement)
         if self._dialect.needs_no_transaction(sql):
             return self._outside(number, sql)
-        if self._dialect.sets_session(sql):
-            self._settings.append(sql)
+        self._keep_role(sql)
         return self._patience.try_until_had(self._step, lambda: self._inside(number, statement), f"statement {number}")
 
     def _inside(self, number: int, statement: Statement) -> int:

@@ -68,6 +68,10 @@ class PostgreSQL(base.Dialect):
         """Return whether it is a SET, RESET or set_config that lasts beyond its transaction."""
         return session_state.lasts(sql)
 
+    def sets_role(self, sql: str) -> bool:
+        """Return whether it takes or leaves a role or session user."""
+        return session_state.is_role(sql)
+
     def literal(self, value: Optional[str]) -> str:
         """Return an E'' constant."""
         return text.literal(value)

@@ -19,6 +19,12 @@ def lasts(sql: str) -> bool:
     return head[:1] == ["RESET"]
 
 
+def is_role(sql: str) -> bool:
+    """Tell whether such a statement is about the role, which writing the journal takes away for a moment."""
+    head = [word.strip("'").upper() for word in words(sql, 8)]
+    return lasts(sql) and ("ROLE" in head or "AUTHORIZATION" in head)
+
+
 def _sets_one(call: list[str]) -> bool:
     """Tell whether this is ``set_config('name', 'value', false)`` as dumps write it, and nothing beside it."""
     behind = next((call[len(start) :] for start in _CALLS if call[: len(start)] == start), [])
