@@ -19,8 +19,9 @@ RANKS = [
     {"errors", "model", "finding"},
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"},
     {"session", "journal", "introspect", "messages"},
-    {"running", "verify", "inspection"},
+    {"running", "verify", "inspection", "scratch"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
+    {"prove"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

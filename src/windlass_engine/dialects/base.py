@@ -283,6 +283,22 @@ class Dialect(ABC):
         """Return whether a script may leave session settings behind."""
 
     @abstractmethod
+    def url_of_database(self, url: str, name: str) -> str:
+        """Return the URL of another database of the same server, for the same login."""
+
+    @abstractmethod
+    def make_database(self, name: str) -> tuple[str, ...]:
+        """Return what makes an empty database, to be sent one by one."""
+
+    @abstractmethod
+    def drop_database(self, name: str) -> str:
+        """Return what drops a database where it is there, with the sessions in it."""
+
+    @abstractmethod
+    def unkept_databases(self, link: Link, prefix: str) -> tuple[str, ...]:
+        """Return the databases whose names begin so and that no session is named after (see :mod:`scratch`)."""
+
+    @abstractmethod
     def facts(self, link: Link) -> Facts:
         """Look at the server once."""
 

@@ -12,6 +12,7 @@ from ...model import Script, Statement, Target
 from .. import base
 from . import (
     catalogue,
+    databases,
     driver,
     examination,
     facts,
@@ -129,6 +130,22 @@ class MySQL(base.Dialect):
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
+
+    def url_of_database(self, url: str, name: str) -> str:
+        """Return the URL with another database in its path."""
+        return databases.url_of(url, name)
+
+    def make_database(self, name: str) -> tuple[str, ...]:
+        """Make one, and keep it by a lock of its name."""
+        return databases.make(name)
+
+    def drop_database(self, name: str) -> str:
+        """Drop one."""
+        return databases.drop(name)
+
+    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+        """Look for locks with the databases' names."""
+        return databases.unkept(link, prefix)
 
     def facts(self, link: base.Link) -> base.Facts:
         """Look at the server once."""

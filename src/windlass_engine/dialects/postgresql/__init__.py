@@ -10,7 +10,21 @@ from ...finding import Finding
 from ...mistakes import Mistake
 from ...model import Script, Statement, Target
 from .. import base
-from . import deparse, driver, examination, facts, locks, online, review, schema, session_state, splitter, text, tokens
+from . import (
+    databases,
+    deparse,
+    driver,
+    examination,
+    facts,
+    locks,
+    online,
+    review,
+    schema,
+    session_state,
+    splitter,
+    text,
+    tokens,
+)
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
@@ -131,6 +145,22 @@ class PostgreSQL(base.Dialect):
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
+
+    def url_of_database(self, url: str, name: str) -> str:
+        """Return the URL with another database in its path."""
+        return databases.url_of(url, name)
+
+    def make_database(self, name: str) -> tuple[str, ...]:
+        """Make one out of template0."""
+        return databases.make(name)
+
+    def drop_database(self, name: str) -> str:
+        """Drop one by force."""
+        return databases.drop(name)
+
+    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+        """Look for sessions with the databases' names."""
+        return databases.unkept(link, prefix)
 
     def facts(self, link: base.Link) -> base.Facts:
         """Look at the server once."""
