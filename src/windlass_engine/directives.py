@@ -181,6 +181,10 @@ def _scratch(argument: str) -> Mapping[str, Any]:
     return {"scratch": True}
 
 
+def _repeat(argument: str) -> Mapping[str, Any]:
+    return {"repeat_ms": duration_ms(argument)}
+
+
 def _schedule(argument: str) -> Mapping[str, Any]:
     if argument not in SCHEDULES:
         raise BadValue(f"{argument!r} is none of {', '.join(SCHEDULES)}")
@@ -197,4 +201,5 @@ _HEADER: dict[str, _Rule] = {
     "irreversible": _Rule(("up",), lambda text: {"irreversible": _something(text, "a reason")}),
     "scratch": _Rule(("sample",), _scratch),
     "schedule": _Rule(("maintenance",), _schedule),
+    "repeat": _Rule(("maintenance",), _repeat),
 }

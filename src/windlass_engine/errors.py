@@ -43,6 +43,8 @@ CODES: Mapping[str, tuple[int, str]] = {
     "fleet_stopped": (30, "a host failed, so the hosts after it were left untouched"),
     "tunnel_failed": (31, "the SSH tunnel could not be opened"),
     "run_lost": (32, "a run on the target ended without leaving its result"),
+    "maintenance_failed": (33, "a maintenance job failed"),
+    "not_proved": (34, "a script is not idempotent, not reversible, or not verified by its own checks"),
 }
 
 

@@ -76,6 +76,7 @@ class Directives:
     scratch: bool = False
     rerunnable: bool = False
     schedule: str = ""
+    repeat_ms: Optional[int] = None
 
     @classmethod
     def from_wire(cls, data: Wire) -> Directives:

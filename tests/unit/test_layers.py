@@ -21,7 +21,7 @@ RANKS = [
     {"session", "journal", "introspect", "messages"},
     {"running", "verify", "inspection", "scratch"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
-    {"prove"},
+    {"prove", "maintain"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

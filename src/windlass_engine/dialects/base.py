@@ -20,7 +20,7 @@ from ..finding import Finding
 from ..mistakes import Mistake
 from ..model import Options, Plan, Script, Statement, Step, Target
 
-#: Called about ten times a second while a message is under way, with the seconds elapsed.
+#: Called as soon as a message is on its way, with 0, and then about ten times a second, with the seconds elapsed.
 Tick = Callable[[float], None]
 #: One statement or more.  Several travel together where the engine can, one after the other where it cannot.
 Message = Union[str, Sequence[str]]
@@ -97,6 +97,9 @@ class Link(Protocol):
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of one statement.  Raise ServerError."""
 
+    def ask(self, sql: str) -> tuple[int, Optional[list[tuple[Any, ...]]]]:
+        """Run one statement of any kind; return the rows that it affected, and its answer's rows if it gives one."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -172,8 +175,14 @@ class JournalWriter(Protocol):
     def read_position(self, step: Step, number: int) -> str:
         """Return the query for (last key, rows) of a backfill."""
 
-    def event(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> str:
+    def event(
+        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str,
+        duration_ms: Optional[int] = None,
+    ) -> str:  # fmt: skip
         """Return the row of the append-only event log."""
+
+    def last_events(self, event: str) -> str:
+        """Return the query for (name, seconds since the last such event of that name)."""
 
     def events(self, limit: int) -> str:
         """Return the query for the newest events, newest first."""
@@ -305,6 +314,14 @@ class Dialect(ABC):
     @abstractmethod
     def try_lock(self, link: Link) -> bool:
         """Try to take the deployer lock of this database, without waiting."""
+
+    @abstractmethod
+    def unlock(self, link: Link) -> None:
+        """Give the deployer lock back.  Raise ServerError."""
+
+    @abstractmethod
+    def try_job_lock(self, link: Link, name: str) -> bool:
+        """Try to take the lock of this database's maintenance job, without waiting; it ends with the session."""
 
     @abstractmethod
     def lock_holder(self, link: Link) -> Optional[Blocker]:

@@ -155,6 +155,14 @@ class MySQL(base.Dialect):
         """Try GET_LOCK."""
         return locks.try_lock(link)
 
+    def unlock(self, link: base.Link) -> None:
+        """Give the deployer lock back."""
+        locks.unlock(link)
+
+    def try_job_lock(self, link: base.Link, name: str) -> bool:
+        """Try the lock of a maintenance job."""
+        return locks.try_job_lock(link, name)
+
     def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
         """Return who holds the lock."""
         return locks.lock_holder(link)

@@ -146,6 +146,11 @@ class MySQLLink:
         """Return the rows of one statement's first result."""
         return self._send(sql)[1]
 
+    def ask(self, sql: str) -> tuple[int, Optional[list[tuple[Any, ...]]]]:
+        """Run one statement of any kind."""
+        count, rows, answered = self._exchange(sql)
+        return count, rows if answered else None
+
     def close(self) -> None:
         """End the connection."""
         if self._worker:
@@ -158,6 +163,7 @@ class MySQLLink:
         self._worker = self._worker or ThreadPoolExecutor(1, "windlass-statement")
         began = monotonic()
         running: Future[tuple[int, list[tuple[Any, ...]]]] = self._worker.submit(self._send, statement)
+        tick(0)
         while True:
             try:
                 return running.result(TICK_S)[0]
@@ -168,15 +174,19 @@ class MySQLLink:
 
     def _send(self, statement: str) -> tuple[int, list[tuple[Any, ...]]]:
         """Send one statement; return count and rows of its first result, once all results have come."""
+        return self._exchange(statement)[:2]
+
+    def _exchange(self, statement: str) -> tuple[int, list[tuple[Any, ...]], bool]:
+        """Send one statement; return count and rows of its first result, and whether it was an answer with columns."""
         import pymysql
 
         try:
             with self._connection.cursor() as cursor:
                 count = cursor.execute(statement)
-                rows = list(cursor.fetchall())
+                rows, answered = list(cursor.fetchall()), cursor.description is not None
                 while cursor.nextset():
                     pass
-                return max(count or 0, 0), rows
+                return max(count or 0, 0), rows, answered
         except (pymysql.Error, OSError, AttributeError) as error:
             raise self._error(error) from None
 

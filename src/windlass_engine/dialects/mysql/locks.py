@@ -70,6 +70,17 @@ def try_lock(link: Link) -> bool:
     return True
 
 
+def unlock(link: Link) -> None:
+    """Give the deployer lock back."""
+    link.query(f"SELECT RELEASE_LOCK({_NAME})")
+
+
+def try_job_lock(link: Link, name: str) -> bool:
+    """Try to take a maintenance job's lock, without waiting."""
+    job = f"CONCAT('windlass ', SHA1(CONCAT(DATABASE(), ' ', {literal(name)})))"
+    return bool(link.query(f"SELECT GET_LOCK({job}, 0)")[0][0] == 1)
+
+
 def lock_holder(link: Link) -> Optional[Blocker]:
     """Return who holds the deployer lock, or None."""
     holder = link.query(f"SELECT IS_USED_LOCK({_NAME})")[0][0]

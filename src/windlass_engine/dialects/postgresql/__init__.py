@@ -170,6 +170,14 @@ class PostgreSQL(base.Dialect):
         """Try the advisory lock."""
         return locks.try_lock(link)
 
+    def unlock(self, link: base.Link) -> None:
+        """Give the deployer lock back."""
+        locks.unlock(link)
+
+    def try_job_lock(self, link: base.Link, name: str) -> bool:
+        """Try the lock of a maintenance job."""
+        return locks.try_job_lock(link, name)
+
     def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
         """Return who holds the advisory lock."""
         return locks.lock_holder(link)

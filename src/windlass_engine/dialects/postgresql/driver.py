@@ -121,6 +121,8 @@ class PostgresLink:
     def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
         """Send one message; return the rows that each statement affected."""
         self._send(sql if isinstance(sql, str) else JOINT.join(sql))
+        if tick:
+            tick(0)
         return self._results(tick)
 
     def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
@@ -132,6 +134,8 @@ class PostgresLink:
             for sql in itertools.islice(ahead, _AHEAD):
                 self._send_ahead(sql)
             for _ in statements:
+                if tick:
+                    tick(0)
                 result = self._next(tick)
                 if result.status == self._status.FATAL_ERROR:
                     raise self._error(result, 0)
@@ -174,6 +178,8 @@ class PostgresLink:
         """Load the data block of a COPY … FROM stdin."""
         pg = self._connection.pgconn
         self._send(command)
+        if tick:
+            tick(0)
         first = self._next(tick)
         if first.status != self._status.COPY_IN:
             raise self._error(first, 0)
@@ -190,6 +196,16 @@ class PostgresLink:
 
         try:
             return list(self._connection.execute(sql).fetchall())
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
+
+    def ask(self, sql: str) -> tuple[int, Optional[list[tuple[Any, ...]]]]:
+        """Run one statement of any kind."""
+        import psycopg
+
+        try:
+            cursor = self._connection.execute(sql)
+            return max(cursor.rowcount, 0), list(cursor.fetchall()) if cursor.description else None
         except psycopg.Error as error:
             raise self._from_psycopg(error) from None
 

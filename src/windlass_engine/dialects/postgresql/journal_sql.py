@@ -236,9 +236,19 @@ class PostgresJournal:
         """Return the query for (last key, rows) of a backfill."""
         return f"SELECT position, rows FROM windlass.statements WHERE {_statement_key(step, number)}"
 
-    def event(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> str:
+    def event(
+        self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str,
+        duration_ms: Optional[int] = None,
+    ) -> str:  # fmt: skip
         """Return a row of the event log."""
-        return self._event(event, plan, step, options, detail)
+        return self._event(event, plan, step, options, detail, "NULL" if duration_ms is None else str(duration_ms))
+
+    def last_events(self, event: str) -> str:
+        """Return the query for (name, seconds since the last such event of that name)."""
+        return (
+            "SELECT name, EXTRACT(epoch FROM pg_catalog.clock_timestamp() - max(at))::pg_catalog.int8 "
+            f"FROM windlass.events WHERE event = {literal(event)} GROUP BY name"
+        )
 
     def events(self, limit: int) -> str:
         """Return the query for the newest events, newest first."""

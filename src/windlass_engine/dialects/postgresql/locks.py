@@ -6,6 +6,7 @@ for all.  It is tried and polled with no transaction open, or CREATE INDEX CONCU
 
 from __future__ import annotations
 
+import hashlib
 from typing import Optional
 
 from ..base import Blocker, Link
@@ -23,6 +24,17 @@ FROM pg_catalog.pg_stat_activity a
 def try_lock(link: Link) -> bool:
     """Try to take the deployer lock of this database, without waiting."""
     return bool(link.query(f"SELECT pg_catalog.pg_try_advisory_lock({LOCK_KEY[0]}, {LOCK_KEY[1]})")[0][0])
+
+
+def unlock(link: Link) -> None:
+    """Give the deployer lock back."""
+    link.query(f"SELECT pg_catalog.pg_advisory_unlock({LOCK_KEY[0]}, {LOCK_KEY[1]})")
+
+
+def try_job_lock(link: Link, name: str) -> bool:
+    """Try to take a maintenance job's lock, without waiting; the key is a hash of its name."""
+    key = int.from_bytes(hashlib.sha256(name.encode("utf-8")).digest()[:4], "big", signed=True)
+    return bool(link.query(f"SELECT pg_catalog.pg_try_advisory_lock({LOCK_KEY[0]}, {key})")[0][0])
 
 
 def lock_holder(link: Link) -> Optional[Blocker]:
