@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from typing import Callable, Optional
 
 from . import journal as journals
@@ -14,6 +13,7 @@ from .model import CheckResult, Journal, Options, Plan, Step, Target, Wire
 from .running import outcome
 from .running.context import Context
 from .running.steps import StepFailed, StepRunner
+from .running.telling import Telling
 from .running.watch import Watch
 from .session import Session, connect
 
@@ -31,7 +31,7 @@ def run(target: Target, plan: Plan, options: Options, emit: Emit) -> Wire:
     began = time.monotonic()
     if not plan.steps:
         return outcome.result(plan, options, "nothing", "nothing to do", began=began)
-    tell = _stamped(emit, plan.database)
+    tell = Telling(emit, plan.database)
     with connect(target, _application(options)) as session:
         try:
             refuse_unfit(session, options)
@@ -42,6 +42,8 @@ def run(target: Target, plan: Plan, options: Options, emit: Emit) -> Wire:
         except ServerError as error:
             code = "connection_lost" if error.lost else "preflight_failed"
             raise WindlassError(code, error.message, hint=error.hint, where={"database": plan.database}) from error
+        finally:
+            tell.flush()
 
 
 def require_current(standing: Journal, plan: Plan) -> None:
@@ -81,7 +83,7 @@ def refuse_unfit(session: Session, options: Options) -> None:
 class _Run:
     """One run under the lock."""
 
-    def __init__(self, session: Session, target: Target, plan: Plan, options: Options, emit: Emit) -> None:
+    def __init__(self, session: Session, target: Target, plan: Plan, options: Options, emit: Telling) -> None:
         """Nothing is sent yet."""
         self._session = session
         self._target = target
@@ -163,6 +165,7 @@ class _Run:
     def _prove(self, step: Step) -> None:
         """Let a migration's verify script pass before it is marked as applied.  Raise StepFailed."""
         assert step.verify is not None
+        self._emit.flush()
         failed = [r for r in verify.run_script(self._session, step.verify, writable=False) if not r.passed]
         if failed:
             raise StepFailed(_does_not_stand(step, failed))
@@ -274,13 +277,3 @@ def _place(error: WindlassError) -> Wire:
 def _application(options: Options) -> str:
     """Return the name by which others see this session: the run, and who started it."""
     return f"windlass {options.run_id} {options.who}"
-
-
-def _stamped(emit: Emit, database: str) -> Emit:
-    """Return an emit that adds time and database."""
-
-    def stamped(event: Wire) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        emit({"at": now, "database": database, **event})
-
-    return stamped

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import Callable, Optional
 
+from ..dialects.base import Tick
 from ..directives import BATCH_MARK
 from ..messages import Messages
 from ..model import JournalEntry, Statement, Step, Wire
 from ..session import Session
-from .watch import Watch
 
 Range = tuple[Optional[str], str]
 
@@ -67,11 +67,11 @@ class Backfill:
             )
             time.sleep(self._plan.pause_ms / 1000)
 
-    def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], watch: Watch) -> int:
+    def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], tick: Tick) -> int:
         """Update one range and record its end in the same transaction; return its rows.  Raise Refused."""
         dialect = self._session.dialect
         messages.put_off(dialect.begin(*timeouts))
-        rows = messages.send(self._sql.replace(BATCH_MARK, self._condition(bounds)), (), watch.tick)
+        rows = messages.send(self._sql.replace(BATCH_MARK, self._condition(bounds)), (), tick)
         first, *rest = self._as_self((dialect.journal.position(self._step, self._number, bounds[1], rows),))
         messages.send(first, (*rest, "COMMIT"))
         self.rows += rows

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Optional
 
 from ..dialects.base import Dialect
 from ..messages import Messages
-from ..model import JournalEntry, Options, Plan, Statement, Step, Wire
+from ..model import JournalEntry, Options, Plan, Statement, Step
 from ..session import Session
+from .telling import Telling
 from .watch import Watch
 
 
@@ -33,7 +34,7 @@ class Context:
         plan: Plan,
         options: Options,
         watch: Watch,
-        emit: Callable[[Wire], None],
+        emit: Telling,
         half_done: Mapping[str, JournalEntry],
     ) -> None:
         """Start at no place."""
@@ -76,7 +77,13 @@ class Context:
     def send(self, step: Step, statement: Statement, after: tuple[str, ...] = ()) -> int:
         """Send a statement in the way its kind needs; return the rows affected.  Raise Refused."""
         send = self.messages.send_copy if statement.copy_data else self.messages.send
-        return send(step.script.sql(statement), after, self.watch.tick)
+        return send(step.script.sql(statement), after, self.tick)
+
+    def tick(self, elapsed: float) -> None:
+        """Use the time in which the server works: pass on what was told, then look who keeps it waiting."""
+        self.emit.flush()
+        if elapsed:
+            self.watch.tick(elapsed)
 
     def closing(self, step: Step, prepared: bool = False, *, loose: bool = False) -> tuple[str, ...]:
         """Return the journal rows of a whole step; ``prepared`` is what :meth:`prepare` said of it.

@@ -107,7 +107,7 @@ class LooseStep:
         context = self._context
         try:
             return self._patience.try_until_had(
-                self._step, lambda: context.messages.send(sql, (), context.watch.tick), f"statement {number}"
+                self._step, lambda: context.messages.send(sql, (), context.tick), f"statement {number}"
             )
         except (Refused, WindlassError) as error:
             lost = isinstance(error, Refused) and error.error.lost
@@ -121,7 +121,7 @@ class LooseStep:
             for note in self._dialect.prepare_online(self._session.link, sql):
                 self._context.emit({"event": "note", "migration": self._step.name, "text": note})
             try:
-                rows = self._context.messages.send(sql, (), self._context.watch.tick)
+                rows = self._context.messages.send(sql, (), self._context.tick)
             except Refused as refused:
                 if refused.error.lost:
                     raise
@@ -148,7 +148,7 @@ class LooseStep:
             self._patience.try_until_had(
                 self._step,
                 lambda bounds=bounds: work.run_batch(  # type: ignore[misc]
-                    bounds, context.messages, self._patience.timeouts(self._step), context.watch
+                    bounds, context.messages, self._patience.timeouts(self._step), context.tick
                 ),
                 f"statement {number}",
             )

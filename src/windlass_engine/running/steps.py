@@ -100,7 +100,7 @@ class StepRunner:
         context = self._context
         context.messages.flush()
         every = [step.script.sql(statement) for step in steps for statement in step.script.statements]
-        with closing(context.session.link.stream(every, context.watch.tick)) as results:
+        with closing(context.session.link.stream(every, context.tick)) as results:
             yield lambda step: self._streamed(step, results)
 
     def _streamed(self, step: Step, results: Iterator[int]) -> int:
