@@ -17,7 +17,8 @@ ENGINE = SOURCE / "windlass_engine"
 #: Rooms of the engine, from the left (knows nobody) to the right (knows all).  A room imports itself and to the left.
 RANKS = [
     {"errors", "model", "finding"},
-    {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"},
+    {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
+    | {"retention"},
     {"session", "journal", "introspect", "messages"},
     {"running", "verify", "inspection", "scratch"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
