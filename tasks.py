@@ -183,6 +183,26 @@ def baseline(
     return verbs.change(SETTINGS, where, "baseline", given, plan=plan, yes=yes, dry_run=dry_run)
 
 
+@verb(CHANGE, job="only this one, by its file's name", schedule="only those of a schedule: hourly, daily or monthly")
+def maintain(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    job: str = "",
+    schedule: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Run maintenance jobs: clean-ups, retries, partitions; each locked, counted and written into the log."""
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    given = {"windlass_job": job, "windlass_schedule": schedule}
+    return verbs.look(SETTINGS, where, "maintain", given, as_json=json, dry_run=dry_run)
+
+
 @verb(LOOK, rollback="plan the way back (with --steps or --to)", baseline="plan an adoption", atomic=ATOMIC)
 def plan(
     _: Context,
@@ -313,6 +333,34 @@ def restore(
         confirm.ask(policy, where.environment, "restore", reviewable=False)
     given = {"windlass_backup_ref": backup, "windlass_restore_into": into, "windlass_swap": swap}
     return verbs.do(SETTINGS, where, "restore", {**given, "windlass_undo_swap": undo_swap}, dry_run=dry_run)
+
+
+@verb(
+    WRITE,
+    system="prove this system on the first server of its engine (default: each database's own)",
+    migration="prove only this migration; those before it just run",
+)
+def prove(
+    _: Context,
+    env: str = "demo",
+    system: str = "",
+    migration: str = "",
+    host: str = "",
+    database: Names = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Prove on a scratch database that migrations can be repeated, undone, and verified.
+
+    Each goes up, up again, down, down again and up, and schema and row counts are compared.  The environment's policy
+    has to allow scratch databases; the demo's does.
+    """
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    given = {"windlass_system": system, "windlass_migration": migration}
+    return verbs.prove(SETTINGS, where, given, as_json=json, dry_run=dry_run)
 
 
 @verb(WRITE, system="a folder below sql/", title="a few words, such as add_invoice_number")

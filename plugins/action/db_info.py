@@ -38,5 +38,5 @@ class ActionModule(WindlassAction):
 
 def shown(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event of the journal's log under the names that people see."""
-    failed = event["event"] == "failed"
+    failed = event["event"] in ("failed", "maintenance_failed")
     return {**event, "migration": event["name"], "error": event["detail"] if failed else ""}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import planning
+from windlass import planning, proofs
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.planning import Wish
@@ -85,7 +85,9 @@ class ActionModule(WindlassAction):
         return None
 
     def _keep_plan(self, database: Database, plan: Plan, info: Mapping[str, Any]) -> None:
-        shown = planning.shown(plan, info["schema_version"], database.policy.confirm)
+        root = Path(self.args["project_root"] or ROOT)
+        proved = [step.name for step in plan.steps if proofs.is_proved(root, plan.system, step)]
+        shown = planning.shown(plan, info["schema_version"], database.policy.confirm, proved)
         self.result["windlass_plan"][database.name] = shown
         if plan.steps:
             self.result["windlass_packed"][database.name] = planning.packed(plan)

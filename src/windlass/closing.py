@@ -100,7 +100,8 @@ def back(step: Mapping[str, Any]) -> str:
     if step["action"] in ("revert", "baseline"):
         return ""
     if step.get("reversible", True):
-        return "down script" if step["kind"] == "migration" else "earlier text"
+        proved = ", proved" if step.get("proved") else ""
+        return f"down script{proved}" if step["kind"] == "migration" else "earlier text"
     reason = step.get("irreversible") or ""
     return f"IRREVERSIBLE: {reason}" if reason else "IRREVERSIBLE"
 
@@ -157,9 +158,9 @@ def _status_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def attention(info: Mapping[str, Any]) -> str:
-    """Return what is not as it should be: changed, unknown, partial and out-of-order migrations."""
+    """Return what is not as it should be: migrations by kind of trouble, and maintenance jobs that nobody ran."""
     found = [f"{len(info[key])} {word}" for key, word in ATTENTION.items() if info.get(key)]
-    return ", ".join(found)
+    return ", ".join([*found, *(f"{name} overdue" for name in info.get("overdue") or ())])
 
 
 def _last_run(last: Mapping[str, Any] | None) -> str:
@@ -188,15 +189,16 @@ def _history(run: record.Record) -> Lines:
             continue
         yield Line("")
         yield Line(f"{host} {database}", "head")
-        headings = ("WHEN (UTC)", "EVENT", "MIGRATION", "TIME", "WHO", "FROM", "RUN", "ERROR")
+        headings = ("WHEN (UTC)", "EVENT", "NAME", "TIME", "WHO", "FROM", "RUN", "DETAIL")
         yield from map(Line, console.table(headings, [_history_cells(event) for event in events]))
     yield from _host_errors(run)
 
 
 def _history_cells(event: Mapping[str, Any]) -> tuple[Any, ...]:
     spent = console.duration(event["duration_ms"]) if event.get("duration_ms") else ""
-    plain = [event.get(key) or "" for key in ("who", "origin", "run_id", "error")]
-    return (moment(event.get("at")), event.get("event", ""), event.get("migration") or "", spent, *plain)
+    plain = [event.get(key) or "" for key in ("who", "origin", "run_id")]
+    detail = event.get("detail", "") if event.get("event") == "maintained" else event.get("error") or ""
+    return (moment(event.get("at")), event.get("event", ""), event.get("migration") or "", spent, *plain, detail)
 
 
 def _doctor(run: record.Record) -> Lines:
@@ -217,6 +219,65 @@ def _verify(run: record.Record) -> Lines:
             mark, style = ("ok  ", "good") if summary.check_passed(result) else ("FAIL", "bad")
             yield Line(f"  {mark}  {result['name']}  {console.duration(result.get('duration_ms', 0))}", style)
     yield from _host_errors(run)
+
+
+def _prove(run: record.Record) -> Lines:
+    for host, database, data in record.databases(run):
+        if data.get("proof"):
+            yield Line("")
+            yield from _proof(f"{host} {database}", data["proof"])
+    yield from _host_errors(run)
+
+
+def _proof(place: str, proof: Mapping[str, Any]) -> Lines:
+    """Yield a table of verdicts, and below it what was found wrong, object by object."""
+    if "intended" in proof:
+        yield Line(f"{place}: would prove {proof['system']}: {', '.join(proof['intended'])}")
+        return
+    spent = console.duration(proof["duration_ms"])
+    yield Line(f"{place}: {proof['system']} on a scratch database of {proof['server_version']}, {spent}", "head")
+    words = {True: "yes", False: "NO", None: ""}
+    rows = [
+        (
+            v["kind"], v["name"], words[v["idempotent"]],
+            f"irreversible: {v['irreversible']}" if v["irreversible"] else words[v["reversible"]],
+            words[v["verified"]], console.duration(v["duration_ms"]),
+        )
+        for v in proof["verdicts"]
+    ]  # fmt: skip
+    headings = ("WHAT", "NAME", "IDEMPOTENT", "REVERSIBLE", "VERIFIED", "TIME")
+    yield from _table(headings, rows, [not v["proved"] for v in proof["verdicts"]])
+    for verdict in proof["verdicts"]:
+        for finding in verdict["findings"]:
+            yield Line("")
+            yield Line(f"{verdict['name']}: {finding['what']}", "bad")
+            yield from (Line(f"  {console.printable(line)}") for text in finding["lines"] for line in text.splitlines())
+
+
+def _maintain(run: record.Record) -> Lines:
+    found = [
+        (host, name, job)
+        for host, name, data in record.databases(run)
+        for job in (data.get("maintenance") or {}).get("jobs") or ()
+    ]
+    rows = [(host, name, *_job_cells(job)) for host, name, job in found]
+    headings = ("HOST", "DATABASE", "JOB", "RESULT", "SCHEDULE", "COUNT", "PASSES", "TIME", "NOTE")
+    yield from _table(headings, rows, [job["status"] == "failed" for _, _, job in found])
+    if not (found or any(record.errors(run))):
+        yield Line("no maintenance job is asked for here")
+    for host, name, job in found:
+        if job.get("sql"):
+            yield from _dry_run_sql(host, name, {"sql": [{"migration": job["name"], "sql": job["sql"]}]})
+    yield from _host_errors(run)
+
+
+def _job_cells(job: Mapping[str, Any]) -> tuple[Any, ...]:
+    if job["status"] == "check":
+        return (job["name"], "would run", job["schedule"], "", "", "", "")
+    told = [row for row in job["answer"] if any(isinstance(value, str) for value in row)]
+    answer = "; ".join(" ".join(map(str, row)) for row in told)
+    spent = console.duration(job["duration_ms"])
+    return (job["name"], job["status"], "", job["rows"], job["passes"], spent, job["note"] or answer)
 
 
 def _backup(run: record.Record) -> Lines:
@@ -306,6 +367,8 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "history": _history,
     "doctor": _doctor,
     "verify": _verify,
+    "prove": _prove,
+    "maintain": _maintain,
     "backup": _backup,
     "restore": _restore,
 }

@@ -20,6 +20,7 @@ BACKUP = ("required", "optional", "never")
 CONFIRM = ("none", "yes", "typed")
 ON_FAILURE = ("stop", "rollback")
 OUT_OF_ORDER = ("refuse", "allow")
+SCRATCH = ("allow", "never")
 
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
@@ -39,6 +40,7 @@ class Policy:
     deploy_lock_wait: int = 60_000
     reconnect: int = 300_000
     samples: bool = True
+    scratch: str = "never"
     serial: tuple[int | str, ...] = (1, "100%")
 
 
@@ -180,7 +182,13 @@ def merge_policy(raw: Any, base: Policy | None = None, **place: str) -> Policy:
 
 def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
     """Check one policy value and bring it into its type."""
-    choices = {"backup": BACKUP, "confirm": CONFIRM, "on_failure": ON_FAILURE, "out_of_order": OUT_OF_ORDER}
+    choices = {
+        "backup": BACKUP,
+        "confirm": CONFIRM,
+        "on_failure": ON_FAILURE,
+        "out_of_order": OUT_OF_ORDER,
+        "scratch": SCRATCH,
+    }
     if key in choices:
         # YAML reads a bare `yes` or `no` as a boolean
         word = {True: "yes", False: "none"}.get(value, value) if isinstance(value, bool) else value

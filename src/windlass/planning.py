@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from windlass.environment import Database
@@ -11,11 +13,13 @@ from windlass.project import Project
 from windlass_engine import dialects, script
 from windlass_engine import plan as planner
 from windlass_engine.errors import WindlassError
-from windlass_engine.model import Journal, Plan, Script, Step, to_wire
+from windlass_engine.model import Journal, JournalEntry, Plan, Script, Step, to_wire
 from windlass_engine.project_view import natural_key
 from windlass_engine.wire import pack
 
 _STANDING = ("applied", "partial", "reverting")
+#: Seconds between two runs of a maintenance job, by the schedule that its script names.
+PERIODS_S = {"hourly": 3600, "daily": 86_400, "monthly": 31 * 86_400}
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,8 @@ def packed(plan: Plan) -> str:
     return pack({"digest": plan.digest, "plan": to_wire(plan)})
 
 
-def shown(plan: Plan, schema_version: str, confirm: str) -> dict[str, Any]:
-    """Return a plan as people and records see it."""
+def shown(plan: Plan, schema_version: str, confirm: str, proved: Collection[str] = ()) -> dict[str, Any]:
+    """Return a plan as people and records see it; ``proved`` are the migrations whose texts were proved."""
     return {
         "digest": plan.digest,
         "system": plan.system,
@@ -148,7 +152,7 @@ def shown(plan: Plan, schema_version: str, confirm: str) -> dict[str, Any]:
         "confirm": confirm,
         "atomic": plan.atomic,
         "warnings": list(plan.warnings),
-        "steps": [_shown_step(step) for step in plan.steps],
+        "steps": [{**_shown_step(step), "proved": step.name in proved} for step in plan.steps],
     }
 
 
@@ -183,7 +187,18 @@ def facts(project: Project, journal: Journal, stands: Mapping[str, Any]) -> dict
         "partial": [entry.name for entry in entries if entry.state in ("partial", "reverting")],
         "out_of_order": _late(pending, standing),
         "last_run": _last_run(events[0]) if events else None,
+        "overdue": list(_overdue(project, entries, stands.get("maintained") or {})),
     }  # fmt: skip
+
+
+def _overdue(project: Project, entries: Sequence[JournalEntry], ages_s: Mapping[str, int]) -> Iterator[str]:
+    """Yield the maintenance jobs that nobody has run for twice their period, or not since the system stands."""
+    first = min((entry.applied_at for entry in entries if entry.applied_at), default="")
+    standing_s = (datetime.now(UTC) - datetime.fromisoformat(first)).total_seconds() if first else 0.0
+    for job in project.maintenance:
+        name, period_s = PurePosixPath(job.path).stem, PERIODS_S.get(job.directives.schedule)
+        if period_s and ages_s.get(name, standing_s) > 2 * period_s:
+            yield name
 
 
 def _late(pending: Sequence[str], standing: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ Record = dict[str, Any]
 
 FORMAT = 1
 #: Data of one database, as modules return it: ``windlass_plan: {database: …}`` and so on.
-PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore")
+PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance")
 #: Verbs that only look: they leave nothing in the folder of runs.
 READ_ONLY = frozenset({"plan", "status", "history", "doctor"})
 #: Verbs that carry out a plan: without a run there was nothing to do.

@@ -75,11 +75,26 @@ def look(
     variables: Mapping[str, Any] | None = None,
     *,
     as_json: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Run a verb that changes no schema (its playbook prints the answer) and return the exit code."""
-    run = _run(settings, where, verb, variables or {}, quiet=as_json)
+    run = _run(settings, where, verb, variables or {}, quiet=as_json, check=dry_run)
     if as_json:
         print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+    return exit_code(run)
+
+
+def prove(
+    settings: Settings, where: Scope, variables: Mapping[str, Any], *, as_json: bool = False, dry_run: bool = False
+) -> int:
+    """Prove scripts on scratch databases.  Raises ``usage`` where no database speaks the system's language."""
+    run = _run(settings, where, "prove", variables, quiet=as_json, check=dry_run)
+    if as_json:
+        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+    if not run["exit_code"] and not any(data.get("proof") for _, _, data in record.databases(run)):
+        system = variables["windlass_system"] or "anything"
+        message = f"no database of {where.environment} has a server on which {system} could be proved"
+        raise WindlassError("usage", message, hint="name an environment with such a server: --env ENV")
     return exit_code(run)
 
 

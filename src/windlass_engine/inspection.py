@@ -17,7 +17,8 @@ def look(target: Target, texts_of: Collection[str] = (), history: int = 0) -> Wi
     ``journal`` is the wire form of :class:`Journal` (with the texts of the named entries), ``history`` the newest
     events of its log.
     """
-    found: Wire = {"system": target.system, "error": None, "journal": None, "history": [], "lock": None}
+    found: Wire = {"system": target.system, "error": None, "journal": None, "lock": None}
+    found |= {"history": [], "maintained": {}}
     try:
         with connect(target, "windlass info") as session:
             found.update(_read(session, texts_of, history))
@@ -41,6 +42,7 @@ def _read(session: Session, texts_of: Collection[str], history: int) -> Wire:
         "journal": to_wire(stands),
         "lock": {**to_wire(lock), "holder": journal.holder_text(lock)} if lock else None,
         "history": journal.read_events(session, history) if history else [],
+        "maintained": journal.last_events(session, "maintained") if history and stands.exists else {},
     }
 
 

@@ -48,6 +48,11 @@ def read_events(session: Session, limit: int = 50) -> list[Wire]:
     return [dict(zip(fields, row)) for row in rows]
 
 
+def last_events(session: Session, event: str) -> dict[str, int]:
+    """Return how many seconds ago the last such event of each name was.  Raise ServerError."""
+    return {str(name): int(age_s) for name, age_s in session.query(session.dialect.journal.last_events(event))}
+
+
 def create(session: Session) -> None:
     """Make the journal where it is missing.  Raise WindlassError (preflight_failed, read_only_server)."""
     try:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from .model import Script
+from .model import Script, Wire
 
 
 # One deployment sorts and compares every name several times.
@@ -26,6 +26,12 @@ class Migration:
     up: Script
     down: Optional[Script] = None
     verify: Optional[Script] = None
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Migration:
+        """Rebuild from plain data."""
+        parts = {key: Script.from_wire(data[key]) if data[key] else None for key in ("down", "verify")}
+        return cls(data["name"], Script.from_wire(data["up"]), **parts)
 
 
 @dataclass(frozen=True)

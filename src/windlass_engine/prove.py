@@ -34,6 +34,18 @@ class Subject:
     samples: tuple[Script, ...] = ()
     only: str = ""
 
+    @classmethod
+    def from_wire(cls, data: Wire) -> Subject:
+        """Rebuild from plain data."""
+        return cls(
+            data["system"],
+            tuple(Migration.from_wire(item) for item in data["migrations"]),
+            tuple(Repeatable(item["name"], Script.from_wire(item["script"])) for item in data["repeatables"]),
+            tuple(map(Script.from_wire, data["checks"])),
+            tuple(map(Script.from_wire, data["samples"])),
+            data["only"],
+        )
+
 
 @dataclass
 class Verdict:
@@ -188,8 +200,9 @@ class _Proof:
         for kind, scripts in (("check", self._subject.checks), ("sample", self._subject.samples)):
             for script in scripts:
                 verdict = self._verdict(kind, script.path, script=script)
+                began = time.monotonic()
                 results = verify.run_checks(self._target, [script], kind, scratch=True)
-                verdict.duration_ms = sum(result.duration_ms for result in results)
+                verdict.duration_ms = int((time.monotonic() - began) * 1000)
                 verdict.verified = all(result.passed for result in results)
                 for result in results:
                     if not result.passed:

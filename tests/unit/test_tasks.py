@@ -18,11 +18,11 @@ from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
-    "deploy", "rollback", "baseline", "plan", "status", "history", "verify", "doctor", "backup", "restore", "new",
-    "tunnel", "demo", "testbed", "bench",
+    "deploy", "rollback", "baseline", "maintain", "plan", "status", "history", "verify", "doctor", "backup", "restore",
+    "prove", "new", "tunnel", "demo", "testbed", "bench",
 ]  # fmt: skip
-WRITES = {"deploy", "rollback", "baseline", "backup", "restore", "new", "demo", "testbed"}
-DATA = {"plan", "status", "history", "verify", "doctor"}
+WRITES = {"deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed"}
+DATA = {"maintain", "plan", "status", "history", "verify", "doctor", "prove"}
 
 
 def invoke(*arguments, **variables):
