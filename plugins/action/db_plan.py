@@ -17,6 +17,7 @@ from windlass.planning import Wish
 from windlass.project import Project, load
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
+from windlass_engine.weigh import can_weigh
 
 
 class ActionModule(WindlassAction):
@@ -28,6 +29,7 @@ class ActionModule(WindlassAction):
     }  # fmt: skip
 
     def work(self) -> None:
+        self._statements: dict[str, list[dict[str, Any]]] = {}
         self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False)
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
@@ -38,6 +40,7 @@ class ActionModule(WindlassAction):
             wishes = {database.name: self._wish(database) for database in asked}
             found = planning.look(self.call, asked, projects, wishes)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
+            self._weigh(asked)
             self._raise_first([error for error in errors if error])
 
     def _report(self, asked: Sequence[Database], projects: Mapping[str, Project]) -> None:
@@ -89,9 +92,25 @@ class ActionModule(WindlassAction):
         proved = [step.name for step in plan.steps if proofs.is_proved(root, plan.system, step)]
         shown = planning.shown(plan, info["schema_version"], database.policy.confirm, proved)
         self.result["windlass_plan"][database.name] = shown
+        self._statements[database.name] = planning.statements(plan)
         if plan.steps:
             self.result["windlass_packed"][database.name] = planning.packed(plan)
             self.result["pending"] = True
+
+    def _weigh(self, asked: Sequence[Database]) -> None:
+        """Ask servers that can tell what the pending statements will do to the tables that stand."""
+        able = [d for d in asked if d.policy.scratch == "allow" and self._statements.get(d.name) and can_weigh(d.url)]
+        if not able:
+            return
+        texts = {d.name: [statement["sql"] for statement in self._statements[d.name]] for d in able}
+        found = self.call("db_info", able, statements=texts)["facts"]
+        for database in able:
+            told = found[database.name]
+            if told["error"]:
+                self.note(f"{database.name}: how the server will do it is not known: {told['error']['message']}")
+            else:
+                steps = self.result["windlass_plan"][database.name]["steps"]
+                planning.attach(steps, self._statements[database.name], told["facts"])
 
     def _raise_first(self, errors: Sequence[WindlassError]) -> None:
         """Raise the first error, telling of the others."""

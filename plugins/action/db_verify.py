@@ -27,6 +27,7 @@ class ActionModule(WindlassAction):
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "",
         "runs": None,
+        "to": "",
         "checks": True,
         "samples": None,
         "scratch": False,
@@ -46,13 +47,22 @@ class ActionModule(WindlassAction):
     def _scripts(self, database: Database) -> str:
         """Return a database's scripts, packed: verify scripts by migration, checks, samples."""
         project = load(Path(self.args["project_root"] or ROOT), database.system)
+        whole = self._reaches_the_end(project)
+        if not whole:
+            self.note(f"{database.name}: standing checks and sample-data tests wait for the migrations after this one")
+        checks = project.checks if whole and self.args["checks"] else ()
+        samples = project.samples if whole and self._samples(database) else ()
         return pack(
             {
                 "verify": {name: to_wire(script) for name, script in self._verify(project, database)},
-                "checks": [to_wire(project.full(s)) for s in project.checks] if self.args["checks"] else [],
-                "samples": [to_wire(project.full(s)) for s in project.samples] if self._samples(database) else [],
+                "checks": [to_wire(project.full(script)) for script in checks],
+                "samples": [to_wire(project.full(script)) for script in samples],
             }
         )
+
+    def _reaches_the_end(self, project: Project) -> bool:
+        """Return whether a run went on to the last migration, as checks and samples of the system expect."""
+        return not self.args["to"] or self.args["to"] == project.migrations[-1].name
 
     def _verify(self, project: Project, database: Database) -> Iterable[tuple[str, Script]]:
         """Yield the verify scripts of what a run applied; without a run, of every migration."""

@@ -27,6 +27,11 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  statements:
+    description:
+      - Set by the action plugin of M(db_plan). Statements of each database to be tried on a scratch database, so that
+        the server says what they will do to the tables that stand. Nothing else is read then.
+    type: dict
   journal:
     description: Whether to return every entry of the journal.
     type: bool
@@ -85,8 +90,9 @@ from typing import Any, Optional
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup_store, inspection
-from ansible.module_utils.windlass_engine.model import Target
+from ansible.module_utils.windlass_engine import backup_store, inspection, weigh
+from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.model import Target, to_wire
 
 SPEC = {
     "texts_of": {"type": "dict"},
@@ -94,17 +100,27 @@ SPEC = {
     "backups": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "journal": {"type": "bool", "default": False},
+    "statements": {"type": "dict"},
 }
 
 
 def read(module: AnsibleModule) -> dict[str, Any]:
-    texts_of = module.params["texts_of"] or {}
+    texts_of, statements = module.params["texts_of"] or {}, module.params["statements"]
+    if statements is not None:
+        return {"facts": {target.name: weighed(target, statements[target.name]) for target in adapter.targets(module)}}
     found = {}
     for target in adapter.targets(module):
         found[target.name] = inspection.look(target, texts_of.get(target.name, ()), module.params["history"])
         found[target.name]["running"] = adapter.running(module, target)
         found[target.name]["backup"] = newest_backup(module, target) if module.params["backups"] else None
     return {"databases": found}
+
+
+def weighed(target: Target, statements: list[str]) -> dict[str, Any]:
+    try:
+        return {"facts": to_wire(weigh.weigh(target, statements)), "error": None}
+    except WindlassError as error:
+        return {"facts": None, "error": error.to_wire()}
 
 
 def newest_backup(module: AnsibleModule, target: Target) -> Optional[dict[str, Any]]:

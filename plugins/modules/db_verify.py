@@ -23,6 +23,12 @@ options:
       - C(windlass_run) of M(db_migrate). Then the verify scripts of what these runs applied are used.
       - Without it, those of every applied migration.
     type: dict
+  to:
+    description:
+      - The migration at which the runs stopped. Where others come behind it, the standing checks and sample-data tests
+        are left out, because they are made for the whole system.
+    type: str
+    default: ""
   checks:
     description: Whether to run the system's standing checks; the verify scripts of migrations run in any case.
     type: bool
@@ -83,6 +89,7 @@ from ansible.module_utils.windlass_engine.wire import unpack
 SPEC = {
     "project_root": {"type": "str", "default": ""},
     "runs": {"type": "dict"},
+    "to": {"type": "str", "default": ""},
     "checks": {"type": "bool", "default": True},
     "samples": {"type": "bool"},
     "scratch": {"type": "bool", "default": False},

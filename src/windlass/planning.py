@@ -170,6 +170,23 @@ def _shown_step(step: Step) -> dict[str, Any]:
     }
 
 
+def statements(plan: Plan) -> list[dict[str, Any]]:
+    """Return the statements that a plan will run, in order, each with the number of its step and its line."""
+    return [
+        {"step": number, "line": statement.line, "sql": step.script.sql(statement)}
+        for number, step in enumerate(plan.steps)
+        if step.action != "baseline"
+        for statement in step.script.statements[step.skip :]
+    ]
+
+
+def attach(steps: Sequence[dict[str, Any]], asked: Sequence[Mapping[str, Any]], found: Sequence[Any]) -> None:
+    """Put what the server said of each statement to its step."""
+    for statement, told in zip(asked, found, strict=True):
+        facts = steps[statement["step"]].setdefault("facts", [])
+        facts += [{"line": statement["line"], **fact} for fact in told]
+
+
 def facts(project: Project, journal: Journal, stands: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of a database: what stands, and how that differs from the project."""
     entries = [entry for entry in journal.entries if entry.kind == "migration"]

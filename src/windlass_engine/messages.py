@@ -23,6 +23,13 @@ class Refused(Exception):
         self.offset = offset
 
 
+def refused(error: ServerError, before: Sequence[str]) -> Refused:
+    """Return the failure of a message in which ``before`` stands in front of the script's own statement."""
+    head = sum(len(statement) + len(JOINT) for statement in before)
+    offset = error.position - 1 - head if error.position else -1
+    return Refused(error, error.results > len(before), offset)
+
+
 class Messages:
     """Sends a script's statements; what opens a transaction goes with the first, what closes it with the last."""
 
@@ -45,9 +52,7 @@ class Messages:
         try:
             counts = self._session.run([*before, sql, *after], tick)
         except ServerError as error:
-            head = sum(len(statement) + len(JOINT) for statement in before)
-            offset = error.position - 1 - head if error.position else -1
-            raise Refused(error, error.results > len(before), offset) from error
+            raise refused(error, before) from error
         return counts[len(before)] if len(counts) > len(before) else 0
 
     def send_copy(self, sql: str, after: Sequence[str] = (), tick: Optional[Tick] = None) -> int:

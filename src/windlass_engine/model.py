@@ -252,6 +252,21 @@ class Options:
 
 
 @dataclass(frozen=True)
+class StatementFacts:
+    """What a statement will do to a table that stands.
+
+    ``way`` is how the server does it, in words (``instant``, ``online``, ``copies the table, writers wait`` …); empty
+    where it is not known, and ``note`` says why.  ``rows`` is the server's own estimate, ``bytes`` counts indexes too.
+    """
+
+    table: str
+    way: str
+    rows: int
+    bytes: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check: it passed when ``failures`` is empty; each failure is one message.  ``error`` is an engine error."""
 

@@ -113,3 +113,18 @@ def test_a_job_that_nobody_runs_is_overdue(environment: Project, pg) -> None:
 
 def test_the_shipped_demo_allows_proofs() -> None:
     assert "scratch: allow" in (ROOT / "inventories/demo/hosts.yml").read_text()
+
+
+def test_the_plan_says_what_the_server_will_do(environment: Project, mariadb) -> None:
+    with mariadb.database() as url:
+        environment.local_environment("shop", [{"name": "shop", "system": "blazz", "url": url}], policy=ALLOWED)
+        first = environment.invoke("deploy", "--env", "shop", "--yes", "--to", "001_standing_tables")
+        assert first.returncode == 0, first.stdout
+        assert "standing checks and sample-data tests wait for the migrations after this one" in first.stdout
+        shown = environment.invoke("plan", "--env", "shop", "--to", "002_phase_1_chats_webhook")
+        assert "what the server will do to tables that stand:" in shown.stdout
+        assert shown.stdout.count("instant, as the script demands") == 4
+        assert shown.stdout.count("online, as the script demands") == 1
+        careful = [{"name": "shop", "system": "blazz", "url": url, "policy": {"scratch": "never"}}]
+        environment.local_environment("shop", careful, policy=ALLOWED)
+        assert "what the server will do" not in environment.invoke("plan", "--env", "shop").stdout

@@ -21,8 +21,8 @@ RANKS = [
     | {"retention"},
     {"session", "journal", "introspect", "messages"},
     {"running", "verify", "inspection", "scratch"},
-    {"execute", "backup", "backup_store", "restore", "exchange", "doctor"},
-    {"prove", "maintain"},
+    {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
+    {"prove", "maintain", "weigh"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

@@ -6,19 +6,20 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``session_lock``       the deployer lock belongs to a session and ends with it;
 ``lock_timeout``       a statement gives up waiting for a lock after a time;
 ``online_index``       an index can be built without blocking writers;
-``backup``             Windlass can back this engine up and restore it.
+``backup``             Windlass can back this engine up and restore it;
+``weighs``             the server can be asked beforehand how it will do a schema change.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol, Union
 
 from ..finding import Finding
 from ..mistakes import Mistake
-from ..model import Options, Plan, Script, Statement, Step, Target
+from ..model import Options, Plan, Script, Statement, StatementFacts, Step, Target
 
 #: Called as soon as a message is on its way, with 0, and then about ten times a second, with the seconds elapsed.
 Tick = Callable[[float], None]
@@ -84,11 +85,14 @@ class Link(Protocol):
     def run(self, sql: Message, tick: Optional[Tick] = None) -> list[int]:
         """Send one message; return the rows that each of its statements affected.  Raise ServerError."""
 
-    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
-        """Run statements of one open transaction; yield the rows that each affected, as soon as it has ended.
+    def stream(
+        self, messages: Iterable[Message], ahead: int, tick: Optional[Tick] = None
+    ) -> Generator[list[int], None, None]:
+        """Run messages one after the other; yield for each, as soon as it has ended, what :meth:`run` returns.
 
-        Where the engine can, some are on their way before their turn comes, so that it need not wait for us.  Behind
-        one that fails none runs.  Raise ServerError, whose position is one in the failed statement.
+        Where the engine can, ``ahead`` of them are with the server at once, so that it need not wait for us.  Behind
+        one that fails none runs.  Nothing else may be sent before the last was had or the stream was closed.  Raise
+        ServerError, as :meth:`run` does.
         """
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
@@ -229,6 +233,10 @@ class Dialect(ABC):
     def is_whole(self, script: Script) -> bool:
         """Return whether all statements of a script and its journal row can be one transaction."""
 
+    def can_follow(self, script: Script) -> bool:
+        """Return whether a script's statements may be sent before those in front of them have ended."""
+        return False
+
     @abstractmethod
     def fails_clean(self, sql: str) -> bool:
         """Return whether this statement certainly left nothing when the server refused it outside a transaction."""
@@ -290,6 +298,13 @@ class Dialect(ABC):
     @abstractmethod
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script may leave session settings behind."""
+
+    def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
+        """Return what each statement will do to the tables of the database ``original``.
+
+        ``link`` is connected to a scratch database of the same server.  Only where the engine ``weighs``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def url_of_database(self, url: str, name: str) -> str:

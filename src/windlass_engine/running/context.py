@@ -81,7 +81,7 @@ class Context:
 
     def tick(self, elapsed: float) -> None:
         """Use the time in which the server works: pass on what was told, then look who keeps it waiting."""
-        self.emit.flush()
+        self.emit.flush_some(elapsed)
         if elapsed:
             self.watch.tick(elapsed)
 

@@ -9,11 +9,15 @@ from typing import Callable, Optional
 
 from ..dialects.base import ServerError
 from ..errors import WindlassError
-from ..messages import Refused
+from ..messages import Refused, refused
 from ..model import Script, Statement, Step
+from .ahead import Ahead
 from .context import Context
 from .loose import LooseStep
 from .patience import Patience
+
+#: Statements of one transaction that are with the server at once: enough that it never waits for the next.
+AHEAD_IN_ONE = 8
 
 
 class StepFailed(Exception):
@@ -34,6 +38,7 @@ class StepRunner:
         """Work in a run's common ground."""
         self._context = context
         self._patience = Patience(context)
+        self._ahead = Ahead(context, self._patience)
 
     @property
     def retries(self) -> int:
@@ -42,7 +47,9 @@ class StepRunner:
 
     def run_alone(self, step: Step) -> None:
         """Run a step by itself, in one transaction unless that cannot be.  Raise StepFailed."""
-        if step.action == "baseline" or (self._context.dialect.is_whole(step.script) and not step.resumed):
+        if self._ahead.takes(step):
+            self._guard(step, lambda: self._patience.try_until_had(step, lambda: self._ahead.run(step), step.name))
+        elif step.action == "baseline" or (self._context.dialect.is_whole(step.script) and not step.resumed):
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
@@ -83,8 +90,7 @@ class StepRunner:
                 began = time.monotonic()
                 rows += run(step)
                 done.append((step, int((time.monotonic() - began) * 1000)))
-        roles = {statement: None for step in steps for statement in context.own_role(step)}
-        context.messages.put_off((*roles, *context.closing_together(done), "COMMIT"))
+        context.messages.put_off((*context.closing_together(done), "COMMIT"))
         try:
             context.messages.flush()
         except ServerError as error:
@@ -93,26 +99,32 @@ class StepRunner:
 
     @contextmanager
     def _runner(self, steps: Sequence[Step]) -> Iterator[Callable[[Step], int]]:
-        """Give what runs a step: out of one stream of statements, unless a data block needs the connection."""
-        if any(statement.copy_data for step in steps for statement in step.script.statements):
-            yield lambda step: self._statements(step, ())
+        """Give what runs a step: out of one stream of statements, unless one of them needs the connection."""
+        if not all(self._context.dialect.can_follow(step.script) for step in steps):
+            yield lambda step: self._statements(step, self._context.own_role(step))
             return
         context = self._context
         context.messages.flush()
-        every = [step.script.sql(statement) for step in steps for statement in step.script.statements]
-        with closing(context.session.link.stream(every, context.tick)) as results:
+        every = [message for step in steps for message in self._bare(step)]
+        with closing(context.session.link.stream(every, AHEAD_IN_ONE, context.tick)) as results:
             yield lambda step: self._streamed(step, results)
 
-    def _streamed(self, step: Step, results: Iterator[int]) -> int:
+    def _bare(self, step: Step) -> Iterator[Sequence[str]]:
+        """Yield a step's statements; a role that it took is not for the next one."""
+        last = step.script.statements[-1]
+        for statement in step.script.statements:
+            yield (step.script.sql(statement), *(self._context.own_role(step) if statement is last else ()))
+
+    def _streamed(self, step: Step, results: Iterator[list[int]]) -> int:
         """Take a step's results out of a stream."""
         context, rows = self._context, 0
         for number, statement in enumerate(step.script.statements, 1):
             context.begin(step, number, statement)
             began = time.monotonic()
             try:
-                affected = next(results)
+                affected = next(results)[0]
             except ServerError as error:
-                raise Refused(error, False, error.position - 1) from error
+                raise refused(error, ()) from error
             context.end(step, number, began, affected)
             rows += affected
         return rows

@@ -8,9 +8,10 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...mistakes import Mistake
-from ...model import Script, Statement, Target
+from ...model import Script, Statement, StatementFacts, Target
 from .. import base
 from . import (
+    algorithms,
     catalogue,
     databases,
     driver,
@@ -43,7 +44,7 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout"})
+    capabilities = frozenset({"session_lock", "lock_timeout", "weighs"})
     journal = MySQLJournal()
 
     def driver(self) -> Finding:
@@ -130,6 +131,10 @@ class MySQL(base.Dialect):
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
+
+    def weigh(self, link: base.Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
+        """Try each statement on empty copies of the tables."""
+        return algorithms.Trial(link, original).facts(statements)
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

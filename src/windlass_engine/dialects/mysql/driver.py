@@ -6,7 +6,7 @@ The server gets a statement's text as it is: nothing on the client parts, prepar
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
@@ -133,10 +133,12 @@ class MySQLLink:
             return self._send(statement)[0]
         return self._watched(statement, tick)
 
-    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
-        """Yield the rows of each statement, sent one after the other."""
-        for sql in statements:
-            yield from self.run(sql, tick)
+    def stream(
+        self, messages: Iterable[Message], ahead: int, tick: Optional[Tick] = None
+    ) -> Generator[list[int], None, None]:
+        """Run messages, sent one after the other."""
+        for message in messages:
+            yield self.run(message, tick)
 
     def copy_in(self, command: str, data: str, tick: Optional[Tick] = None) -> int:
         """Raise ServerError: a script cannot hold a data block."""

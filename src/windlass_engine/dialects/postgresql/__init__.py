@@ -28,6 +28,7 @@ from . import (
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
+_COPY = re.compile(r"(?i)\bcopy\b")
 #: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
 _LOCK_FAILURES = ("55P03", "40P01")
 #: "There is no journal yet": undefined_table, invalid_schema_name.
@@ -73,6 +74,10 @@ class PostgreSQL(base.Dialect):
     def is_whole(self, script: Script) -> bool:
         """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
         return script.directives.transactional
+
+    def can_follow(self, script: Script) -> bool:
+        """Return whether the script is whole and moves no data in or out, which needs the connection for itself."""
+        return script.directives.transactional and _COPY.search(script.text) is None
 
     def fails_clean(self, sql: str) -> bool:
         """Return False: what PostgreSQL refuses inside a transaction may leave remains behind."""

@@ -6,11 +6,11 @@ each result says how far a failed message came.
 
 from __future__ import annotations
 
-import itertools
 import select
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Optional
 
@@ -20,8 +20,6 @@ from ...model import Target
 from ..base import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
-#: Statements of one transaction that are with the server at once: enough that it never waits for the next.
-_AHEAD = 8
 _REFUSED = (
     "authentication failed",
     "no pg_hba.conf entry",
@@ -125,39 +123,61 @@ class PostgresLink:
             tick(0)
         return self._results(tick)
 
-    def stream(self, statements: Sequence[str], tick: Optional[Tick] = None) -> Generator[int, None, None]:
-        """Yield the rows of each statement; the next few are with the server already (libpq's pipeline mode)."""
-        pg = self._connection.pgconn
-        pg.enter_pipeline_mode()
-        ahead = iter(statements)
+    def stream(
+        self, messages: Iterable[Message], ahead: int, tick: Optional[Tick] = None
+    ) -> Generator[list[int], None, None]:
+        """Run messages with some ahead of their turn, in libpq's pipeline mode where libpq has it (14 and newer).
+
+        There is no Sync between them, so the server itself throws away what follows an error.
+        """
+        import psycopg
+
+        if not psycopg.Pipeline.is_supported():
+            for message in messages:
+                yield self.run(message, tick)
+            return
+        self._connection.pgconn.enter_pipeline_mode()
+        sent: deque[Sequence[str]] = deque()
         try:
-            for sql in itertools.islice(ahead, _AHEAD):
-                self._send_ahead(sql)
-            for _ in statements:
-                if tick:
-                    tick(0)
-                result = self._next(tick)
-                if result.status == self._status.FATAL_ERROR:
-                    raise self._error(result, 0)
-                self._next(tick)  # what ends a statement's results
-                for sql in itertools.islice(ahead, 1):
-                    self._send_ahead(sql)
-                yield result.command_tuples or 0
+            for message in messages:
+                self._send_ahead(message, sent)
+                if len(sent) >= ahead:
+                    yield self._received(sent.popleft(), tick)
+            while sent:
+                yield self._received(sent.popleft(), tick)
         finally:
             self._leave_pipeline()
 
-    def _send_ahead(self, sql: str) -> None:
-        """Put a statement behind those under way; its result comes as soon as there is one."""
+    def _send_ahead(self, message: Message, sent: deque[Sequence[str]]) -> None:
+        """Put a message behind those under way; its results come as soon as it has ended."""
         import psycopg
 
         pg = self._connection.pgconn
+        sent.append([message] if isinstance(message, str) else message)
         try:
-            pg.send_query_params(sql.encode("utf-8"), None)
+            for sql in sent[-1]:
+                pg.send_query_params(sql.encode("utf-8"), None)
             pg.send_flush_request()
             while pg.flush():
                 self._wait(None, time.monotonic(), writing=True)
         except psycopg.Error as error:
             raise self._from_psycopg(error) from None
+
+    def _received(self, message: Sequence[str], tick: Optional[Tick]) -> list[int]:
+        """Take the results of the message whose turn it is."""
+        counts: list[int] = []
+        if tick:
+            tick(0)
+        for number, _ in enumerate(message):
+            result = self._next(tick)
+            if result.status == self._status.FATAL_ERROR:
+                error = self._error(result, number)
+                before = sum(len(sql) + len(JOINT) for sql in message[:number])
+                error.position += before if error.position else 0
+                raise error
+            self._next(tick)  # what ends a statement's results
+            counts.append(result.command_tuples or 0)
+        return counts
 
     def _leave_pipeline(self) -> None:
         """Pass over what is left of a pipeline, to one message at a time again; a lost connection has nothing left."""
