@@ -6,13 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, system
 from windlass_engine import session
-from windlass_engine.dialects.base import Message, Tick
 from windlass_engine.dialects.postgresql.driver import PostgresLink
 
 PROJECT = system(
@@ -20,6 +20,8 @@ PROJECT = system(
     migration("002_i", "-- windlass: no-transaction\nCREATE INDEX CONCURRENTLY t_a ON t (a);\nINSERT INTO log VALUES ('once');\nDROP INDEX CONCURRENTLY t_a;\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_u ON t (a);\nVACUUM t"),
     migration("003_b", "-- windlass: no-transaction\n-- windlass: backfill table=t key=id batch=20\nUPDATE t SET n = n + 1 WHERE true /* windlass: batch */;\nINSERT INTO log VALUES ('twice?')"),
     migration("004_c", "ALTER TABLE t ADD COLUMN c int;\nUPDATE t SET c = 1;\nINSERT INTO log VALUES ('thrice?')"),
+    migration("005_d", "CREATE TABLE d AS SELECT count(*) AS n FROM log"),
+    migration("006_e", "CREATE TABLE e AS SELECT n FROM d"),
     repeatables={"f": "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"},
 )  # fmt: skip
 ROWS = (
@@ -45,19 +47,22 @@ def deploy_dying_at(bench: Bench, message: int, after: bool) -> bool:
 
     def work() -> None:
         sent = 0
-        genuine = PostgresLink.run
 
-        def run(self: PostgresLink, sql: Message, tick: Tick | None = None) -> list[int]:
-            nonlocal sent
-            sent += 1
-            if sent == message and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            counts = genuine(self, sql, tick)
-            if sent == message and after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return counts
+        def dying(genuine: Callable[..., Any]) -> Callable[..., Any]:
+            def send(*arguments: Any) -> Any:
+                nonlocal sent
+                sent += 1
+                if sent == message and not after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                result = genuine(*arguments)
+                if sent == message and after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return result
 
-        PostgresLink.run = run  # type: ignore[method-assign]
+            return send
+
+        for way in ("run", "_send_ahead"):
+            setattr(PostgresLink, way, dying(getattr(PostgresLink, way)))
         bench.deploy(PROJECT)
 
     return os.WIFSIGNALED(in_child(work))

@@ -46,9 +46,14 @@ def needs_no_transaction(sql: str) -> bool:
     """
     start = words(sql, 2)
     judge = _OUTSIDE.get(start[0]) if start else None
-    if judge is None or (start[0] in _MANY_OBJECTS and start[1:] and start[1] not in _OBJECTS):
+    if judge is None or (start[0] in _MANY_OBJECTS and start[1:] and not _may_be_outside(start[1], sql)):
         return False
     return judge(words(sql, 40))
+
+
+def _may_be_outside(kind: str, sql: str) -> bool:
+    """Tell whether the kind of object lets a statement be outside; of some only the CONCURRENTLY form is."""
+    return kind in _OBJECTS or (kind in _ONLINE_OBJECTS and _ONLINE.search(sql) is not None)
 
 
 def concurrent_index(sql: str) -> Optional[ConcurrentIndex]:
@@ -217,7 +222,8 @@ def _outside_cluster(head: Sequence[str]) -> bool:
 
 #: The commands for which a second word tells most statements apart, and the words that need a closer look.
 _MANY_OBJECTS = ("ALTER", "CREATE", "DROP")
-_OBJECTS = ("INDEX", "UNIQUE", "DATABASE", "TABLESPACE", "SUBSCRIPTION", "SYSTEM", "TABLE")
+_OBJECTS = ("DATABASE", "TABLESPACE", "SUBSCRIPTION", "SYSTEM")
+_ONLINE_OBJECTS = ("INDEX", "UNIQUE", "TABLE")
 _OUTSIDE: dict[str, Callable[[Sequence[str]], bool]] = {
     "ALTER": _outside_alter,
     "CLUSTER": _outside_cluster,
