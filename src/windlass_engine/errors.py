@@ -45,6 +45,9 @@ CODES: Mapping[str, tuple[int, str]] = {
     "run_lost": (32, "a run on the target ended without leaving its result"),
     "maintenance_failed": (33, "a maintenance job failed"),
     "not_proved": (34, "a script is not idempotent, not reversible, or not verified by its own checks"),
+    "offsite_failed": (35, "a backup has no sound off-site copy; the local one stands"),
+    "backup_overdue": (36, "the newest verified backup is older than policy allows"),
+    "restore_untested": (37, "a restore test failed, or a database was skipped"),
 }
 
 

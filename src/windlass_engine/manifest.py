@@ -69,6 +69,11 @@ def damages(folder: str, manifest: Wire, threads: int = 4) -> list[str]:
         found = hash_files(folder, threads)
     except OSError as error:
         return [f"{os.path.relpath(str(error.filename or folder), folder)}: cannot be read: {error.strerror}"]
+    return differences(expected, found)
+
+
+def differences(expected: Wire, found: Wire) -> list[str]:
+    """Return one line for each file by which two lists of files differ."""
     lines = [f"{path}: is missing" for path in sorted(expected.keys() - found.keys())]
     lines += [f"{path}: does not belong here" for path in sorted(found.keys() - expected.keys())]
     return lines + [

@@ -47,14 +47,24 @@ class Process:
     """A started process; leaving the ``with`` block ends it and all that it started."""
 
     def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], *, secrets: Sequence[str] = (), held: Sequence[int] = ()
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        secrets: Sequence[str] = (),
+        held: Sequence[int] = (),
+        output: Optional[IO[bytes]] = None,
     ) -> None:
-        """Start ``argv``.  ``held`` are file descriptors that it keeps open.  Raise OSError."""
+        """Start ``argv``.  Raise OSError.
+
+        ``held`` are file descriptors that it keeps open.  ``output`` is a file that takes its standard output whole,
+        where that is data and not words.
+        """
         self._secrets = secrets
         self._began = time.monotonic()
         self._process = subprocess.Popen(
-            list(argv), env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            pass_fds=tuple(held), start_new_session=True, umask=0o077,
+            list(argv), env=environment(env), stdin=subprocess.DEVNULL, stdout=output or subprocess.PIPE,
+            stderr=subprocess.PIPE, pass_fds=tuple(held), start_new_session=True, umask=0o077,
         )  # fmt: skip
         self._output = _Drain(self._process.stdout)
         self._errors = _Drain(self._process.stderr)
@@ -154,7 +164,8 @@ class _Drain:
 
     def _read(self) -> None:
         """Keep the first and the last part."""
-        assert self._pipe is not None
+        if self._pipe is None:
+            return
         with self._pipe as pipe:
             while True:
                 chunk = os.read(pipe.fileno(), 65536)

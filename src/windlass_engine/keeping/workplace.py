@@ -1,0 +1,110 @@
+"""Folders to work in beside the backups, and the mark that a backup is in use.
+
+A folder's name begins as those of unfinished backups do, and its lock ends with the last process that works in it: what
+a killed run left is cleared by the next backup.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Optional
+
+from .. import manifest
+from ..errors import WindlassError
+
+#: As in the store of the backups.
+PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of one's own, and the descriptor of its lock."""
+
+    path: str
+    lock: int
+
+
+@contextmanager
+def folder(home: str, word: str) -> Iterator[Place]:
+    """Give a folder in ``home`` for its owner alone, gone at the end.  Raise OSError."""
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    path = os.path.join(home, f"{PARTIAL}{word}-{secrets.token_hex(4)}")
+    with _home_lock(home):
+        lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.mkdir(path, 0o700)
+    try:
+        yield Place(path, lock)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            os.unlink(path + ".lock")
+        os.close(lock)
+
+
+@contextmanager
+def in_use(backup_path: str) -> Iterator[None]:
+    """Keep a backup from being deleted meanwhile.  Raise WindlassError (backup_failed) when it is gone."""
+    try:
+        descriptor = os.open(os.path.join(backup_path, manifest.NAME), os.O_RDONLY)
+    except OSError as error:
+        raise WindlassError(
+            "backup_failed", f"the backup {backup_path} cannot be opened: {error.strerror}",
+            hint="invoke backups --env ENV lists what there is",
+        ) from None  # fmt: skip
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove(backup_path: str) -> bool:
+    """Delete a backup at once, by a rename, and then its files; return False when it is in use.  Raise OSError."""
+    home, name = os.path.split(backup_path)
+    gone = os.path.join(home, f"{PARTIAL}removed-{name}-{secrets.token_hex(4)}")
+    descriptor = _claim(os.path.join(backup_path, manifest.NAME))
+    if descriptor is None:
+        return False
+    try:
+        os.rename(backup_path, gone)
+        manifest.sync_path(home)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    shutil.rmtree(gone, ignore_errors=True)
+    return True
+
+
+def _claim(path: str) -> Optional[int]:
+    """Return the descriptor of a manifest that nobody uses, -1 where there is none, None where it is in use."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return -1  # a broken backup, of which nobody can make use
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return None
+    return descriptor
+
+
+@contextmanager
+def _home_lock(home: str) -> Iterator[None]:
+    """Keep those who clear remains away while a folder and its lock are made."""
+    descriptor = os.open(os.path.join(home, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
