@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 from tests.systems import Bench, migration, system
+from windlass_engine.project_view import Migration
 
 
 def test_a_terminated_session_is_reported_with_the_true_state(bench: Bench) -> None:
@@ -117,3 +118,28 @@ def test_a_crash_in_mid_run_takes_the_last_steps_with_their_journal_rows(
     assert "gone again, journal and all: " in result["state"] and "006_t" in result["state"]
     assert lazy_bench.deploy(TEN)["status"] == "done"
     assert len(tables(lazy_bench)) == 10
+
+
+def crash_in_mid_run(bench: Bench, server: PostgresServer, *first: Migration) -> list[str]:
+    """Deploy what is given and then something slow, crash the server in the slow one; return what stands."""
+    slow = migration("900_slow", "CREATE TABLE slow AS SELECT 1 AS id FROM pg_sleep(1)")
+
+    def emit(event: dict[str, object]) -> None:
+        if event["event"] == "statement_started" and event["migration"] == "900_slow":
+            crash(server)
+
+    result = bench.deploy(system(*first, slow), emit)
+    assert result["error"]["code"] == "connection_lost"
+    return [name for name, state in bench.states().items() if state == "applied"]
+
+
+def test_marks_of_a_script_without_a_transaction_survive_a_crash(lazy_bench: Bench, lazy: PostgresServer) -> None:
+    loose = migration("001_v", "-- windlass: no-transaction\nCREATE TABLE v (id int);\nVACUUM v")
+    after = migration("002_a", "CREATE TABLE a (id int)")
+    assert crash_in_mid_run(lazy_bench, lazy, loose, after) == ["001_v"]
+
+
+def test_where_other_servers_are_known_each_commit_is_waited_for(lazy_bench: Bench, lazy: PostgresServer) -> None:
+    knows = migration("001_s", "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w")
+    later = migration("002_a", "SET search_path = public; CREATE TABLE a (id int)")
+    assert crash_in_mid_run(lazy_bench, lazy, knows, later) == ["001_s", "002_a"]

@@ -295,6 +295,10 @@ class Dialect(ABC):
         """
         return ()
 
+    def reaches_outside(self, text: str) -> bool:
+        """Return whether a script may have effects that a crash of this server does not take back with its commit."""
+        return False
+
     @abstractmethod
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script may leave session settings behind."""

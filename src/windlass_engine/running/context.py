@@ -104,8 +104,9 @@ class Context:
         return (*self._durable(last), *self.dialect.journal.applied_together(self.plan, done, self.options))
 
     def _durable(self, step: Step) -> tuple[str, ...]:
-        """Return what lets a run's last commit wait until the whole run is safe."""
-        return self.dialect.durable() if step is self.plan.steps[-1] else ()
+        """Return what lets a run's last commit wait until all is safe, and one with effects beyond this server."""
+        outside = self.dialect.reaches_outside(step.script.text)
+        return self.dialect.durable() if outside or step is self.plan.steps[-1] else ()
 
     def prepare(self, steps: Sequence[Step]) -> bool:
         """Let the session prepare the journal's rows; return whether they stay so to the end of these steps.
@@ -122,9 +123,12 @@ class Context:
     def restore(self, step: Step) -> None:
         """Undo what a script may have left in the session, so that the next one starts clean."""
         if self.leaves_settings(step):
-            settings = self.dialect.prepare_session(self.session.server_version, self.options.allow_data_loss)
-            self.session.run([*self.dialect.reset_session(self.session.link), *settings])
+            self.session.run([*self.dialect.reset_session(self.session.link), *self.settings()])
             self._prepared = False
+
+    def settings(self) -> tuple[str, ...]:
+        """Return what makes Windlass's own settings in the session."""
+        return self.dialect.prepare_session(self.session.server_version, self.options.allow_data_loss)
 
     def leaves_settings(self, step: Step) -> bool:
         """Return whether a step's script may leave something behind in the session."""

@@ -37,7 +37,9 @@ class LooseStep:
 
     def run(self) -> None:
         """Run the statements left.  Raise Refused, ServerError or WindlassError at the first that fails."""
-        self._session.run(self._journal.opened(self._context.plan, self._step, self._context.options))
+        # What a server refuses inside a transaction may leave effects that no crash takes back: no mark may be lost.
+        opened = self._journal.opened(self._context.plan, self._step, self._context.options)
+        self._session.run([*self._dialect.durable(), *opened])
         statements = self._step.script.statements
         if self._step.skip >= len(statements):
             self._finish(self._context.closing(self._step, loose=True))

@@ -53,6 +53,8 @@ class StepRunner:
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
+            if self._context.dialect.durable():
+                self._context.session.run(self._context.settings())
         self._context.restore(step)
 
     def run_together(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:

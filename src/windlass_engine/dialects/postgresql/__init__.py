@@ -28,6 +28,13 @@ from . import (
 from .journal_sql import PostgresJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
+_OUTSIDE = re.compile(r"(?i)\b(dblink\w*|foreign|server|subscription|program)\b")
+#: Commits are answered early but where scripts may work on other servers, whose commits would outlive a lost one here.
+_EARLY = (
+    "SELECT pg_catalog.set_config('synchronous_commit', 'off', false) "
+    "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'dblink')"
+)
 _COPY = re.compile(r"(?i)\bcopy\b")
 #: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
 _LOCK_FAILURES = ("55P03", "40P01")
@@ -136,7 +143,7 @@ class PostgreSQL(base.Dialect):
 
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
         """Return three settings: when commits are answered, how a killed deployer is noticed, the word for downs."""
-        settings = ["SET synchronous_commit = off"]
+        settings = [_EARLY]
         if server_version >= 140000:
             settings.append("SET client_connection_check_interval = '2s'")
         if allow_data_loss:
@@ -146,6 +153,10 @@ class PostgreSQL(base.Dialect):
     def durable(self) -> tuple[str, ...]:
         """Return the server's own way of committing, which flushes all the log that was written before."""
         return ("SET synchronous_commit TO DEFAULT",)
+
+    def reaches_outside(self, text: str) -> bool:
+        """Return whether a script has a word of those that reach other servers or programs."""
+        return _OUTSIDE.search(text) is not None
 
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
