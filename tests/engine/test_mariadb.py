@@ -113,3 +113,17 @@ def test_a_shipped_system_deploys_verifies_and_is_undone(bench: Bench, name: str
     assert bench.fingerprint() == before
     assert bench.run(planned(bench, project))["error"] is None
     assert bench.fingerprint() == full
+
+
+def test_the_doctor_warns_of_commits_that_a_crash_could_take_back(bench: Bench) -> None:
+    def durability() -> str:
+        with session.connect(bench.target) as opened:
+            found = opened.dialect.examine(opened.link, (), "")
+            return next(finding.status for finding in found if finding.name == "durable commits")
+
+    assert durability() == "warn"
+    bench.run_sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    try:
+        assert durability() == "ok"
+    finally:
+        bench.run_sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0")

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,10 @@ class MariaDBServer:
 
     superuser = "root"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="windlass-mariadb-"))
         self.password = secrets.token_urlsafe(12)
+        self._settings = dict(settings or {})
         self.port = 0
         self._names = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -165,7 +166,7 @@ class MariaDBServer:
         unprivileged.give(first)
 
     def _launch(self) -> None:
-        settings = {**_SETTINGS, "port": str(self.port), "socket": str(self.socket), "datadir": str(self.data)}
+        settings = {**_SETTINGS, **self._settings, "port": str(self.port), "socket": str(self.socket), "datadir": str(self.data)}
         settings |= {"pid-file": str(self.folder / "pid"), "init-file": str(self.folder / "first.sql")}
         command = [program("mariadbd"), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
         with self.log.open("ab") as log:

@@ -38,6 +38,7 @@ def examine(link: Link, is_mariadb: bool) -> Iterator[Finding]:
     yield _connections(link)
     yield from _old_transactions(link)
     yield from _engines(link)
+    yield _durability(link)
     yield good("session settings", f"sql_mode {SQL_MODE}, time zone UTC, utf8mb4: set by Windlass")
 
 
@@ -86,6 +87,16 @@ def _old_transactions(link: Link) -> Iterator[Finding]:
         yield warning("old transactions", f"{count}, the oldest {oldest} s", f"none over {OLD_TRANSACTION_S} s", mend)
     else:
         yield good("old transactions", f"none over {OLD_TRANSACTION_S} s")
+
+
+def _durability(link: Link) -> Finding:
+    """Look whether a commit is in the log before it is answered: marks and schema changes are in different files."""
+    value = int(link.query("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")[0][0])
+    needed = "1: a crash of the server may else lose the journal's mark of a change that stays"
+    if value != 1:
+        mend = "SET GLOBAL innodb_flush_log_at_trx_commit = 1, at least during deployments"
+        return warning("durable commits", f"innodb_flush_log_at_trx_commit = {value}", needed, mend)
+    return good("durable commits", "innodb_flush_log_at_trx_commit = 1", needed)
 
 
 def _engines(link: Link) -> Iterator[Finding]:

@@ -1,0 +1,74 @@
+"""The MariaDB server killed -9 in mid-migration and started again: one more deploy mends everything."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.test_killed import PROJECT, state
+from tests.systems import Bench
+from windlass_engine.model import Wire
+
+if TYPE_CHECKING:
+    from tests.servers.mariadb import MariaDBServer
+
+#: A larger number tries more moments; the seed is told by the test's name.
+TRIES = int(os.environ.get("WINDLASS_TEST_TRIES", "8"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MariaDBServer]:
+    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
+    from tests.servers import mariadb as module
+
+    if not (module.program("mariadbd") and module.program("mariadb-install-db")):
+        pytest.skip("no MariaDB server: apt-get install mariadb-server")
+    own = module.MariaDBServer({"innodb-flush-log-at-trx-commit": "1"})
+    try:
+        own.start()
+        yield own
+    finally:
+        own.remove()
+
+
+@pytest.fixture(scope="module")
+def wanted(server: MariaDBServer) -> tuple[object, ...]:
+    with server.database() as url:
+        clean = Bench(url)
+        assert clean.deploy(PROJECT)["error"] is None
+        return state(clean)
+
+
+@pytest.mark.parametrize("seed", range(TRIES))
+def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, ...], seed: int) -> None:
+    chance = random.Random(seed)
+    at, delay_s = chance.randint(1, 18), chance.choice([0.0, 0.0, 0.002, 0.01, 0.03])
+    seen, reached = 0, threading.Event()
+
+    def emit(event: Wire) -> None:
+        nonlocal seen
+        seen += event["event"] == "statement_started"
+        if seen == at:
+            reached.set()
+
+    with server.database() as url, ThreadPoolExecutor(1) as pool:
+        bench = Bench(url)
+        running = pool.submit(bench.deploy, PROJECT, emit)
+        assert reached.wait(60)
+        time.sleep(delay_s)  # a moment of its own, not a wait for something
+        server.kill()
+        server.start()
+        result = running.result(60)
+        if result["status"] == "failed":
+            applied = [name for name, told in bench.states().items() if told == "applied"]
+            assert result["applied"] == applied, "what was told is not what stands"
+        again = bench.deploy(PROJECT, deploy_lock_wait_s=10)
+        assert again["error"] is None, again
+        assert state(bench) == wanted
