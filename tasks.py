@@ -25,6 +25,7 @@ SETTINGS = Settings(Path(__file__).resolve().parent)
 CONTENTS: dict[str, list[str]] = {}
 ATOMIC = "all pending migrations in one transaction"
 SETTLE = "of an interrupted statement that the catalogue cannot judge: done (it took effect) or again (run it again)"
+DOWN_FROM = "checkout: undo with this checkout's down.sql, mended since, not with the ones that the journal keeps"
 HELP = {
     "env": "environment: a folder of inventories/ (default: $WINDLASS_ENV)",
     "host": "only these hosts: names with commas, groups or patterns of the inventory (default: all)",
@@ -99,6 +100,13 @@ def settled(word: str) -> dict[str, Any]:
     return {"windlass_settle": word}
 
 
+def downs_from(word: str) -> dict[str, Any]:
+    """Return whose down scripts are to be used as a variable.  Raises ``usage`` for another word."""
+    if word not in ("", "journal", "checkout"):
+        raise WindlassError("usage", f"--down-from {word}: no such word", hint="--down-from checkout, or leave it out")
+    return {"windlass_down_from": word}
+
+
 def backwards(steps: int, to: str) -> dict[str, Any]:
     """Return the variables of a way back.  Raises ``usage`` unless exactly one end is given."""
     if bool(steps) == bool(to):
@@ -136,7 +144,7 @@ def deploy(
     return verbs.change(SETTINGS, where, "deploy", given, plan=plan, yes=yes, dry_run=dry_run)
 
 
-@verb(CHANGE, to="back to this migration, which stays (or give --steps)", settle=SETTLE)
+@verb(CHANGE, to="back to this migration, which stays (or give --steps)", settle=SETTLE, down_from=DOWN_FROM)
 def rollback(
     _: Context,
     env: str = "",
@@ -146,6 +154,7 @@ def rollback(
     to: str = "",
     plan: str = "",
     allow_data_loss: bool = False,
+    down_from: str = "",
     settle: str = "",
     yes: bool = False,
     dry_run: bool = False,
@@ -153,12 +162,14 @@ def rollback(
 ) -> int:
     """Undo the last migrations with their down scripts; shows the plan and asks first.
 
-    The scripts come from the database's own journal, so no checkout of that time is needed.  A careful down script
-    refuses to drop rows; --allow-data-loss is the word that it asks for.
+    The scripts come from the database's own journal, so no checkout of that time is needed; where one of them fails,
+    mend the down.sql and say --down-from checkout.  A careful down script refuses to drop rows; --allow-data-loss is
+    the word that it asks for.
     """
     from windlass import verbs
 
-    given = backwards(steps, to) | settled(settle) | {"windlass_allow_data_loss": allow_data_loss or ""}
+    given = backwards(steps, to) | settled(settle) | downs_from(down_from)
+    given |= {"windlass_allow_data_loss": allow_data_loss or ""}
     where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
 

@@ -25,7 +25,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
-        "backup_dir": "",
+        "down_from": "journal", "backup_dir": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -69,6 +69,7 @@ class ActionModule(WindlassAction):
             names=tuple(names_of((self.args["names"] or {}).get(database.name))),
             atomic=database.policy.atomic or bool(self.args["atomic"]),
             allow_out_of_order=database.policy.out_of_order == "allow",
+            down_from=str(self.args["down_from"] or "journal"),
         )
 
     def _plan(self, database: Database, project: Project, stands: Mapping[str, Any]) -> WindlassError | None:

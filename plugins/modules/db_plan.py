@@ -36,6 +36,14 @@ options:
   names:
     description: For each database the migrations to undo. Databases that are not named are left out.
     type: dict
+  down_from:
+    description:
+      - Whose down scripts undo migrations. C(journal) means those that were kept when they were applied.
+      - C(checkout) means those of O(project_root), for a down script that was mended since. What differs is a warning
+        of the plan and part of its digest.
+    type: str
+    choices: [journal, checkout]
+    default: journal
   atomic:
     description: Whether all that is pending runs in one transaction. The policy can ask for it as well.
     type: bool

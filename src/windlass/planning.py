@@ -32,6 +32,8 @@ class Wish:
     names: tuple[str, ...] = ()
     atomic: bool = False
     allow_out_of_order: bool = False
+    #: Whose down scripts undo: those that the journal keeps, or the ``checkout``'s.
+    down_from: str = "journal"
 
 
 def look(
@@ -75,10 +77,17 @@ def plan(project: Project, journal: Journal, wish: Wish, host: str, database: st
 
 
 def _down(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
+    downs = _checkout_downs(project, journal, wish) if wish.down_from == "checkout" else None
     return planner.plan_down(
         journal, _journal_loader(project), system=project.system, host=host, database=database,
-        steps=wish.steps, to=wish.to, names=wish.names,
+        steps=wish.steps, to=wish.to, names=wish.names, downs=downs,
     )  # fmt: skip
+
+
+def _checkout_downs(project: Project, journal: Journal, wish: Wish) -> dict[str, Script]:
+    """Return this checkout's down scripts of what is to be undone, parted."""
+    wanted = planner.undo_candidates(journal, wish.steps, wish.to, wish.names)
+    return {item.name: project.full(item.down) for item in project.migrations if item.down and item.name in wanted}
 
 
 def _baseline(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable, Optional
 
 from . import dialects
@@ -89,14 +89,20 @@ def plan_down(
     steps: int = 0,
     to: str = "",
     names: Sequence[str] = (),
+    downs: Optional[Mapping[str, Script]] = None,
 ) -> Plan:
     """Return what undoes the last ``steps`` migrations, all after migration ``to``, or exactly ``names``.
 
-    The down scripts come from the journal (read with their texts); ``load(text, path)`` parts them.  Raises
-    WindlassError: ``irreversible``, ``usage``.
+    The down scripts come from the journal (read with their texts); ``load(text, path)`` parts them.  ``downs``, by
+    migration, are used instead where they are given, and what differs is a warning.  Raises WindlassError:
+    ``irreversible``, ``usage``; ``checksum_changed`` where a part that ran already was edited.
     """
     where = {"host": host, "database": database}
     chosen = _to_undo(journal, steps, to, names, where)
+    if downs is not None:
+        planned = tuple(_revert_by(entry, downs.get(entry.name), where) for entry in chosen)
+        told = tuple(_told_of_other(entry, step) for entry, step in zip(chosen, planned))
+        return Plan(host, database, system, "down", journal.head, planned, tuple(filter(None, told)))
     for entry in chosen:
         if not entry.has_down:
             reason = f": {entry.irreversible}" if entry.irreversible else ""
@@ -239,13 +245,46 @@ def _repeatable_step(repeatable: Repeatable, journal: Journal, parse: Parse) -> 
 
 def _revert_step(entry: JournalEntry, load: Callable[[str, str], Script]) -> Step:
     """Return the step that undoes an entry by the down script that the journal keeps."""
+    return _revert(entry, load(entry.down_text, f"{entry.name}/down.sql"))
+
+
+def _revert_by(entry: JournalEntry, down: Optional[Script], where: dict[str, str]) -> Step:
+    """Return the step that undoes an entry by another down script than the journal's."""
+    if down is None:
+        raise WindlassError(
+            "irreversible",
+            f"migration {entry.name} has no down.sql in this checkout",
+            hint="write one, or leave --down-from out: then the one that the journal keeps is used",
+            where={**where, "migration": entry.name},
+        )
+    if entry.state == "reverting" and prefix_digest(down, entry.statements_done) != entry.prefix_hash:
+        raise WindlassError(
+            "checksum_changed",
+            f"the first {entry.statements_done} statements of {entry.name}'s down script are permanent already, and "
+            "one of them was edited",
+            hint="put those statements back; what comes after them may be changed",
+            where={**where, "file": down.path, "migration": entry.name},
+        )
+    return _revert(entry, down)
+
+
+def _told_of_other(entry: JournalEntry, step: Step) -> str:
+    """Return the warning that a down script is not the one that was kept, or an empty string."""
+    if entry.down_text == step.script.text:
+        return ""
+    kept = "not the one kept when it was applied" if entry.has_down else "and none was kept when it was applied"
+    return f"{entry.name} is undone by the checkout's down.sql, {kept}"
+
+
+def _revert(entry: JournalEntry, down: Script) -> Step:
+    """Return the step that undoes an entry by a script."""
     resumed = entry.state == "reverting"
     return Step(
         "revert",
         "migration",
         entry.name,
         "its undoing stopped half-way" if resumed else "to be undone",
-        load(entry.down_text, f"{entry.name}/down.sql"),
+        down,
         resumed=resumed,
         skip=entry.statements_done if resumed else 0,
     )

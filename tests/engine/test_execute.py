@@ -319,3 +319,69 @@ def test_a_read_only_server_is_refused(bench: Bench) -> None:
     with pytest.raises(WindlassError) as refusal:
         bench.run(planned)
     assert refusal.value.code == "read_only_server"
+
+
+def test_a_mended_down_script_of_the_checkout_undoes_what_the_kept_one_cannot(bench: Bench) -> None:
+    bench.deploy(system(migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE nowhere")))
+    failed = bench.roll_back(steps=1)
+    assert failed["status"] == "failed" and "--down-from checkout" in failed["next"]
+    kept = bench.plan_down(steps=1)
+    with pytest.raises(WindlassError, match="in this checkout"):
+        bench.plan_down(steps=1, downs={})
+    mended = bench.make.read("DROP TABLE one", "001_one/down.sql")
+    planned = bench.plan_down(steps=1, downs={"001_one": mended})
+    assert planned.warnings == ("001_one is undone by the checkout's down.sql, not the one kept when it was applied",)
+    assert planned.digest != kept.digest
+    assert bench.run(planned)["error"] is None
+    assert bench.journal("001_one").entries[0].down_text == mended.text
+    same = bench.make.read("DROP TABLE nowhere", "001_one/down.sql")
+    bench.deploy(system(migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE nowhere")))
+    # The same text is the same plan: nothing is said of it.
+    assert bench.plan_down(steps=1, downs={"001_one": same}).warnings == ()
+
+
+def test_the_tail_of_a_down_script_that_stopped_may_be_mended_but_not_what_ran(bench: Bench) -> None:
+    down = "-- windlass: no-transaction\nDROP TABLE one;\n{}"
+    bench.deploy(system(migration("001_one", "CREATE TABLE one (id int)", down.format("SELECT 1 / 0"))))
+    assert "1 of 2 statements are permanent" in bench.roll_back(steps=1)["state"]
+    edited = bench.make.read("-- windlass: no-transaction\nDROP TABLE IF EXISTS one;\nSELECT 1", "001_one/down.sql")
+    with pytest.raises(WindlassError, match="permanent already"):
+        bench.plan_down(steps=1, downs={"001_one": edited})
+    mended = bench.make.read(down.format("SELECT 1"), "001_one/down.sql")
+    assert bench.run(bench.plan_down(steps=1, downs={"001_one": mended}))["error"] is None
+    assert bench.states() == {"001_one": "reverted"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["SELECT 1 / 0", "SELEC 1", "INSERT INTO late VALUES (1)", "CREATE INDEX CONCURRENTLY i ON late (a)"],
+    ids=["while it runs", "while it is read", "at its commit", "for where it stands"],
+)
+def test_nothing_behind_a_small_migration_that_fails_is_applied(bench: Bench, broken: str) -> None:
+    bench.deploy(system(ONE))
+    bench.run_sql("CREATE TABLE late (a int REFERENCES one DEFERRABLE INITIALLY DEFERRED)")
+    names = [f"{number:03d}_t" for number in range(2, 9)]
+    behind = [migration(name, f"CREATE TABLE t{name[:3]} (id int)") for name in names]
+    failing = migration("004_broken", broken)
+    result = bench.deploy(system(ONE, *behind, failing))
+    assert (result["status"], result["applied"]) == ("failed", ["002_t", "003_t"])
+    assert result["error"]["where"]["file"] == "004_broken/up.sql" and result["error"]["where"]["line"] == 1
+    assert list(bench.states()) == ["001_one", "002_t", "003_t"]
+    assert bench.query("SELECT count(*) FROM pg_class WHERE relname ~ '^t00[0-9]$'") == [(2,)]
+
+
+def test_a_small_migration_that_loses_its_lock_is_tried_again_before_the_next_one(bench: Bench) -> None:
+    bench.deploy(system(ONE))
+    with session.connect(bench.target) as other:
+        other.run("BEGIN; LOCK TABLE one")
+        alter = migration("003_alter", "ALTER TABLE one ADD COLUMN b int")
+        seen: list[object] = []
+
+        def emit(event: dict[str, object]) -> None:
+            if event["event"] == "retry" and not seen:
+                seen.extend(bench.states())
+                other.run("COMMIT")
+
+        result = bench.deploy(system(ONE, TWO, alter, migration("004_d", "CREATE TABLE d (id int)")), emit)
+    assert result["applied"] == ["002_two", "003_alter", "004_d"]
+    assert seen == ["001_one", "002_two"]

@@ -123,7 +123,8 @@ def next_command(plan: Plan, step: Step, finished: int, after: Optional[Journal]
         again = f"invoke rollback --env {environment} --steps {len(plan.steps) - finished}"
         if has_arrived(step, after.get(step.kind, step.name), options):
             return again
-        return f"remove the cause, then: {again}; or bring a backup back beside: invoke restore --env {environment}"
+        beside = f"or bring a backup back beside: invoke restore --env {environment}"
+        return f"remove the cause, then: {again} (with --down-from checkout after mending its down.sql); {beside}"
     if plan.direction == "baseline":
         return f"make it stand and mark it once more, or let it run: invoke deploy --env {environment} --to {step.name}"
     entry = after.get(step.kind, step.name)

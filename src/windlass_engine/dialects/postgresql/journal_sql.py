@@ -94,6 +94,11 @@ def _direction(step: Step) -> str:
     return "down" if step.action == "revert" else "up"
 
 
+def _down(step: Step) -> str:
+    """Return the assignment that keeps the down script that ran: it need not be the one kept before."""
+    return f"down_text = {literal(step.script.text)}"
+
+
 def _key(step: Step) -> str:
     """Return the condition that picks a step's row."""
     return f"kind = {literal(step.kind)} AND name = {literal(step.name)}"
@@ -185,7 +190,7 @@ class PostgresJournal:
 
     def reverted(self, plan: Plan, step: Step, options: Options, duration_ms: Optional[int] = None) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
-        update = f"UPDATE windlass.migrations SET state = 'reverted' WHERE {_key(step)}"
+        update = f"UPDATE windlass.migrations SET state = 'reverted', {_down(step)} WHERE {_key(step)}"
         clear = f"DELETE FROM windlass.statements WHERE {_key(step)}"
         # A repeatable may have lost an object that stood on this migration, though its text is the same.
         again = "UPDATE windlass.migrations SET state = 'reverted' WHERE kind = 'repeatable' AND state = 'applied'"
@@ -195,7 +200,7 @@ class PostgresJournal:
     def opened(self, plan: Plan, step: Step, options: Options) -> tuple[str, ...]:
         """Return what records that a statement-by-statement step begins or goes on."""
         if _direction(step) == "down":
-            mark = f"UPDATE windlass.migrations SET state = 'reverting' WHERE {_key(step)}"
+            mark = f"UPDATE windlass.migrations SET state = 'reverting', {_down(step)} WHERE {_key(step)}"
         else:
             mark = _step_sql([*self._step_values(plan, step, options, "partial"), "0"])
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
