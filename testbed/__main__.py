@@ -40,16 +40,17 @@ def up(hosts: int, without_driver: list[str]) -> None:
     started = bed.Testbed(hosts, without_driver=without_driver, standing=True)
     _say_how_to_reach(started.folder, {host.name: host.address for host in started})
     write_environment(started, ENVIRONMENT)
-    print(f"Environment: {ENVIRONMENT}, salon on every host. Next: invoke deploy --env {ENVIRONMENT.name}")
+    print(f"Environment: {ENVIRONMENT}, salon on every host, jobs on the last.")
+    print(f"Next: invoke deploy --env {ENVIRONMENT.name}")
 
 
 def write_environment(started: bed.Testbed, folder: Path) -> None:
     """Write an environment that can be deployed to at once; its file, with the password, is the owner's alone."""
-    variables = {
-        host.name: {"windlass_databases": [{"name": "salon", "system": "salon", "url": host.database_url()}]}
-        for host in started
-    }
-    started.inventory(folder, host_variables=variables)
+    databases = {host.name: [{"name": "salon", "system": "salon", "url": host.database_url()}] for host in started}
+    last = list(started)[-1]
+    jobs = {"name": "jobs", "system": "jobs", "url": last.create_mariadb_database("jobs")}
+    databases[last.name].append({**jobs, "policy": {"backup": "never"}})
+    started.inventory(folder, host_variables={name: {"windlass_databases": some} for name, some in databases.items()})
 
 
 def status() -> None:
@@ -66,7 +67,7 @@ def _say_how_to_reach(folder: Path, addresses: dict[str, str]) -> None:
         state = "up" if cgroups.processes(f"{slot.STANDING}/{name}") else "not running"
         print(f"  {name}  {address}  {state}   ssh -F {folder / 'ssh_config'} {name}")
     print(f"Inventory: {folder / 'inventory'}")
-    print("PostgreSQL: port 5432 on each, role windlass_deploy, database salon.")
+    print("PostgreSQL: port 5432 on each, role windlass_deploy, database salon. MariaDB: port 3306, the same user.")
 
 
 def _parser() -> argparse.ArgumentParser:

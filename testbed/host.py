@@ -15,7 +15,7 @@ from testbed.image import Image
 from testbed.waiting import wait_until
 
 ROLE = "windlass_deploy"
-_DRIVER = "python3-psycopg"
+POSTGRESQL_DRIVER, MARIADB_DRIVER = "python3-psycopg", "python3-pymysql"
 _NETWORK = """\
 [Match]
 Name=host0
@@ -31,7 +31,8 @@ class Host:
     """A host named `name` at `address`; `root` is its file tree as seen from this machine.
 
     Logins: `deploy` (with sudo) and `root`, both with the testbed's key. PostgreSQL listens on port 5432,
-    with the role windlass_deploy, which owns the database salon; the password is the testbed's.
+    with the role windlass_deploy, which owns the database salon; the password is the testbed's. MariaDB listens
+    on port 3306 once a database was asked of it, with a user of the same name and password.
     """
 
     def __init__(self, *, slot: int, folder: Path, name: str, number: int, image: Image) -> None:
@@ -150,22 +151,36 @@ class Host:
         server = self.address if from_outside else "127.0.0.1"
         return f"postgresql://{ROLE}:{self._image.password}@{server}:5432/{quote(database, safe='')}"
 
-    def remove_driver(self) -> None:
-        """Take the PostgreSQL driver for Python off the host; its apt can install it again, offline."""
-        self.console(f"dpkg --purge {_DRIVER}")
+    def mariadb(self, statements: str) -> str:
+        """Run SQL as root on MariaDB at the console, started if it is not up; return the rows, tabs between fields."""
+        self.console("systemctl start mariadb", timeout=90)
+        return self.console("mariadb --batch --skip-column-names", text=statements).stdout.rstrip("\n")
 
-    def install_driver(self) -> None:
-        """Install the PostgreSQL driver for Python, if it is not there."""
-        self.console(f"apt-get install -qy {_DRIVER}", timeout=120)
+    def create_mariadb_database(self, name: str) -> str:
+        """Create an empty database on MariaDB; return its URL as seen on the host."""
+        self.mariadb(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+        return f"mysql://{ROLE}:{self._image.password}@127.0.0.1:3306/{quote(name, safe='')}"
+
+    def drop_mariadb_database(self, name: str) -> None:
+        """Drop a database of MariaDB if it is there."""
+        self.mariadb(f"DROP DATABASE IF EXISTS `{name}`")
+
+    def remove_driver(self, package: str = POSTGRESQL_DRIVER) -> None:
+        """Take a database driver for Python off the host; its apt can install it again, offline."""
+        self.console(f"dpkg --purge {package}")
+
+    def install_driver(self, package: str = POSTGRESQL_DRIVER) -> None:
+        """Install a database driver for Python, if it is not there."""
+        self.console(f"apt-get install -qy {package}", timeout=120)
 
     @contextmanager
-    def without_driver(self) -> Iterator[None]:
-        """Take the PostgreSQL driver for Python away for the length of a block."""
-        self.remove_driver()
+    def without_driver(self, package: str = POSTGRESQL_DRIVER) -> Iterator[None]:
+        """Take a database driver for Python away for the length of a block."""
+        self.remove_driver(package)
         try:
             yield
         finally:
-            self.install_driver()
+            self.install_driver(package)
 
     @contextmanager
     def other_host_key(self) -> Iterator[None]:

@@ -21,13 +21,14 @@ _PACKAGES = (
     "openssh-server", "sudo", "python3", "python3-apt",  # what Ansible needs on a target
     "iproute2", "procps", "ca-certificates", "zstd",
     "postgresql", "python3-psycopg", "python3-venv",
+    "mariadb-server", "python3-pymysql",
 )  # fmt: skip
 _SETUP = Path(__file__).with_name("setup.sh")
 
 
 @dataclass(frozen=True)
 class Image:
-    """A built system: `root` is its tree, `password` that of the role windlass_deploy on its PostgreSQL."""
+    """A built system: `root` is its tree, `password` that of windlass_deploy on its PostgreSQL and its MariaDB."""
 
     root: Path
     password: str

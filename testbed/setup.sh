@@ -20,10 +20,10 @@ systemctl enable --quiet systemd-networkd.service
 systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     fstrim.timer console-getty.service systemd-networkd-wait-online.service
 
-# The PostgreSQL driver can be taken away and installed again without a network.
+# The drivers can be taken away and installed again without a network.
 packages=/srv/packages
 install -d "$packages"
-mv /var/cache/apt/archives/python3-psycopg_*.deb "$packages"
+mv /var/cache/apt/archives/python3-psycopg_*.deb /var/cache/apt/archives/python3-pymysql_*.deb "$packages"
 for deb in "$packages"/*.deb; do
     dpkg-deb --field "$deb"
     printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' \
@@ -47,3 +47,14 @@ CREATE DATABASE salon OWNER windlass_deploy;
 SQL
 pg_ctlcluster --skip-systemctl-redirect "$version" main stop
 rm -f /var/log/postgresql/*
+
+# MariaDB is there, but starts only when somebody wants it: a host boots faster without.
+systemctl disable --quiet mariadb.service
+cat > /etc/mysql/first.sql <<SQL
+CREATE USER IF NOT EXISTS windlass_deploy IDENTIFIED BY '$DEPLOY_PASSWORD';
+GRANT ALL ON *.* TO windlass_deploy;
+SQL
+chown mysql: /etc/mysql/first.sql
+chmod 0600 /etc/mysql/first.sql
+printf '[mariadbd]\nbind-address = 0.0.0.0\ninit-file = /etc/mysql/first.sql\ninnodb-buffer-pool-size = 32M\n' \
+    > /etc/mysql/mariadb.conf.d/99-testbed.cnf

@@ -17,6 +17,7 @@ from tests.systems import Bench
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
+    from tests.servers.mysql import MySQLServer
 
 module_names.install()
 # Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
@@ -81,6 +82,15 @@ def mariadb() -> Iterator[MariaDBServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def mysql() -> MySQLServer:
+    """A MySQL server that somebody else runs."""
+    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
+    from tests.servers import mysql as module
+
+    return module.named() or pytest.skip(f"no MySQL: {module.VARIABLE} names no server (see compose.yaml)")
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 
 from tests.systems import Bench
 
-SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
+SERVERS = ("pg", "mariadb", "mysql")
 
 
-@pytest.fixture(params=SERVERS, ids=lambda engine: engine)
+@pytest.fixture(params=SERVERS)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """An empty database on each engine in turn."""
-    server = request.getfixturevalue(SERVERS[request.param])
+    server = request.getfixturevalue(request.param)
     with server.database() as url:
         yield Bench(url)

@@ -161,8 +161,11 @@ def test_an_environment_can_be_written_that_one_deploys_to_at_once(testbed: Test
     write_environment(testbed, tmp_path / "testbed")
     path = tmp_path / "testbed" / "hosts.yml"
     hosts = yaml.safe_load(path.read_text())["databases"]["hosts"]
+    [jobs] = hosts["db3"]["windlass_databases"][1:]
+    assert (jobs["system"], jobs["url"].partition("://")[0]) == ("jobs", "mysql")
+    testbed["db3"].drop_mariadb_database("jobs")
     for host in testbed:
-        [database] = hosts[host.name]["windlass_databases"]
+        database = hosts[host.name]["windlass_databases"][0]
         assert (database["name"], database["system"]) == ("salon", "salon")
         assert database["url"] == host.database_url()
     assert path.stat().st_mode & 0o777 == 0o600
