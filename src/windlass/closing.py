@@ -49,7 +49,9 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[Any]], bad: Sequence
 
 def _changes(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
-        yield from _dry_run_sql(host, database, data.get("run") or {})
+        items = (data.get("run") or {}).get("sql") or ()
+        prepared = [{"migration": item["migration"], "sql": record.sql_of(run, item)} for item in items]
+        yield from _dry_run_sql(host, database, {"sql": prepared})
     found = summary.rows(run)
     yield from _table(summary.HEADINGS, [summary.cells(row) for row in found], [row.bad for row in found])
 

@@ -23,11 +23,14 @@ from windlass_engine.errors import CODES
 
 Record = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 #: Data of one database, as modules return it: ``windlass_plan: {database: …}`` and so on.
-PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance")
+PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance",
+         "backups", "retention", "offsite", "download", "restore_test")  # fmt: skip
+#: The parts whose items hold SQL, and where those items are.
+_WITH_SQL = {"plan": "steps", "run": "sql"}
 #: Verbs that only look: they leave nothing in the folder of runs.
-READ_ONLY = frozenset({"plan", "status", "history", "doctor"})
+READ_ONLY = frozenset({"plan", "status", "history", "doctor", "backups"})
 #: Verbs that carry out a plan: without a run there was nothing to do.
 CHANGING = frozenset({"deploy", "rollback", "baseline"})
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
@@ -74,6 +77,7 @@ def new(verb: str, environment: str, run_id: str, *, check: bool = False) -> Rec
         "error": None,
         "hosts": {},
         "events": [],
+        "texts": {},
     }
 
 
@@ -89,13 +93,36 @@ def merge(record: Record, host: str, result: Mapping[str, Any]) -> None:
     for part in PARTS:
         for database, value in (result.get(f"windlass_{part}") or {}).items():
             databases = host_of(record, host)["databases"]
-            databases.setdefault(database, {})[part] = value
+            databases.setdefault(database, {})[part] = _texts_apart(record, part, value)
     for event in result.get("windlass_events") or ():
         record["events"].append({**event, "host": host})
     host_notes = result.get("windlass_notes") or ()
     if host_notes:
         host_of(record, host)["notes"].extend(host_notes)
     record["digest"] = result.get("windlass_digest") or record["digest"]
+
+
+def _texts_apart(record: Record, part: str, value: Any) -> Any:
+    """Return a part whose items name their SQL by a hash: many databases share one copy of it."""
+    key = _WITH_SQL.get(part, "")
+    if not key or not value.get(key):
+        return value
+    return {**value, key: [_text_apart(record, item) for item in value[key]]}
+
+
+def _text_apart(record: Record, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item with ``text``, a key of the record's texts, in place of its ``sql``."""
+    apart = {name: value for name, value in item.items() if name != "sql"}
+    if not item.get("sql"):
+        return apart
+    digest = hashlib.sha256(item["sql"].encode("utf-8", "surrogatepass")).hexdigest()
+    record["texts"][digest] = item["sql"]
+    return {**apart, "text": digest}
+
+
+def sql_of(record: Record, item: Mapping[str, Any]) -> str:
+    """Return the SQL of a plan's step or of what a dry run would run; empty where there is none."""
+    return str(record["texts"].get(item.get("text", ""), ""))
 
 
 def order(record: Record, hosts: Iterable[str]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from windlass import closing, console, record, summary
 from windlass.report import timeline
 
+#: Characters of one SQL text in a report; browsers choke on dumps.
+LONGEST_TEXT = 100_000
 STATUS_WORDS = {
     "done": "done",
     "ok": "done",
@@ -39,6 +42,7 @@ def view(run: record.Record) -> dict[str, Any]:
         "todo": _todo(run),
         **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
+        "texts": list(_texts(run)),
         "notes": [(host, note) for host, part in run["hosts"].items() for note in part["notes"]],
     }
 
@@ -103,6 +107,20 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         "timeline": timeline.bars(events, data),
         "waits": timeline.waits(events),
     }
+
+
+def _texts(run: record.Record) -> Iterator[dict[str, Any]]:
+    """Yield each SQL text once, the beginning of a very long one, with the names of what it belongs to."""
+    names: dict[str, dict[str, None]] = {digest: {} for digest in run["texts"]}
+    for _, _, data in record.databases(run):
+        for item in (data.get("plan") or {}).get("steps") or ():
+            names.get(item.get("text", ""), {})[item["name"]] = None
+        for item in (data.get("run") or {}).get("sql") or ():
+            names.get(item.get("text", ""), {})[item["migration"]] = None
+    for digest, text in run["texts"].items():
+        shown = text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT]
+        left = len(text.encode()) - len(shown.encode()) if shown is not text else 0
+        yield {"digest": digest, "names": list(names[digest]), "shown": shown, "left": left}
 
 
 def _checks(data: dict[str, Any], part: str) -> list[dict[str, Any]]:
