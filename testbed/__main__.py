@@ -6,6 +6,7 @@ import argparse
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from testbed import bed, cgroups, requirements, slot
 from testbed.errors import TestbedError
@@ -46,6 +47,7 @@ def up(hosts: int, without_driver: list[str]) -> None:
 
 def write_environment(started: bed.Testbed, folder: Path) -> None:
     """Write an environment that can be deployed to at once; its file, with the password, is the owner's alone."""
+    databases: dict[str, list[dict[str, Any]]]
     databases = {host.name: [{"name": "salon", "system": "salon", "url": host.database_url()}] for host in started}
     last = list(started)[-1]
     jobs = {"name": "jobs", "system": "jobs", "url": last.create_mariadb_database("jobs")}

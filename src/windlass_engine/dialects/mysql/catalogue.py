@@ -93,6 +93,11 @@ SELECT 'grant', CONCAT(table_name, ' to ', grantee), GROUP_CONCAT(CONCAT(privile
   IF(is_grantable = 'YES', '*', '')) ORDER BY privilege_type SEPARATOR ', ')
 FROM information_schema.TABLE_PRIVILEGES WHERE {_HERE} GROUP BY table_name, grantee
 """
+_COLUMN_GRANTS = f"""
+SELECT 'grant', CONCAT('column ', table_name, '.', column_name, ' to ', grantee), GROUP_CONCAT(CONCAT(privilege_type,
+  IF(is_grantable = 'YES', '*', '')) ORDER BY privilege_type SEPARATOR ', ')
+FROM information_schema.COLUMN_PRIVILEGES WHERE {_HERE} GROUP BY table_name, column_name, grantee
+"""
 _ROUTINES = """
 SELECT routine_type, routine_name, routine_comment FROM information_schema.ROUTINES
 WHERE routine_schema = DATABASE() AND routine_type IN ('PROCEDURE', 'FUNCTION')
@@ -109,7 +114,7 @@ def read(link: Link, is_mariadb: bool) -> Sequence[Object]:
     part = "column_name" if is_mariadb else "COALESCE(column_name, expression)"
     checks = _CHECKS_MARIADB if is_mariadb else _CHECKS_MYSQL
     queries = [_TABLES, _COLUMNS, _INDEXES.format(part=part, here=_HERE), _FOREIGN_KEYS, checks, _PARTITIONS]
-    queries += [_TRIGGERS, _VIEWS, _EVENTS, _GRANTS]
+    queries += [_TRIGGERS, _VIEWS, _EVENTS, _GRANTS, _COLUMN_GRANTS]
     found = [_object(row, database) for query in queries for row in link.query(query)]
     found += _routines(link, database)
     found += _sequences(link, database)
