@@ -109,12 +109,11 @@ def _statement_key(step: Step, number: int) -> str:
     return f"{_key(step)} AND direction = '{_direction(step)}' AND number = {number:d}"
 
 
-def _step_sql(*rows: Sequence[str]) -> str:
-    """Return the INSERT of steps' rows, new or once more."""
+def _step_sql(source: str) -> str:
+    """Return the INSERT of steps' rows, new or once more; ``source`` is VALUES or a SELECT."""
     return (
         "INSERT INTO windlass.migrations (kind, name, state, checksum, statements_total, irreversible, up_text, "
-        "down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) "
-        f"VALUES {', '.join(map(_row, rows))} "
+        f"down_text, verify_text, applied_by, run_id, plan_digest, duration_ms) {source} "
         "ON CONFLICT (kind, name) DO UPDATE SET state = EXCLUDED.state, checksum = EXCLUDED.checksum, "
         "ordinal = DEFAULT, statements_total = EXCLUDED.statements_total, irreversible = EXCLUDED.irreversible, "
         "up_text = EXCLUDED.up_text, down_text = EXCLUDED.down_text, verify_text = EXCLUDED.verify_text, "
@@ -123,12 +122,15 @@ def _step_sql(*rows: Sequence[str]) -> str:
     )
 
 
-def _event_sql(*rows: Sequence[str]) -> str:
-    """Return the INSERT of events."""
-    return (
-        "INSERT INTO windlass.events (event, run_id, plan_digest, kind, name, who, origin, detail, duration_ms) "
-        f"VALUES {', '.join(map(_row, rows))}"
-    )
+def _event_sql(source: str) -> str:
+    """Return the INSERT of events; ``source`` is VALUES or a SELECT."""
+    columns = "event, run_id, plan_digest, kind, name, who, origin, detail, duration_ms"
+    return f"INSERT INTO windlass.events ({columns}) {source}"
+
+
+def _values(values: Sequence[str]) -> str:
+    """Return one row as a source."""
+    return f"VALUES {_row(values)}"
 
 
 def _row(values: Sequence[str]) -> str:
@@ -165,8 +167,8 @@ class PostgresJournal:
 
     def prepare(self) -> tuple[str, ...]:
         """Return what prepares a step's row and its event."""
-        step = _step_sql([*(f"${number}" for number in range(1, 13)), _ELAPSED])
-        event = _event_sql([*(f"${number}" for number in range(13, 21)), _ELAPSED])
+        step = _step_sql(_values([*(f"${number}" for number in range(1, 13)), _ELAPSED]))
+        event = _event_sql(_values([*(f"${number}" for number in range(13, 21)), _ELAPSED]))
         return (f"PREPARE windlass_step AS {_both(step, event)}",)
 
     def applied(
@@ -178,15 +180,25 @@ class PostgresJournal:
         if prepared and duration_ms is None:
             return (f"EXECUTE windlass_step {_row([*row, *event])}",)
         elapsed = _elapsed(duration_ms)
-        return (_both(_step_sql([*row, elapsed]), _event_sql([*event, elapsed])),)
+        return (_both(_step_sql(_values([*row, elapsed])), _event_sql(_values([*event, elapsed]))),)
 
     def applied_together(self, plan: Plan, done: Sequence[tuple[Step, int]], options: Options) -> tuple[str, ...]:
         """Return what records steps of one transaction, each with its duration in milliseconds."""
-        rows = [[*self._step_values(plan, step, options, "applied"), str(ms)] for step, ms in done]
-        events = [
-            [*self._event_values(_word(step), plan, step, options, step.script.checksum), str(ms)] for step, ms in done
+        rows = [
+            _row([str(number), literal(_word(step)), *self._own_values(step), str(ms)])
+            for number, (step, ms) in enumerate(done)
         ]
-        return (_both(_step_sql(*rows), _event_sql(*events)),)
+        who, origin, run_id, digest = map(literal, (options.who, options.origin, options.run_id, plan.digest))
+        step_rows = _step_sql(
+            "SELECT kind, name, 'applied', checksum, statements, irreversible, up_text, down_text, verify_text, "
+            f"{who}, {run_id}, {digest}, ms FROM done ORDER BY at"
+        )
+        events = _event_sql(
+            f"SELECT word, {run_id}, {digest}, kind, name, {who}, {origin}, checksum, ms FROM done ORDER BY at"
+        )
+        # Each text is read once, for a thousand steps less than half the work of two lists of whole rows.
+        columns = "at, word, kind, name, checksum, statements, irreversible, up_text, down_text, verify_text, ms"
+        return (f"WITH done ({columns}) AS (VALUES {', '.join(rows)}), told AS ({events}) {step_rows}",)
 
     def reverted(self, plan: Plan, step: Step, options: Options, duration_ms: Optional[int] = None) -> tuple[str, ...]:
         """Return what records an undone step and its event; its texts stay for later."""
@@ -202,7 +214,7 @@ class PostgresJournal:
         if _direction(step) == "down":
             mark = f"UPDATE windlass.migrations SET state = 'reverting', {_down(step)} WHERE {_key(step)}"
         else:
-            mark = _step_sql([*self._step_values(plan, step, options, "partial"), "0"])
+            mark = _step_sql(_values([*self._step_values(plan, step, options, "partial"), "0"]))
         # Rows of an earlier life of this migration (applied, undone, applied again) are not this run's.
         stale = () if step.resumed else (f"DELETE FROM windlass.statements WHERE {_key(step)}",)
         return ("BEGIN", mark, *stale, self._event("began", plan, step, options, step.action), "COMMIT")
@@ -261,19 +273,20 @@ class PostgresJournal:
 
     def _step_values(self, plan: Plan, step: Step, options: Options, state: str) -> list[str]:
         """Return the constants of a step's row."""
+        kind, name, *rest = self._own_values(step)
+        return [kind, name, f"'{state}'", *rest, *map(literal, (options.who, options.run_id, plan.digest))]
+
+    def _own_values(self, step: Step) -> list[str]:
+        """Return the constants that are a step's own."""
         return [
             literal(step.kind),
             literal(step.name),
-            f"'{state}'",
             literal(step.script.checksum),
             str(len(step.script.statements)),
             literal("" if step.reversible else step.script.directives.irreversible),
             literal(step.script.text),
             literal(step.down.text if step.down else None),
             literal(step.verify.text if step.verify else None),
-            literal(options.who),
-            literal(options.run_id),
-            literal(plan.digest),
         ]
 
     def _event_values(self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str) -> list[str]:
@@ -293,4 +306,4 @@ class PostgresJournal:
         self, event: str, plan: Plan, step: Optional[Step], options: Options, detail: str, elapsed: str = "NULL"
     ) -> str:
         """Return the INSERT of an event; ``elapsed`` is SQL."""
-        return _event_sql([*self._event_values(event, plan, step, options, detail), elapsed])
+        return _event_sql(_values([*self._event_values(event, plan, step, options, detail), elapsed]))
