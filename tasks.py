@@ -317,6 +317,92 @@ def backup(
 
 @verb(
     KEEP,
+    download="bring this backup (an id, or latest) to this machine",
+    to="with --download: the folder for it (default: .windlass/downloads)",
+    fetch="bring this backup back from the off-site repository",
+)
+def backups(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    download: str = "",
+    to: str = "",
+    fetch: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """List backups with age, size, state and off-site copies; bring one here, or back from off-site."""
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    if download:
+        place = str(Path(to).expanduser().resolve()) if to else ""
+        given = {"windlass_download": download, "windlass_download_to": place}
+        return verbs.look(SETTINGS, where, "download", given, as_json=json, dry_run=dry_run)
+    if fetch:
+        return verbs.look(SETTINGS, where, "offsite", {"windlass_fetch": fetch}, as_json=json, dry_run=dry_run)
+    return verbs.look(SETTINGS, where, "backups", as_json=json)
+
+
+@verb(KEEP)
+def prune(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Delete the backups that no rule of windlass_retention keeps; --dry-run says what, and why the others stay."""
+    from windlass import verbs
+
+    return verbs.look(SETTINGS, scope(env, host, database, verbose), "prune", as_json=json, dry_run=dry_run)
+
+
+@verb(KEEP, create="make the repository where there is none", check="let restic read and check all of its data")
+def offsite(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    create: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Copy to the off-site repository what it does not have yet; each copy is read back and compared."""
+    from windlass import verbs
+
+    given = {"windlass_offsite_create": create, "windlass_offsite_check": check}
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "offsite", given, as_json=json, dry_run=dry_run)
+
+
+@verb(KEEP)
+def backup_test(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Restore the newest backups into scratch databases, compare and check them, and mark them as verified.
+
+    The policy's restore_test_host says where.  A failed test or a database without a backup is not a success.
+    """
+    from windlass import verbs
+
+    return verbs.look(SETTINGS, scope(env, host, database, verbose), "restore_test", as_json=json, dry_run=dry_run)
+
+
+@verb(
+    KEEP,
     backup="which one: latest, an id that `invoke status` or `invoke backup` showed, or a path",
     into="name of the new database (default: DATABASE_restored)",
     swap="let the restored database take the place of the original, which is kept under another name",

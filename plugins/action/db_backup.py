@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass.actions import WindlassAction
+from windlass.actions import WindlassAction, names_of
 from windlass.environment import Database
 from windlass_engine.errors import WindlassError
 
@@ -19,7 +19,8 @@ class ActionModule(WindlassAction):
     """See plugins/modules/db_backup.py."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
-        "plans": None, "by_policy": False, "backup_dir": "", "client_bin": "", "why": "", "run_id": "",
+        "plans": None, "by_policy": False, "backup_dir": "", "client_bin": "", "recipients": (), "why": "",
+        "run_id": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -51,7 +52,8 @@ class ActionModule(WindlassAction):
     def _run(self, asked: Sequence[Database]) -> dict[str, Any]:
         settings = {database.name: self.settings(database) for database in asked}
         more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why")}
-        return self.follow("db_backup", asked, settings=settings, **more)
+        recipients = names_of(self.args["recipients"])
+        return self.follow("db_backup", asked, settings=settings, recipients=recipients, **more)
 
     def _failed(self, database: str, error: WindlassError, need: str) -> None:
         if need == "required":

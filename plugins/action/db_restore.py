@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from windlass import identity
 from windlass.actions import WindlassAction
 from windlass_engine.errors import WindlassError
 
@@ -19,6 +20,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "backup": "latest", "into": "", "swap": False, "undo": False, "backup_dir": "", "client_bin": "", "run_id": "",
+        "identity": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -31,6 +33,7 @@ class ActionModule(WindlassAction):
             return
         settings = {database.name: self.settings(database) for database in asked}
         more = {key: self.args[key] for key in ("backup", "into", "swap", "undo", "backup_dir", "client_bin")}
+        more["identity"] = identity.read(self.args["identity"])
         ends = self.follow("db_restore", asked, settings=settings, **more)
         done = {name: end["result"] for name, end in ends.items() if end["result"]}
         self.result.update(windlass_restore=done, changed=any("skipped" not in result for result in done.values()))

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -64,7 +64,7 @@ def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]
     """Run a module: ``work`` gets it and returns plain data, which travels packed.  Errors travel the same way."""
     os.umask(0o077)  # run files and backups are nobody else's business
     module = AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, no_log=True)
-    secrets = [database["password"] for database in module.params["databases"] if database["password"]]
+    secrets = secrets_of(module.params)
     try:
         use_own_driver(module.params["state_dir"])
         data = {"error": None, **work(module)}
@@ -74,6 +74,15 @@ def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]
         data = {"error": unexpected(error).to_wire()}
     # without `invocation` Ansible would send all arguments back
     module.exit_json(changed=False, invocation={}, windlass_packed=pack(hidden(data, secrets), secrets))
+
+
+def secrets_of(params: Mapping[str, Any]) -> list[str]:
+    """Return every value among a module's parameters that nobody may see."""
+    offsite = params.get("offsite") or {}
+    found = [database["password"] for database in params["databases"]]
+    found += [str(offsite.get("password") or ""), *map(str, (offsite.get("environment") or {}).values())]
+    found += [line for line in str(params.get("identity") or "").splitlines() if not line.startswith("#")]
+    return [secret for secret in found if secret]
 
 
 def targets(module: AnsibleModule) -> list[Target]:

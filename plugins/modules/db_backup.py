@@ -31,6 +31,10 @@ options:
     description: Folder of pg_dump on the target. By default the one that fits the server is looked for.
     type: path
     default: ""
+  recipients:
+    description: Public keys of age for which the backups are encrypted. Without any they are not.
+    type: list
+    elements: str
   why:
     description: What the backup is for, kept in its manifest.
     type: str
@@ -75,6 +79,7 @@ from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import backup, inspection
 from ansible.module_utils.windlass_engine.backup_store import home_of
+from ansible.module_utils.windlass_engine.keeping import marks
 from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {
@@ -83,6 +88,7 @@ SPEC = {
     "by_policy": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
+    "recipients": {"type": "list", "elements": "str"},
     "why": {"type": "str", "default": ""},
 }
 
@@ -97,13 +103,25 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     directory = adapter.backup_dir(module, make=not module.check_mode)
     settings = backup.BackupSettings(
         directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
-        run_id=module.params["run_id"],
+        run_id=module.params["run_id"], recipients=tuple(module.params["recipients"] or ()),
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:
-        return would_make(target, directory) if module.check_mode else backup.make(target, settings, emit)
+        return would_make(target, directory) if module.check_mode else made(target, settings, emit)
 
     return adapter.order(module, target, "backup", "", "backup", work)
+
+
+def made(target: Target, settings: backup.BackupSettings, emit: Any) -> dict[str, Any]:
+    """Make a backup, and note how that ended: retention deletes nothing after a failure."""
+    home = home_of(settings.directory, target.name)
+    try:
+        summary = backup.make(target, settings, emit)
+    except Exception as error:
+        marks.attempted(home, error=str(getattr(error, "message", error)))
+        raise
+    marks.attempted(home, summary["id"])
+    return summary
 
 
 def would_make(target: Target, directory: str) -> dict[str, Any]:

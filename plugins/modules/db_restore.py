@@ -41,6 +41,12 @@ options:
     description: Folder of pg_restore on the target. By default the one that fits the server is looked for.
     type: path
     default: ""
+  identity:
+    description:
+      - File on the control node with the identity that opens encrypted backups. Its content travels as a secret.
+      - By default the file that C(WINDLASS_AGE_IDENTITY) names.
+    type: str
+    default: ""
 seealso:
   - module: db_backup
 """
@@ -96,6 +102,7 @@ SPEC = {
     "undo": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
+    "identity": {"type": "str", "default": "", "no_log": True},
 }
 
 
@@ -125,7 +132,7 @@ def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
     if module.check_mode:
         whole = backup_store.check(path)
         return {"into": into, "backup": whole["id"], "path": path, "swapped": False, "skipped": "check mode"}
-    restored = restore.beside(target, path, into, module.params["client_bin"], 0, emit)
+    restored = restore.beside(target, path, into, module.params["client_bin"], 0, emit, module.params["identity"])
     return {**restored, **exchange.swap(target, into, emit)} if module.params["swap"] else restored
 
 

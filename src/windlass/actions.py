@@ -150,6 +150,24 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 return outcomes
         raise AssertionError("the slices have no end")
 
+    def follow_all(
+        self, module: str, databases: Sequence[Database], **more: Any
+    ) -> tuple[dict[str, Any], dict[str, WindlassError]]:
+        """Let detached work run on every database, whatever became of another's; return results and errors by name."""
+        results: dict[str, Any] = {}
+        errors: dict[str, WindlassError] = {}
+        left = list(databases)
+        while left:
+            settings = {database.name: self.settings(database) for database in left}
+            ends = self.follow(module, left, settings=settings, **more)
+            for name, end in ends.items():
+                if end["error"]:
+                    errors[name] = WindlassError.from_wire(end["error"]).located(host=self.host, database=name)
+                else:
+                    results[name] = end["result"]
+            left = [database for database in left if database.name not in ends]
+        return results, errors
+
     def patiently(self, module: str, databases: Sequence[Database], **more: Any) -> dict[str, Any]:
         """Call a module that may be called again; when the link is lost, wait for the host and call again.
 

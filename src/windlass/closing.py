@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from windlass import console, doctor, record, summary
+from windlass import console, doctor, keeping, record, summary
 from windlass_engine.errors import WindlassError
 
 STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
@@ -316,7 +316,38 @@ def _backup(run: record.Record) -> Lines:
         for host, name, b in found
     ]
     yield from _table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE", "WHY NOT"), rows)
+    for host, name, data in record.databases(run):
+        for part, told in (("offsite", keeping.offsite_lines), ("retention", keeping.retention_lines)):
+            if part in data and not data[part].get("skipped"):
+                yield from (Line(*line) for line in told(f"{host} {name}", data[part]))
     yield from _host_errors(run)
+
+
+def _backups(run: record.Record) -> Lines:
+    found = [
+        (host, name, entry)
+        for host, name, data in record.databases(run)
+        for entry in (data.get("backups") or {}).get("entries") or ()
+    ]
+    rows = [keeping.catalogue_row(*each) for each in found]
+    yield from _table(keeping.CATALOGUE, rows, [keeping.is_bad(entry) for _, _, entry in found])
+    for host, name, data in record.databases(run):
+        if "backups" in data and not data["backups"]["entries"]:
+            yield Line(f"{host} {name}: there is no backup", "bad")
+    yield from _host_errors(run)
+
+
+def _kept(part: str, told: Callable[[str, Mapping[str, Any]], keeping.Told]) -> Callable[[record.Record], Lines]:
+    """Return the view of a verb that tells a few lines of each database."""
+
+    def view(run: record.Record) -> Lines:
+        for host, name, data in record.databases(run):
+            if part in data:
+                yield Line("")
+                yield from (Line(*line) for line in told(f"{host} {name}", data[part]))
+        yield from _host_errors(run)
+
+    return view
 
 
 def _restore(run: record.Record) -> Lines:
@@ -399,5 +430,10 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "prove": _prove,
     "maintain": _maintain,
     "backup": _backup,
+    "backups": _backups,
+    "prune": _kept("retention", keeping.retention_lines),
+    "offsite": _kept("offsite", keeping.offsite_lines),
+    "download": _kept("download", keeping.download_lines),
+    "restore_test": _kept("restore_test", keeping.test_lines),
     "restore": _restore,
 }

@@ -21,6 +21,7 @@ CONFIRM = ("none", "yes", "typed")
 ON_FAILURE = ("stop", "rollback")
 OUT_OF_ORDER = ("refuse", "allow")
 SCRATCH = ("allow", "never")
+PRUNE = ("manual", "after_backup")
 
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
@@ -41,6 +42,9 @@ class Policy:
     reconnect: int = 300_000
     samples: bool = True
     scratch: str = "never"
+    prune: str = "manual"
+    restore_test_host: str = ""
+    backup_max_age: int = 0
     serial: tuple[int | str, ...] = (1, "100%")
 
 
@@ -188,6 +192,7 @@ def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
         "on_failure": ON_FAILURE,
         "out_of_order": OUT_OF_ORDER,
         "scratch": SCRATCH,
+        "prune": PRUNE,
     }
     if key in choices:
         # YAML reads a bare `yes` or `no` as a boolean
@@ -199,6 +204,8 @@ def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
     if key == "lock_retries":
         _check(str(value).isascii() and str(value).isdigit(), "policy lock_retries is a whole number", **place)
         return int(value)
+    if key == "restore_test_host":
+        return str(value or "")
     if key == "serial":
         return serial(value, place)
     return milliseconds(value, f"policy {key}", **place)

@@ -24,6 +24,7 @@ from .backup_store import Partial, catalogue, check, find, partial
 from .dialects import for_url
 from .dialects.postgresql import contents, dump, surroundings
 from .errors import WindlassError
+from .keeping import encryption
 from .model import Journal, Target, Wire
 from .session import ServerError, Session, connect
 
@@ -48,6 +49,7 @@ class BackupSettings:
     ``directory`` holds a folder for each database.  ``client_bin`` is the folder of pg_dump (empty: found by itself),
     ``jobs`` the parallel workers (0: as many as processors, four at most).  ``space_factor`` is the share of the data's
     size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
+    ``recipients`` are public keys of age for which the files are encrypted.
     """
 
     directory: str
@@ -58,6 +60,7 @@ class BackupSettings:
     run_id: str = ""
     lock_wait_s: float = 60.0
     space_factor: float = 0.5
+    recipients: tuple[str, ...] = ()
 
 
 def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
@@ -108,6 +111,9 @@ class _Making:
 
     def __init__(self, target: Target, settings: BackupSettings, emit: Emit, session: Session) -> None:
         """Find the programs first: without them nothing begins."""
+        if settings.recipients:
+            encryption.require_recipients(settings.recipients)
+            encryption.program()
         self.target = target
         self.settings = settings
         self.emit = emit
@@ -129,7 +135,7 @@ class _Making:
             self.emit({"event": "backup_started", "path": made.final_path, "id": made.id})
             _write_json(os.path.join(made.path, SCHEMA), seen.pop("schema").to_wire())
             counted = self._dump(made, snapshot, seen.pop("table_names"))
-            files = self._read_back(made)
+            files = self._sealed(made, self._read_back(made))
             known = {**self._described(made, started, files), **seen, **counted}
             manifest.write(made.path, known)
             path = made.publish()
@@ -229,6 +235,13 @@ class _Making:
             self._read(dump.read_commands(self.client, folder, dump.part(listing, folder, self.jobs)), made)
             return {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
 
+    def _sealed(self, made: Partial, files: Wire) -> Wire:
+        """Encrypt the files where that is asked for; return those that the manifest is to list."""
+        if not self.settings.recipients:
+            return files
+        encryption.seal(made.path, sorted(files), self.settings.recipients, self.jobs, held=[made.lock])
+        return manifest.hash_files(made.path, self.jobs)
+
     def _read(self, commands: list[list[str]], made: Partial) -> None:
         """Run pg_restore, several at once; all must end well."""
         with ExitStack() as stack:
@@ -254,6 +267,7 @@ class _Making:
             "compression": self.compression,
             "jobs": self.jobs,
             "files": files,
+            "encryption": encryption.described(self.settings.recipients),
             "bytes": sum(entry["bytes"] for entry in files.values()),
             "who": self.settings.who,
             "why": self.settings.why,

@@ -21,6 +21,7 @@ from .dialects.postgresql.text import literal
 from .errors import WindlassError
 from .exchange import UNFINISHED, maintenance, swap, told, undo_swap
 from .introspect import Schema
+from .keeping import encryption, workplace
 from .model import Target, Wire
 from .session import ServerError, Session, connect
 
@@ -33,10 +34,13 @@ _COMPARED = ("owner", "encoding", "collate", "ctype", "connection_limit", "acl",
 _CONTROL = "windlass_write_test"
 
 
-def beside(target: Target, backup_path: str, new_name: str, client_bin: str, jobs: int, emit: Emit) -> Wire:
+def beside(
+    target: Target, backup_path: str, new_name: str, client_bin: str, jobs: int, emit: Emit, identity: str = ""
+) -> Wire:
     """Restore a backup into the new database ``new_name`` on the target's server, and verify it.
 
-    ``client_bin`` is the folder of pg_restore (empty: found by itself), ``jobs`` the workers (0: by the processors).
+    ``client_bin`` is the folder of pg_restore (empty: found by itself), ``jobs`` the workers (0: by the processors),
+    ``identity`` the private key of age that opens an encrypted backup.
     Returns ``{into, backup, path, tables, total_rows, differences, duration_ms, swapped}``; ``differences`` are notes
     that do not make it a bad restore.  Emits ``restore_started``, ``restore_progress`` and ``restore_done``.
 
@@ -44,15 +48,16 @@ def beside(target: Target, backup_path: str, new_name: str, client_bin: str, job
     ``connection_lost``, and those of a login.  After a failure the new database is gone.
     """
     require_engine(target)
-    with told(target, "restore"):
+    with told(target, "restore"), workplace.in_use(backup_path):
         emit = stamped(emit, target.name)
         began = time.monotonic()
         emit({"event": "restore_started", "path": backup_path, "into": new_name})
         backup_store.check(backup_path, job_count(jobs))
         known = manifest.load(backup_path)
-        client = _prepare(target, known, new_name, client_bin)
-        with _dropped_on_failure(target, new_name):
-            notes = _Restoring(target, backup_path, known, new_name, client, job_count(jobs), emit, began).run()
+        with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
+            client = _prepare(target, known, new_name, client_bin)
+            with _dropped_on_failure(target, new_name):
+                notes = _Restoring(target, folder, known, new_name, client, job_count(jobs), emit, began).run()
         result = {
             "into": new_name,
             "backup": known["id"],

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Optional
 
 from .. import processes
 from ..errors import WindlassError
@@ -51,6 +52,11 @@ def require_recipients(recipients: Sequence[str]) -> None:
                 f"windlass_backup_recipients: {each[:24]!r} is no recipient of age",
                 hint="a recipient looks like age1… ; age-keygen -y FILE prints it",
             )
+
+
+def described(recipients: Sequence[str]) -> Optional[Wire]:
+    """Return what a manifest says of the encryption; None where there is none."""
+    return {"method": "age", "recipients": list(recipients)} if recipients else None
 
 
 def seal(folder: str, files: Sequence[str], recipients: Sequence[str], jobs: int = 1, held: Sequence[int] = ()) -> None:

@@ -1,0 +1,183 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tests backups by restoring them: found on their host, restored on the test host, marked on their host again."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass import environment, identity, transfer
+from windlass.actions import ROOT, WindlassAction
+from windlass.environment import Database
+from windlass.project import Project, load
+from windlass.settings import Settings
+from windlass_engine.dialects import for_url
+from windlass_engine.errors import WindlassError
+from windlass_engine.model import to_wire
+from windlass_engine.wire import pack
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_restore_test.py."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "stage": "bring", "earlier": None, "project_root": "", "backup_dir": "", "client_bin": "", "identity": "",
+        "run_id": "",
+    }  # fmt: skip
+
+    def work(self) -> None:
+        self.root = Path(self.args["project_root"] or ROOT)
+        earlier = (self.args["earlier"] or {}).get("windlass_restore_test") or {}
+        self.found: dict[str, dict[str, Any]] = {name: dict(known) for name, known in earlier.items()}
+        self.result["windlass_restore_test"] = self.found
+        {"bring": self._bring, "test": self._test, "mark": self._mark}[self.args["stage"]]()
+
+    # ------------------------------------------------------------ on the backups' host
+
+    def _bring(self) -> None:
+        """Find the newest backup of each database, and bring it to the control node where another host tests it."""
+        for database in self.databases:
+            self._require_host(database)
+        listed = self.call("db_catalogue", self.databases, backup_dir=self.args["backup_dir"])["databases"]
+        for database in self.databases:
+            whole = [entry for entry in listed[database.name]["entries"] if entry["state"] == "complete"]
+            if not whole:
+                self.found[database.name] = {"skipped": "there is no complete backup", "failed": ""}
+                continue
+            known = {"backup": whole[0]["id"], "path": whole[0]["path"], "host": database.policy.restore_test_host}
+            self.found[database.name] = {**known, "failed": ""}
+            if self._task.check_mode:
+                self.found[database.name]["intended"] = True
+            elif database.policy.restore_test_host != self.host:
+                self._fetch(database.name, whole[0])
+
+    def _require_host(self, database: Database) -> None:
+        """Refuse without a host to test on: on a production server a test takes room and time from others."""
+        chosen = str((self.args["policy"] or {}).get("restore_test_host") or "")
+        if not database.policy.restore_test_host:
+            raise WindlassError(
+                "preflight_failed",
+                "the policy names no host for restore tests, and a server in use is not taken without a word",
+                hint="set windlass_policy.restore_test_host to a host of the inventory "
+                f"(to {self.host} if it shall be this very server)",
+                where={"database": database.name},
+            )
+        if database.policy.restore_test_host != chosen:
+            raise WindlassError(
+                "inventory_invalid", "restore_test_host is one for all databases of a host: set it in windlass_policy",
+                where={"database": database.name},
+            )  # fmt: skip
+
+    def _fetch(self, name: str, entry: Mapping[str, Any]) -> None:
+        folder = self._transit / name
+        with transfer.files_of(self._connection, self.host) as source:
+            path = transfer.download(
+                source, entry["path"], folder, lambda line: self._tell([f"{self.host} {name}  {line}"])
+            )
+        self.found[name]["transit"] = str(path)
+
+    @property
+    def _transit(self) -> Path:
+        return Settings(self.root).state / "transit" / self.run_id / self.host
+
+    # ------------------------------------------------------------ on the test host
+
+    def _test(self) -> None:
+        """Restore each backup, whatever became of another's."""
+        asked = [d for d in self.databases if self._is_to_be_tested(d.name)]
+        if not asked:
+            return
+        try:
+            trials = {database.name: self._trial(database) for database in asked}
+            servers = [self._server(database) for database in asked]
+            done, errors = self.follow_all(
+                "db_restore_test", servers, trials=trials, client_bin=self._client_bin(),
+                identity=identity.read(self.args["identity"]),
+            )  # fmt: skip
+        finally:
+            shutil.rmtree(self._transit, ignore_errors=True)
+        for name, outcome in done.items():
+            self.found[name].update(outcome)
+        for name, error in errors.items():
+            self.found[name]["skipped"] = error.message
+        self.result["changed"] = bool(done)
+
+    def _is_to_be_tested(self, name: str) -> bool:
+        known = self.found.get(name, {})
+        return bool(known.get("backup")) and not known.get("skipped") and not known.get("intended")
+
+    def _trial(self, database: Database) -> dict[str, Any]:
+        """Return where the backup lies on the test host, brought there if need be, and the scripts to run on it."""
+        project = load(self.root, database.system, parse="all")
+        known = self.found[database.name]
+        path = known["path"]
+        if known.get("transit"):
+            place = self.call("db_restore_test", [self._server(database)], place=True, run_id=self.run_id)["folder"]
+            path = f"{place}/{database.name}/{known['backup']}"
+            with transfer.files_of(self._connection, known["host"]) as files:
+                files.mkdir(f"{place}/{database.name}")
+                transfer.upload(files, Path(known["transit"]), path)
+        return {"path": path, "scripts": pack(_scripts(project))}
+
+    def _server(self, database: Database) -> Database:
+        """Return how to log in to the server that takes the scratch database."""
+        if database.policy.restore_test_host == self.host:
+            return database
+        host = database.policy.restore_test_host
+        variables = self.vars.get("hostvars", {}).get(host) or {}
+        listed = variables.get("windlass_restore_test_servers") or variables.get("windlass_databases") or ()
+        wanted = for_url(database.url).name
+        for item in listed:
+            url, password = environment.part_url(str(item.get("url") or ""), host=host)
+            if for_url(url).name == wanted:
+                return replace(database, url=url, password=str(item.get("password") or password))
+        raise WindlassError(
+            "inventory_invalid",
+            f"the host {host} has no {for_url(database.url).title} server to restore into",
+            hint=f"give {host} windlass_restore_test_servers: [{{url: …, password: …}}]",
+            where={"database": database.name},
+        )
+
+    def _client_bin(self) -> str:
+        host = str((self.args["policy"] or {}).get("restore_test_host") or "")
+        if host == self.host:
+            return str(self.args["client_bin"])
+        return str((self.vars.get("hostvars", {}).get(host) or {}).get("windlass_client_bin") or "")
+
+    # ------------------------------------------------------------ and back
+
+    def _mark(self) -> None:
+        """Keep what was learnt beside the backups; raise when anything failed or was skipped."""
+        tested = {
+            name: {
+                "id": known["backup"],
+                "host": known["host"],
+                "failed": known["failed"],
+                "duration_ms": known["duration_ms"],
+            }
+            for name, known in self.found.items()
+            if "duration_ms" in known
+        }
+        if tested:
+            asked = [database for database in self.databases if database.name in tested]
+            self.call("db_catalogue", asked, backup_dir=self.args["backup_dir"], marks=tested)
+        for name, known in self.found.items():
+            if known["failed"] or known.get("skipped"):
+                raise WindlassError(
+                    "restore_untested",
+                    known["failed"] or f"not tested: {known['skipped']}",
+                    hint="invoke backups --env ENV shows what there is; make a new backup and test it",
+                    where={"host": self.host, "database": name},
+                )
+
+
+def _scripts(project: Project) -> dict[str, Any]:
+    return {
+        kind: [to_wire(project.full(script)) for script in getattr(project, kind)] for kind in ("checks", "samples")
+    }

@@ -1,0 +1,79 @@
+"""What `invoke offsite` does on a host: everything that is not off-site yet goes there, or one backup comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from .. import manifest
+from ..errors import WindlassError
+from ..model import Wire
+from . import catalogue, offsite
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: make the repository, read all its data, or fetch one backup by its id."""
+
+    create: bool = False
+    check: bool = False
+    fetch: str = ""
+
+
+def carry_out(
+    repository: offsite.Repository,
+    directory: str,
+    database: str,
+    wish: Wish,
+    check_mode: bool,
+    emit: Callable[[Wire], None],
+) -> Wire:
+    """Copy, or fetch, and check; return ``{repository, created, copied, fetched, checked}``.
+
+    Emits ``offsite_copied`` and ``offsite_fetched``.  Raises WindlassError (offsite_failed, backup_failed).
+    """
+    done: Wire = {"repository": repository.shown, "created": False, "copied": [], "fetched": "", "checked": False}
+    if wish.create and not check_mode:
+        done["created"] = offsite.create(repository)
+    if wish.fetch:
+        done["fetched"] = _fetch(repository, directory, database, wish.fetch, check_mode)
+        emit({"event": "offsite_fetched", "database": database, "id": wish.fetch})
+        return done
+    for entry in _missing(repository, directory, database):
+        if not check_mode:
+            offsite.copy(repository, entry["path"], manifest.load(entry["path"]))
+        done["copied"].append(entry["id"])
+        emit({"event": "offsite_copied", "database": database, "id": entry["id"]})
+    if wish.check and not check_mode:
+        offsite.check(repository, full=True)
+        done["checked"] = True
+    return done
+
+
+def _missing(repository: offsite.Repository, directory: str, database: str) -> list[Wire]:
+    """Return the complete backups without a compared copy, the oldest first."""
+    joined = catalogue.with_offsite(catalogue.read(directory, [database]), repository)[database]
+    whole = [each for each in joined if each["state"] == catalogue.COMPLETE and not each.get("failed")]
+    return [each for each in reversed(whole) if not (each.get("offsite") or {}).get("checked_at")]
+
+
+def _fetch(repository: offsite.Repository, directory: str, database: str, wanted: str, check_mode: bool) -> str:
+    """Bring one backup back; a local one that is whole stays, one that is broken stands in the way and is told of."""
+    local = {each["id"]: each for each in catalogue.read(directory, [database])[database]}
+    if wanted in local:
+        if local[wanted]["state"] == catalogue.COMPLETE:
+            return ""
+        raise WindlassError(
+            "backup_failed", f"the broken backup {wanted} lies in the way: {local[wanted]['path']}",
+            hint="move it away, then fetch again",
+        )  # fmt: skip
+    copies = offsite.snapshots(repository, database)
+    found = next((each for each in copies if each["id"] == wanted), None)
+    if found is None:
+        there = ", ".join(each["id"] for each in copies[:5]) or "none"
+        raise WindlassError(
+            "backup_failed", f"{repository.shown} has no copy of {wanted} of {database}", hint=f"there are: {there}"
+        )
+    if not check_mode:
+        offsite.fetch(repository, found, catalogue.home_of(directory, database))
+    return wanted
