@@ -62,7 +62,7 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
                 raise Exit(code=code)
 
         names = list(body.__annotations__)
-        CONTENTS.setdefault(group, []).append(body.__name__)
+        CONTENTS.setdefault(group, []).append(body.__name__.replace("_", "-"))
         texts = {name: help.get(name) or HELP[name] for name in names if name not in ("_", "return")}
         options: dict[str, Any] = {"iterable": ["database"]} if "database" in names else {}
         options |= {"incrementable": ["verbose"]} if "verbose" in names else {}
@@ -458,6 +458,23 @@ def prove(
     where = scope(env, host, database, verbose)
     given = {"windlass_system": system, "windlass_migration": migration}
     return verbs.prove(SETTINGS, where, given, as_json=json, dry_run=dry_run)
+
+
+@verb(
+    WRITE,
+    system="a folder below sql/ (default: all of them)",
+    migration="only this migration",
+    format="text, json, or sarif for editors and code hosts",
+    strict="warnings fail, too",
+)
+def lint(_: Context, system: str = "", migration: str = "", format: str = "text", strict: bool = False) -> int:
+    """Look for what is risky in migrations: long locks, bulk changes, silent drops; squawk's findings too.
+
+    What is meant so is allowed in the script's header, with a reason: -- windlass: allow RULE REASON
+    """
+    from windlass import verbs
+
+    return verbs.lint(SETTINGS, system, migration, format, strict=strict)
 
 
 @verb(WRITE, system="a folder below sql/", title="a few words, such as add_invoice_number")

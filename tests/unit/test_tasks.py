@@ -18,11 +18,14 @@ from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
-    "deploy", "rollback", "baseline", "maintain", "plan", "status", "history", "verify", "doctor", "backup", "restore",
-    "prove", "new", "tunnel", "demo", "testbed", "bench",
+    "deploy", "rollback", "baseline", "maintain", "plan", "status", "history", "verify", "doctor", "backup",
+    "backups", "prune", "offsite", "backup-test", "restore", "prove", "new", "tunnel", "demo", "testbed", "bench",
 ]  # fmt: skip
-WRITES = {"deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed"}
-DATA = {"maintain", "plan", "status", "history", "verify", "doctor", "prove"}
+KEEPING = {"backups", "prune", "offsite", "backup-test"}
+WRITES = {
+    "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", *KEEPING,
+}  # fmt: skip
+DATA = {"maintain", "plan", "status", "history", "verify", "doctor", "prove", *KEEPING}
 
 
 def invoke(*arguments, **variables):
@@ -48,7 +51,7 @@ def test_the_list_is_grouped_and_in_the_order_in_which_verbs_are_met():
     assert done.returncode == 0, done.stderr
     headings = [line for line in done.stdout.splitlines() if line and not line.startswith((" ", "Windlass"))]
     assert headings == list(tasks.CONTENTS)
-    assert re.findall(r"^  (\w+)", done.stdout, re.MULTILINE) == VERBS
+    assert re.findall(r"^  ([\w-]+)", done.stdout, re.MULTILINE) == VERBS
 
 
 def test_every_task_is_listed():
