@@ -236,19 +236,21 @@ def plan(
     return verbs.show_plan(SETTINGS, scope(env, host, database, verbose), given, as_json=json)
 
 
-@verb(LOOK)
+@verb(LOOK, strict="end with exit code 36 when a newest verified backup is older than the policy's backup_max_age")
 def status(
     _: Context,
     env: str = "",
     host: str = "",
     database: Names = None,
+    strict: bool = False,
     json: bool = False,
     verbose: int = 0,
 ) -> int:
     """Show where each database stands: version, pending, last run, newest backup, who works on it."""
     from windlass import verbs
 
-    return verbs.look(SETTINGS, scope(env, host, database, verbose), "status", as_json=json)
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "status", {"windlass_strict": strict}, as_json=json)
 
 
 @verb(LOOK, limit="how many events of each database")

@@ -208,6 +208,15 @@ def output(command: Sequence[str]) -> str:
     return done.stdout
 
 
+def output_of(argv: Sequence[str]) -> str:
+    """Run a program that only looks, and return what it says.  Raises ``preflight_failed`` where it is missing."""
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL).stdout
+    except OSError as error:
+        message = f"{argv[0]} cannot be run: {error.strerror}"
+        raise WindlassError("preflight_failed", message, hint="install Windlass with its dependencies") from None
+
+
 def module(settings: Settings, name: str, arguments: Sequence[str], *, dry_run: bool = False) -> int:
     """Run one of the project's own Python packages (testbed, bench) and return its exit code."""
     if dry_run:

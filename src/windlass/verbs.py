@@ -9,7 +9,7 @@ from typing import Any
 
 from windlass import closing, confirm, playbook, record
 from windlass.settings import DEMO, Settings, database_names
-from windlass_engine.errors import WindlassError
+from windlass_engine.errors import CODES, WindlassError
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,21 @@ def prove(
         message = f"no database of {where.environment} has a server on which {system} could be proved"
         raise WindlassError("usage", message, hint="name an environment with such a server: --env ENV")
     return exit_code(run)
+
+
+def lint(settings: Settings, system: str, migration: str, form: str, *, strict: bool = False) -> int:
+    """Print the findings in one system or all; return the exit code.  Raises ``usage`` for an unknown format."""
+    from windlass.lint import ERROR, output
+    from windlass.lint import lint as look_at
+
+    forms = {"text": output.text, "json": output.as_json, "sarif": output.sarif}
+    if form not in forms:
+        raise WindlassError("usage", f"--format {form}: no such format", hint=f"one of: {', '.join(forms)}")
+    systems = [system] if system else sorted(path.parent.name for path in settings.root.glob("sql/*/system.yml"))
+    found = [finding for name in systems for finding in look_at(settings.root, name, migration)]
+    print(forms[form](found))
+    bad = [item for item in found if not item.allowed and (strict or item.severity == ERROR)]
+    return CODES["lint_failed"][0] if bad else 0
 
 
 def do(

@@ -11,6 +11,8 @@ from .model import Backfill, Directives
 
 #: Stands inside a backfill's WHERE; Windlass puts the key range of a batch in its place.
 BATCH_MARK = "/* windlass: batch */"
+#: Fields of directives that may stand more than once.
+_SEVERAL = ("requires", "allows")
 SCHEDULES = ("hourly", "daily", "monthly")
 
 _UNITS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
@@ -127,9 +129,9 @@ def _read(comment: Comment, kind: str) -> Mapping[str, Any]:
 
 def _merge(asked: dict[str, Any], more: Mapping[str, Any]) -> None:
     for field, value in more.items():
-        if field in asked and field != "requires":
+        if field in asked and field not in _SEVERAL:
             raise BadValue("this directive stands here twice")
-        asked[field] = (*asked.get(field, ()), *value) if field == "requires" else value
+        asked[field] = (*asked.get(field, ()), *value) if field in _SEVERAL else value
 
 
 def _places(kinds: tuple[str, ...]) -> str:
@@ -185,6 +187,13 @@ def _repeat(argument: str) -> Mapping[str, Any]:
     return {"repeat_ms": duration_ms(argument)}
 
 
+def _allow(argument: str) -> Mapping[str, Any]:
+    rule, _, reason = argument.partition(" ")
+    if not (rule and reason.strip()):
+        raise BadValue("needs a rule's name and the reason")
+    return {"allows": ((rule, reason.strip()),)}
+
+
 def _schedule(argument: str) -> Mapping[str, Any]:
     if argument not in SCHEDULES:
         raise BadValue(f"{argument!r} is none of {', '.join(SCHEDULES)}")
@@ -200,6 +209,7 @@ _HEADER: dict[str, _Rule] = {
     "requires": _Rule(("up",), lambda text: {"requires": (_something(text, "a migration's name"),)}),
     "irreversible": _Rule(("up",), lambda text: {"irreversible": _something(text, "a reason")}),
     "scratch": _Rule(("sample",), _scratch),
+    "allow": _Rule(("up", "down", "verify"), _allow),
     "schedule": _Rule(("maintenance",), _schedule),
     "repeat": _Rule(("maintenance",), _repeat),
 }

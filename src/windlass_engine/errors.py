@@ -47,6 +47,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "not_proved": (34, "a script is not idempotent, not reversible, or not verified by its own checks"),
     "offsite_failed": (35, "a backup has no sound off-site copy; the local one stands"),
     "backup_overdue": (36, "the newest verified backup is older than policy allows"),
+    "lint_failed": (38, "lint found something that no script allows"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
 }
 

@@ -65,7 +65,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Directives:
-    """What a script's header asks for.  Times are milliseconds; ``None`` means the policy's value."""
+    """What a script's header asks for.  Times are milliseconds; ``None`` means the policy's value.
+
+    ``allows`` are (rule, reason) of what lint may find and the author wants.
+    """
 
     transactional: bool = True
     lock_timeout_ms: Optional[int] = None
@@ -77,11 +80,13 @@ class Directives:
     rerunnable: bool = False
     schedule: str = ""
     repeat_ms: Optional[int] = None
+    allows: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_wire(cls, data: Wire) -> Directives:
         """Rebuild from :func:`to_wire`."""
-        return cls(**{**data, "requires": tuple(data.get("requires", ()))})
+        allows = tuple((rule, reason) for rule, reason in data.get("allows", ()))
+        return cls(**{**data, "requires": tuple(data.get("requires", ())), "allows": allows})
 
 
 @dataclass(frozen=True)

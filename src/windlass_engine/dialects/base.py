@@ -7,6 +7,7 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``lock_timeout``       a statement gives up waiting for a lock after a time;
 ``online_index``       an index can be built without blocking writers;
 ``backup``             Windlass can back this engine up and restore it;
+``squawk``             squawk, a linter, reads this engine's scripts;
 ``weighs``             the server can be asked beforehand how it will do a schema change.
 """
 

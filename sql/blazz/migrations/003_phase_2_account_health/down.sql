@@ -1,3 +1,4 @@
+-- windlass: allow silent-drop the phase is undone as a whole, and its plan says that a backup is the way back
 -- windlass: rerunnable
 -- Takes the columns of phase 2 away, and with them what was written into them since: a backup is the only way back.
 -- The accounts themselves stay. An index goes before its columns.

@@ -1,3 +1,4 @@
+-- windlass: allow silent-drop the phase is undone as a whole, and its plan says that a backup is the way back
 -- Takes the five columns away, and with them the times and reasons written since: a backup is the only way back.
 -- The messages themselves and their status stay.
 DO $do$

@@ -47,7 +47,7 @@ class PostgreSQL(base.Dialect):
 
     name = "postgresql"
     title = "PostgreSQL"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup"})
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk"})
     journal = PostgresJournal()
 
     def driver(self) -> Finding:
