@@ -105,7 +105,7 @@ def _parts_table(tools: Sequence[Tool], found: Contest) -> str:
 
 
 def _messages(server: Server, count: int) -> str:
-    """Return how many messages the server gets, counted in its own log, in an untimed run of its own."""
+    """Return how many commands the server logs in an untimed run of its own: one sent with others in a text is none."""
     tool, database = Windlass(), server.database()
     folder = server.room / database.name
     folder.mkdir()
@@ -115,7 +115,7 @@ def _messages(server: Server, count: int) -> str:
     with server.listening(database) as idle:
         measure.run(tool.idle(folder, database))
     return (
-        f"Messages that the server logged: {len(working):,} for {count:,} migrations, {len(idle)} when all "
+        f"Commands that the server logged: {len(working):,} for {count:,} migrations, {len(idle)} when all "
         f"{count:,} were applied already."
     )
 

@@ -385,3 +385,10 @@ def test_a_small_migration_that_loses_its_lock_is_tried_again_before_the_next_on
         result = bench.deploy(system(ONE, TWO, alter, migration("004_d", "CREATE TABLE d (id int)")), emit)
     assert result["applied"] == ["002_two", "003_alter", "004_d"]
     assert seen == ["001_one", "002_two"]
+
+
+def test_data_that_a_script_copies_out_goes_nowhere(bench: Bench) -> None:
+    out = migration("001_out", "COPY (SELECT generate_series(1, 10000)) TO STDOUT; CREATE TABLE one (id int)")
+    alone = migration("002_alone", "COPY one TO stdout")
+    assert bench.deploy(system(out, alone))["error"] is None
+    assert list(bench.states()) == ["001_out", "002_alone"]

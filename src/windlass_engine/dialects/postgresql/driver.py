@@ -267,11 +267,22 @@ class PostgresLink:
                 failure = failure or self._error(result, len(counts))
             elif result.status == self._status.COPY_IN:
                 self._connection.pgconn.put_copy_end(b"data belongs below the COPY statement")
+            elif result.status == self._status.COPY_OUT:
+                self._pass_over(tick)
             else:
                 counts.append(result.command_tuples or 0)
         if failure:
             raise failure
         return counts
+
+    def _pass_over(self, tick: Optional[Tick]) -> None:
+        """Read what COPY … TO stdout sends; nobody wants it here, and no result comes before its end."""
+        began = time.monotonic()
+        size = 1
+        while size >= 0:
+            size, _ = self._connection.pgconn.get_copy_data(1)
+            if size == 0:
+                self._wait(tick, began)
 
     def _next(self, tick: Optional[Tick]) -> Any:
         """Wait for the next result of the message, or None at its end."""
