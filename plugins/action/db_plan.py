@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import planning, proofs
+from windlass import keeping, planning, proofs
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.planning import Wish
@@ -25,7 +25,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
-        "down_from": "journal", "backup_dir": "",
+        "down_from": "journal", "backup_dir": "", "strict": False,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -47,7 +47,17 @@ class ActionModule(WindlassAction):
         """Say how things stand; what would stop a plan is part of the answer."""
         found = self.call("db_info", asked, history=1, backups=True, backup_dir=self.args["backup_dir"])["databases"]
         for database in asked:
-            self._facts(database, projects[database.system], found[database.name])
+            info = self._facts(database, projects[database.system], found[database.name])
+            info["backup_overdue"] = keeping.overdue(info, database.policy.backup_max_age)
+        if self.args["strict"]:
+            self._refuse_overdue()
+
+    def _refuse_overdue(self) -> None:
+        """Raise for the first database whose newest verified backup is older than its policy allows."""
+        for name, info in self.result["windlass_info"].items():
+            if info["backup_overdue"]:
+                hint = "make a backup (invoke backup) and test it (invoke backup-test), and mend what should have"
+                raise WindlassError("backup_overdue", info["backup_overdue"], hint=hint, where={"database": name})
 
     def _facts(self, database: Database, project: Project, stands: Mapping[str, Any]) -> dict[str, Any]:
         """Keep and return what is known of a database."""

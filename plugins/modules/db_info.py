@@ -85,13 +85,13 @@ windlass_journal:
   type: dict
 """
 
-from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup_store, inspection, weigh
+from ansible.module_utils.windlass_engine import inspection, weigh
 from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.keeping import catalogue
 from ansible.module_utils.windlass_engine.model import Target, to_wire
 
 SPEC = {
@@ -112,7 +112,9 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     for target in adapter.targets(module):
         found[target.name] = inspection.look(target, texts_of.get(target.name, ()), module.params["history"])
         found[target.name]["running"] = adapter.running(module, target)
-        found[target.name]["backup"] = newest_backup(module, target) if module.params["backups"] else None
+        found[target.name]["backup"] = None
+        if module.params["backups"]:
+            found[target.name].update(known_backups(module, target))
     return {"databases": found}
 
 
@@ -123,16 +125,11 @@ def weighed(target: Target, statements: list[str]) -> dict[str, Any]:
         return {"facts": None, "error": error.to_wire()}
 
 
-def newest_backup(module: AnsibleModule, target: Target) -> Optional[dict[str, Any]]:
-    complete = [
-        entry
-        for entry in backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
-        if entry["state"] == "complete"
-    ]
-    if not complete:
-        return None
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(complete[0]["finished"])
-    return {**complete[0], "age_s": int(age.total_seconds())}
+def known_backups(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    """Return the newest complete backup and the newest that a restore test has verified."""
+    entries = catalogue.read(adapter.backup_dir(module, make=False), [target.name])[target.name]
+    complete = [entry for entry in entries if entry["state"] == catalogue.COMPLETE]
+    return {"backup": complete[0] if complete else None, "verified": catalogue.newest_verified(entries)}
 
 
 if __name__ == "__main__":

@@ -54,6 +54,10 @@ options:
         cannot be read, is then part of RV(windlass_info) and no failure.
     type: bool
     default: false
+  strict:
+    description: With O(report), whether it is a failure that a newest verified backup is older than policy allows.
+    type: bool
+    default: false
   backup_dir:
     description: Folder on the target for backups, for O(report).
     type: path

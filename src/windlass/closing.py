@@ -154,6 +154,9 @@ def next_command(run: record.Record, arguments: str = "") -> Lines:
 def _status(run: record.Record) -> Lines:
     found = [row for host, part in run["hosts"].items() for row in _status_rows(host, part)]
     yield from _table(STATUS, [cells for cells, _ in found], [bool(error) for _, error in found])
+    for host, name, data in record.databases(run):
+        if (data.get("info") or {}).get("backup_overdue"):
+            yield Line(f"{host} {name}: {data['info']['backup_overdue']}", "bad")
     for cells, error in found:
         if error and cells[1]:  # a host's own failure was told when it came
             place = {"host": cells[0], "database": cells[1], **(error.get("where") or {})}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windlass import console
@@ -141,10 +141,22 @@ def test_lines(place: str, result: Mapping[str, Any]) -> Told:
             yield f"  {check['name']}: {console.printable(str(failure))}", "bad"
 
 
-def overdue_lines(found: Sequence[tuple[str, str, str]]) -> Told:
-    """Yield a line for each database whose newest verified backup is too old."""
-    for host, database, words in found:
-        yield f"{host} {database}: {words}", "bad"
+def overdue(info: Mapping[str, Any], max_age_ms: int) -> str:
+    """Return in words that the newest verified backup is older than policy allows, or an empty string."""
+    if not max_age_ms:
+        return ""
+    wanted = f"the policy wants one that is younger than {_hours(max_age_ms / 1000)}"
+    verified = info.get("verified")
+    if not verified:
+        return f"no backup has been verified by a restore test; {wanted}"
+    if verified["age_s"] * 1000 <= max_age_ms:
+        return ""
+    return f"the newest verified backup is {_hours(verified['age_s'])} old; {wanted}"
+
+
+def _hours(seconds: float) -> str:
+    """Return an age in hours, in which policies are written; a short one as any other."""
+    return f"{seconds / 3600:.0f} h" if seconds >= 3600 else console.age(seconds)
 
 
 def _moment(at: str) -> str:

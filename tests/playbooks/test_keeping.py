@@ -18,7 +18,8 @@ from tests.servers.postgresql import PostgresServer
 
 TABLE = "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a SELECT generate_series(1, 500);\n"
 CHECK = "-- check: rows\nSELECT 'there are rows without an id' FROM public.a WHERE id IS NULL;\n"
-POLICY = {"confirm": "none", "backup": "never", "restore_test_host": "here", "prune": "after_backup"}
+POLICY = {"confirm": "none", "backup": "never", "restore_test_host": "here", "prune": "after_backup",
+          "backup_max_age": "26h"}  # fmt: skip
 
 
 @pytest.fixture
@@ -90,6 +91,12 @@ def test_tested_shown_downloaded_and_pruned(kept: Project, database: str) -> Non
     assert [each["id"] for each in entries(kept)] == [newest["id"]]
     assert kept.playbook("prune", "here").changed == 0
 
+    assert "verified backup" not in invoked(kept, "status", "--strict")
+    marks = home(kept) / ".marks" / f"{newest['id']}.json"
+    marks.rename(marks.with_suffix(".away"))
+    assert "no backup has been verified" in invoked(kept, "status")
+    assert "the policy wants one that is younger than 26 h" in invoked(kept, "status", "--strict", code=36)
+    marks.with_suffix(".away").rename(marks)
     invoked(kept, "backup")
     assert [bool(each.get("verified")) for each in entries(kept)] == [False, True], "the last verified one stays"
 
