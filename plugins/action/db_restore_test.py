@@ -68,6 +68,12 @@ class ActionModule(WindlassAction):
                 f"(to {self.host} if it shall be this very server)",
                 where={"database": database.name},
             )
+        if database.policy.restore_test_host not in self.vars.get("hostvars", {}):
+            raise WindlassError(
+                "inventory_invalid",
+                f"restore_test_host: the inventory has no host {database.policy.restore_test_host}",
+                where={"database": database.name},
+            )
         if database.policy.restore_test_host != chosen:
             raise WindlassError(
                 "inventory_invalid", "restore_test_host is one for all databases of a host: set it in windlass_policy",

@@ -1,6 +1,7 @@
 """Which backups may go.  Pure: a list of what there is and a policy become a decision about each, with its reasons.
 
-Only complete backups count, and only they are kept by a rule; what is broken goes when a newer complete one stands.
+Only complete backups that failed no check count, and only they are kept by a rule.  What is broken goes when a newer
+whole one stands, and what failed a check when a newer verified one does.
 Rules by the calendar go by UTC and keep the newest backup of each hour, day, ISO week, month or year that has one, so
 a gap in the series costs nothing.  No rule looks at the clock of this moment, except that a backup from the future is
 neither counted nor deleted: then a clock was wrong, and "newest" means nothing.
@@ -161,9 +162,12 @@ def _decision(each: Backup, rules: Sequence[str], present: Sequence[Backup], sou
         return Decision(each.id, True, ("its time lies in the future: a clock was wrong",))
     if each in sound:
         return Decision(each.id, False, ("no rule keeps it",))
-    if sound and present.index(sound[0]) < present.index(each):
-        return Decision(each.id, False, (f"{_fault(each)}, and {sound[0].id} is newer and whole",))
-    return Decision(each.id, True, (f"{_fault(each)}, but nothing newer is whole",))
+    # A failed test may be the fault of the server that it ran on: only a newer one that passed makes up for it.
+    needed = "verified" if each.complete else "whole"
+    better = next((good for good in sound if good.verified or not each.complete), None)
+    if better and present.index(better) < present.index(each):
+        return Decision(each.id, False, (f"{_fault(each)}, and {better.id} is newer and {needed}",))
+    return Decision(each.id, True, (f"{_fault(each)}, but nothing newer is {needed}",))
 
 
 def _fault(each: Backup) -> str:

@@ -63,7 +63,7 @@ def test_another_identity_and_none_are_refused(tmp_path: Path) -> None:
     for identity, words in ((stranger, "age ended"), ("", "no identity was given")):
         with pytest.raises(WindlassError, match=words) as caught, encryption.opened(str(path), known, identity):
             pass
-        assert caught.value.code == "restore_failed" and caught.value.hint
+        assert caught.value.code == "preflight_failed" and caught.value.hint
         assert "SECRET" not in str(caught.value.to_wire())
     assert [each.name for each in path.parent.glob(".partial*")] == []
 

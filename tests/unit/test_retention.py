@@ -140,6 +140,14 @@ def test_a_broken_one_goes_only_when_a_newer_one_is_whole() -> None:
     assert decide([old], Policy(last=9), NOW).held == "there is no complete backup"
 
 
+def test_one_that_failed_its_test_goes_only_when_a_newer_one_passed() -> None:
+    old, new = backup(5, failed="rows differ"), backup(1)
+    assert decisions([old, new], Policy(last=9))[old.id].reasons == (
+        "failed its check (rows differ), but nothing newer is verified",
+    )
+    assert not decisions([old, replace(new, verified=True)], Policy(last=9))[old.id].keep
+
+
 def test_a_verified_one_outlives_a_long_series_that_nobody_tested() -> None:
     tested = backup(1000, verified=True)
     verdict = decide([tested, *(backup(hours) for hours in range(50))], Policy(last=3, verified=0), NOW)

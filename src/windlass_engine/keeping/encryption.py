@@ -23,6 +23,8 @@ END = ".age"
 _RECIPIENT = re.compile(r"age1[0-9a-z]{8,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?")
 _IDENTITY = re.compile(r"AGE-SECRET-KEY-[0-9A-Z]+|AGE-PLUGIN-[0-9A-Z-]+|-----BEGIN OPENSSH PRIVATE KEY-----")
 _PIPE_BYTES = 65_536
+#: What age says of an identity that is not one of the recipients': nothing about the backup.
+_STRANGER = "no identity matched"
 
 
 def program() -> str:
@@ -81,14 +83,15 @@ def opened(path: str, known: Wire, identity: str, jobs: int = 1) -> Iterator[str
     """Give the folder of a backup's plain files: the backup itself, or for an encrypted one a decrypted copy.
 
     The copy lies beside the backup for its owner alone and is gone at the end; what a killed process left goes with
-    the next backup.  Raises WindlassError (restore_failed, space_missing, preflight_failed), OSError.
+    the next backup.  Raises WindlassError (restore_failed; preflight_failed for a missing or wrong
+    identity; space_missing), OSError.
     """
     if not known.get("encryption"):
         yield path
         return
     if not identity.strip():
         raise WindlassError(
-            "restore_failed",
+            "preflight_failed",
             f"the backup {known['id']} is encrypted, and no identity was given",
             hint="set WINDLASS_AGE_IDENTITY on the control node to the identity file of one of its recipients",
         )
@@ -147,7 +150,7 @@ class _Age:
         finished = self._process.wait()
         if finished.code != 0:
             raise WindlassError(
-                code,
+                "preflight_failed" if _STRANGER in finished.errors else code,
                 f"age {finished.how}",
                 hint="nothing was kept" if code == "backup_failed" else "is it the identity of one of the recipients?",
                 detail={"exit_status": finished.code},
