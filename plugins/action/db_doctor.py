@@ -15,7 +15,7 @@ from ansible import constants, context
 from ansible.errors import AnsibleConnectionFailure
 
 from windlass import doctor, mishaps
-from windlass.actions import ROOT, ModuleFailed, WindlassAction
+from windlass.actions import ROOT, ModuleFailed, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.project import load
 from windlass.settings import Settings
@@ -33,6 +33,7 @@ class ActionModule(WindlassAction):
         "control_node": False,
         "backup_dir": "",
         "client_bin": "",
+        "programs": (),
     }
 
     def work(self) -> None:
@@ -66,6 +67,7 @@ class ActionModule(WindlassAction):
         """Let the module look, and hold its clock against ours."""
         extensions = {name: found for name, found in self._extensions(findings)}
         more = {key: self.args[key] for key in ("backup_dir", "client_bin")}
+        more["programs"] = names_of(self.args["programs"])
         before = time.time()
         reply = self.call("db_doctor", self.databases, extensions=extensions, **more)
         after = time.time() - reply["elapsed_s"]

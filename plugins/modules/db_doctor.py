@@ -31,6 +31,10 @@ options:
     description: Folder on the host with the database's client programs. By default the one that fits the server.
     type: path
     default: ""
+  programs:
+    description: Names of programs that backups will need on the host, such as C(age) and C(restic).
+    type: list
+    elements: str
   extensions:
     description: Set by the action plugin. The extensions that each database's scripts create.
     type: dict
@@ -83,6 +87,7 @@ SPEC = {
     "control_node": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
+    "programs": {"type": "list", "elements": "str"},
     "extensions": {"type": "dict"},
 }
 
@@ -90,7 +95,8 @@ SPEC = {
 def look(module: AnsibleModule) -> dict[str, Any]:
     chosen = module.params["state_dir"]
     state = [chosen] if chosen else [SYSTEM_STATE, os.path.expanduser(USER_STATE)]
-    places = doctor.Places(state, module.params["backup_dir"], module.params["client_bin"])
+    given = module.params
+    places = doctor.Places(state, given["backup_dir"], given["client_bin"], given["programs"] or ())
     found = doctor.examine(adapter.targets(module), places, module.params["extensions"] or {})
     return {"findings": to_wire(found), "clock": CLOCK, "elapsed_s": time.time() - CLOCK}
 

@@ -29,7 +29,7 @@ _URL_SECRET = re.compile(r"\w+://[^\s/:@\"']+:(?!\{\{)[^\s/@\"']+@")
 _EXTENSION = re.compile(r"^\s*create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?([\w-]+)", re.IGNORECASE | re.MULTILINE)
 _TELLING = re.compile(r"fail|denied|refused|timed out|resolve|no route|changed", re.IGNORECASE)
 #: Checks whose failure stops a backup and nothing else.
-_FOR_BACKUPS = ("client programs", "right to back up", "room for backups")
+_FOR_BACKUPS = ("client programs", "right to back up", "room for backups", "age", "restic")
 _SSH = ("ssh", "ansible.builtin.ssh")
 
 

@@ -7,6 +7,7 @@ well, so that a broken database does not hide what is wrong with the next.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import time
@@ -33,11 +34,15 @@ HOST = ""
 
 @dataclass(frozen=True)
 class Places:
-    """Folders on the target: candidates for run files, the best first; backups; client programs (empty: the usual)."""
+    """Folders on the target: candidates for run files, the best first; backups; client programs (empty: the usual).
+
+    ``programs`` are the names of other programs that backups will need there.
+    """
 
     state: Sequence[str]
     backups: str = ""
     client_bin: str = ""
+    programs: Sequence[str] = ()
 
 
 def examine(
@@ -47,7 +52,7 @@ def examine(
 
     ``extensions`` names by database those that its scripts will create.
     """
-    host = [_python(), *_drivers(targets), _state_folder(places.state)]
+    host = [_python(), *_drivers(targets), _state_folder(places.state), *map(_program, places.programs)]
     patients = {target.name: _Patient(target, extensions.get(target.name, ()), places.client_bin) for target in targets}
     found = {name: list(patient.findings()) for name, patient in patients.items()}
     sizes = [patient.size for patient in patients.values()]
@@ -90,6 +95,15 @@ def _drivers(targets: Sequence[Target]) -> Iterator[Finding]:
         with suppress(WindlassError):
             engines.add(for_url(target.url).name)
     yield from (get(engine).driver() for engine in sorted(engines) or names()[:1])
+
+
+def _program(name: str) -> Finding:
+    """Look for a program that the inventory's settings for backups call for."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin")
+    needed = f"the program {name}, for backups"
+    if not found:
+        return failure(name, "not installed", needed, f"install it (Debian, Ubuntu: apt-get install {name})")
+    return good(name, found, needed)
 
 
 def _state_folder(candidates: Sequence[str]) -> Finding:
