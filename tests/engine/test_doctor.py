@@ -353,3 +353,10 @@ def test_a_clock_is_apart_only_as_far_as_it_is_sure(clock: float, expected: floa
 def test_clocks(ahead: float, status: str, words: str) -> None:
     found = doctor.clock_finding("clock", ahead)
     assert (found.status, words in found.found) == (status, True)
+
+
+def test_a_program_that_backups_need_is_looked_for(tmp_path: Path) -> None:
+    places = Places([str(tmp_path)], programs=("sh", "no-such-program"))
+    found = {finding.name: finding for finding in doctor.examine([], places, {})[HOST]}
+    assert found["sh"].status == OK
+    assert found["no-such-program"].status == FAIL and "apt-get install no-such-program" in found["no-such-program"].mend
