@@ -20,7 +20,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "backup": "latest", "into": "", "swap": False, "undo": False, "backup_dir": "", "client_bin": "", "run_id": "",
-        "identity": "",
+        "identity": "", "offsite": None,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -32,7 +32,7 @@ class ActionModule(WindlassAction):
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
-        more = {key: self.args[key] for key in ("backup", "into", "swap", "undo", "backup_dir", "client_bin")}
+        more = {key: self.args[key] for key in ("backup", "into", "swap", "undo", "backup_dir", "client_bin", "offsite")}
         more["identity"] = identity.read(self.args["identity"])
         ends = self.follow("db_restore", asked, settings=settings, **more)
         done = {name: end["result"] for name, end in ends.items() if end["result"]}

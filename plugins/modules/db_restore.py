@@ -41,6 +41,10 @@ options:
     description: Folder of pg_restore on the target. By default the one that fits the server is looked for.
     type: path
     default: ""
+  offsite:
+    description: The repository for off-site copies, as C(windlass_offsite) gives it. A backup that is only there is
+      fetched first.
+    type: dict
   identity:
     description:
       - File on the control node with the identity that opens encrypted backups. Its content travels as a secret.
@@ -92,6 +96,8 @@ from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import backup_store, exchange, restore
 from ansible.module_utils.windlass_engine.dialects.postgresql import dump
+from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.keeping import copying, offsite
 from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {
@@ -102,6 +108,7 @@ SPEC = {
     "undo": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
+    "offsite": {"type": "dict", "no_log": True},
     "identity": {"type": "str", "default": "", "no_log": True},
 }
 
@@ -140,7 +147,19 @@ def backup_path(module: AnsibleModule, target: Target) -> str:
     reference = module.params["backup"]
     if os.path.isabs(reference):
         return reference
-    return backup_store.find(adapter.backup_dir(module, make=False), target.name, reference)["path"]
+    directory = adapter.backup_dir(module, make=False)
+    repository = offsite.Repository.of(module.params["offsite"])
+    try:
+        return backup_store.find(directory, target.name, reference)["path"]
+    except WindlassError:
+        if repository is None or not copying.is_only_there(repository, directory, target.name, reference):
+            raise
+    if module.check_mode:
+        raise WindlassError(
+            "backup_failed", f"the backup {reference} is only off-site, in {repository.shown}",
+            hint=f"invoke backups --fetch {reference} --env ENV brings it back, and so does the restore itself",
+        )  # fmt: skip
+    return offsite.fetch_by_id(repository, backup_store.home_of(directory, target.name), target.name, reference)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,9 @@ def test_off_site_and_back(kept: Project, tmp_path: Path) -> None:
     assert [each["state"] for each in listed(kept)] == ["off-site"]
     assert f"fetched {entry['id']}" in invoked(kept, "backups", "--fetch", entry["id"])
     assert [each["state"] for each in entries(kept)] == ["complete"]
+    shutil.rmtree(home(kept) / entry["id"])
+    assert "is only off-site" in invoked(kept, "restore", "--backup", entry["id"], "--dry-run", code=26)
+    assert "stands in" in invoked(kept, "restore", "--backup", entry["id"], "--yes")
     left = [path for path in (kept.root / ".windlass").rglob("*") if path.is_file()]
     assert not [path for path in left if secret.encode() in path.read_bytes()]
 

@@ -67,13 +67,13 @@ def _fetch(repository: offsite.Repository, directory: str, database: str, wanted
             "backup_failed", f"the broken backup {wanted} lies in the way: {local[wanted]['path']}",
             hint="move it away, then fetch again",
         )  # fmt: skip
-    copies = offsite.snapshots(repository, database)
-    found = next((each for each in copies if each["id"] == wanted), None)
-    if found is None:
-        there = ", ".join(each["id"] for each in copies[:5]) or "none"
-        raise WindlassError(
-            "backup_failed", f"{repository.shown} has no copy of {wanted} of {database}", hint=f"there are: {there}"
-        )
-    if not check_mode:
-        offsite.fetch(repository, found, catalogue.home_of(directory, database))
+    if check_mode:
+        return wanted if is_only_there(repository, directory, database, wanted) else ""
+    offsite.fetch_by_id(repository, catalogue.home_of(directory, database), database, wanted)
     return wanted
+
+
+def is_only_there(repository: offsite.Repository, directory: str, database: str, wanted: str) -> bool:
+    """Return whether a backup is off-site and not here.  Raise WindlassError (offsite_failed)."""
+    joined = catalogue.with_offsite(catalogue.read(directory, [database]), repository)[database]
+    return any(each["id"] == wanted and each["state"] == catalogue.OFFSITE for each in joined)

@@ -150,6 +150,20 @@ def fetch(repository: Repository, copy_of: Wire, home: str, tick: Optional[Tick]
     return final
 
 
+def fetch_by_id(repository: Repository, home: str, database: str, backup_id: str) -> str:
+    """Bring the backup of that id back; return its path.  Raise WindlassError (offsite_failed, backup_failed)."""
+    copies = snapshots(repository, database)
+    found = next((each for each in copies if each["id"] == backup_id), None)
+    if found is None:
+        there = ", ".join(each["id"] for each in copies[:5]) or "none"
+        raise WindlassError(
+            "backup_failed",
+            f"{repository.shown} has no copy of {backup_id} of {database}",
+            hint=f"there are: {there}",
+        )
+    return fetch(repository, found, home)
+
+
 def forget(repository: Repository, ids: Sequence[str]) -> None:
     """Delete snapshots by their ids, and the data that no other needs.  Raise WindlassError (offsite_failed)."""
     if ids:
