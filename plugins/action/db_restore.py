@@ -32,7 +32,8 @@ class ActionModule(WindlassAction):
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
-        more = {key: self.args[key] for key in ("backup", "into", "swap", "undo", "backup_dir", "client_bin", "offsite")}
+        passed_on = ("backup", "into", "swap", "undo", "backup_dir", "client_bin", "offsite")
+        more = {key: self.args[key] for key in passed_on}
         more["identity"] = identity.read(self.args["identity"])
         ends = self.follow("db_restore", asked, settings=settings, **more)
         done = {name: end["result"] for name, end in ends.items() if end["result"]}
