@@ -14,7 +14,7 @@ demo: .venv/.installed-demo
 
 test: .venv/.installed-test
 	@bootstrap/system-packages
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Installed again only when what is to be installed has changed.
 .venv/.installed-%: pyproject.toml bootstrap/venv

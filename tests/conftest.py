@@ -138,7 +138,9 @@ def _healed_testbed(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need target hosts, for `pytest -m "not testbed"`."""
+    """Mark the tests that need target hosts, for `pytest -m "not testbed"`; they take longest, so they go first."""
+    on_hosts = {item.path for item in items if "testbed" in getattr(item, "fixturenames", ())}
     for item in items:
         if "testbed" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.testbed)
+    items.sort(key=lambda item: item.path not in on_hosts)  # whole files: each goes to one worker
