@@ -95,7 +95,7 @@ from typing import Any
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import backup_store, exchange, restore
-from ansible.module_utils.windlass_engine.dialects.postgresql import dump
+from ansible.module_utils.windlass_engine.backup import keeper_of
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.keeping import copying, offsite
 from ansible.module_utils.windlass_engine.model import Target
@@ -129,13 +129,13 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
 
 def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
     if module.check_mode:
-        return {"into": dump.database_name(target), "swapped": False, "skipped": "check mode"}
+        return {"into": keeper_of(target).database_name(target), "swapped": False, "skipped": "check mode"}
     return exchange.undo_swap(target, emit)
 
 
 def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
     path = backup_path(module, target)
-    into = module.params["into"] or f"{dump.database_name(target)}_restored"
+    into = module.params["into"] or f"{keeper_of(target).database_name(target)}_restored"
     if module.check_mode:
         whole = backup_store.check(path)
         return {"into": into, "backup": whole["id"], "path": path, "swapped": False, "skipped": "check mode"}

@@ -13,16 +13,16 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
 from typing import Any, Callable
 
-from . import introspect, journal, manifest, processes
+from . import introspect, journal, manifest
 from .backup_store import Partial, catalogue, check, find, partial
 from .dialects import for_url
-from .dialects.postgresql import contents, dump, surroundings
+from .dialects.backups import DUMP, Asked, Keeper
 from .errors import WindlassError
 from .keeping import encryption
 from .model import Journal, Target, Wire
@@ -32,14 +32,12 @@ __all__ = ["BackupSettings", "catalogue", "check", "find", "make"]
 
 Emit = Callable[[Wire], None]
 
-DUMP = "dump"
 SCHEMA = "schema.json"
 _PROGRESS_S = 1.0
 #: What stays free besides the backup itself.
 _SPARE_BYTES = 32 << 20
 #: How much larger than the last backup, in proportion to the data, the next one may be.
 _GROWTH = 1.25
-_NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,13 @@ def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
     ``space_missing``, ``connection_lost``, and those of :func:`windlass_engine.session.connect`.  Whatever happens,
     nothing incomplete is left under a backup's name.
     """
-    require_engine(target)
+    keeper = keeper_of(target)
     with _told(target), connect(target, f"windlass backup {settings.run_id} {settings.who}".strip()) as session:
-        return _Making(target, settings, stamped(emit, target.name), session).run()
+        return _Making(target, settings, stamped(emit, target.name), session, keeper).run()
 
 
-def require_engine(target: Target) -> None:
-    """Refuse an engine that cannot be backed up yet.  Raise WindlassError (backup_failed)."""
+def keeper_of(target: Target) -> Keeper:
+    """Return how the target's engine is backed up.  Raise WindlassError (backup_failed) where it cannot be yet."""
     dialect = for_url(target.url)
     if "backup" not in dialect.capabilities:
         raise WindlassError(
@@ -85,6 +83,7 @@ def require_engine(target: Target) -> None:
             hint="make one with the engine's own tools, and set windlass_policy.backup: never for this database",
             where={"database": target.name},
         )
+    return dialect.backups()
 
 
 def stamped(emit: Emit, database: str) -> Emit:
@@ -109,7 +108,7 @@ def job_count(asked: int) -> int:
 class _Making:
     """One backup under way."""
 
-    def __init__(self, target: Target, settings: BackupSettings, emit: Emit, session: Session) -> None:
+    def __init__(self, target: Target, settings: BackupSettings, emit: Emit, session: Session, keeper: Keeper) -> None:
         """Find the programs first: without them nothing begins."""
         if settings.recipients:
             encryption.require_recipients(settings.recipients)
@@ -118,25 +117,29 @@ class _Making:
         self.settings = settings
         self.emit = emit
         self.session = session
+        self.engine = keeper.engine
         self.jobs = job_count(settings.jobs)
-        self.client = dump.find_client(session.server_version // 10000, settings.client_bin)
-        self.compression = dump.compression_of(self.client)
+        asked = Asked(settings.client_bin, self.jobs, int(settings.lock_wait_s * 1000))
+        self.dumping = keeper.dumping(target, session.link, asked)
         self.began = time.monotonic()
         self.told = 0.0
 
     def run(self) -> Wire:
         """Go the whole way."""
         started = now()
-        contents.begin_reading(self.session, self._lock_wait_ms)
-        snapshot = contents.export_snapshot(self.session)
-        seen = self._seen()
-        self._require_space(seen["data_bytes"])
+        self.dumping.begin()
+        database_bytes, data_bytes = self.dumping.sizes()
+        self._require_space(data_bytes)
+        known = {"database_bytes": database_bytes, "data_bytes": data_bytes}
         with partial(self.settings.directory, self.target.name) as made:
             self.emit({"event": "backup_started", "path": made.final_path, "id": made.id})
-            _write_json(os.path.join(made.path, SCHEMA), seen.pop("schema").to_wire())
-            counted = self._dump(made, snapshot, seen.pop("table_names"))
-            files = self._sealed(made, self._read_back(made))
-            known = {**self._described(made, started, files), **seen, **counted}
+            try:
+                known.update(self._dump(made))
+                files, read = self._read_back(made)
+            finally:
+                self.dumping.end()
+            files = self._sealed(made, files)
+            known = {**self._described(made, started, files), **known, **read}
             manifest.write(made.path, known)
             path = made.publish()
         self.emit(
@@ -144,37 +147,48 @@ class _Making:
         )
         return manifest.summary(path, known)
 
-    @property
-    def _lock_wait_ms(self) -> int:
-        """Return how long a locked table is waited for."""
-        return int(self.settings.lock_wait_s * 1000)
+    def _dump(self, made: Partial) -> Wire:
+        """Write the dump; meanwhile look at the same view of the data with our own session."""
 
-    def _seen(self) -> Wire:
-        """Return what our own session sees in the snapshot, and what surrounds the database."""
-        names = contents.tables(self.session)
-        contents.hold_still(self.session, names)
+        def tick(_: float) -> None:
+            self._progress(made)
+
+        self.dumping.start(os.path.join(made.path, DUMP), [made.lock])
         schema = introspect.snapshot(self.session)
-        database_bytes, data_bytes = contents.sizes(self.session)
+        _write_json(os.path.join(made.path, SCHEMA), schema.to_wire())
         kept = self._journal()
+        around = self.dumping.surroundings()
+        counted = self.dumping.count(tick)
+        self.dumping.finish(tick)
+        fingerprint = introspect.fingerprint(schema)
+        self._require_settled(fingerprint)
         return {
-            "table_names": names,
-            "schema": schema,
-            "fingerprint": introspect.fingerprint(schema),
-            "database_bytes": database_bytes,
-            "data_bytes": data_bytes,
+            "fingerprint": fingerprint,
             "journal_head": kept.head,
             "journal_applied": _last_applied(kept),
-            "settings": surroundings.settings(self.session.query, self.session.server_version),
-            "globals": surroundings.globals_of(self.session.query),
+            **around,
+            **counted,
+            "tables": len(counted["rows"]),
+            "total_rows": sum(counted["rows"].values()),
         }
 
     def _journal(self) -> Journal:
         """Read the journal; that there is none must not end our transaction."""
-        self.session.run("SAVEPOINT journal")
+        before, after = self.dumping.read_aside()
+        self.session.run(before)
         try:
             return journal.read(self.session)
         finally:
-            self.session.run("ROLLBACK TO SAVEPOINT journal")
+            self.session.run(after)
+
+    def _require_settled(self, fingerprint: str) -> None:
+        """Refuse a dump in the middle of which the schema changed."""
+        if not self.dumping.is_settled() and introspect.fingerprint(introspect.snapshot(self.session)) != fingerprint:
+            raise WindlassError(
+                "backup_failed",
+                "the schema changed while the backup was made, so nothing was kept",
+                hint="start again when nobody changes tables, views, routines, triggers or events",
+            )
 
     def _require_space(self, data_bytes: int) -> None:
         """Refuse to begin what would fill the disk."""
@@ -196,44 +210,15 @@ class _Making:
             return int(data_bytes * last["bytes"] / last["data_bytes"] * _GROWTH)
         return int(data_bytes * self.settings.space_factor)
 
-    def _dump(self, made: Partial, snapshot: str, names: list[str]) -> Wire:
-        """Run pg_dump and count the rows of the same snapshot meanwhile."""
-        way = dump.login(self.target)
-        argv = dump.dump_command(
-            self.client, way, os.path.join(made.path, DUMP), jobs=self.jobs, compression=self.compression,
-            snapshot=snapshot, lock_wait_ms=self._lock_wait_ms,
-        )  # fmt: skip
-        with processes.Process(argv, way.env, secrets=way.secrets, held=[made.lock]) as dumping:
-
-            def tick(_: float) -> None:
-                self._progress(made)
-                if dumping.has_ended():
-                    self._require_success(dumping.wait(), "pg_dump")
-
-            rows = contents.count_rows(self.session, names, tick)
-            counted = {
-                "rows": rows,
-                "tables": len(rows),
-                "total_rows": sum(rows.values()),
-                "large_objects": contents.count_large_objects(self.session),
-                "sequences_behind": contents.sequences_behind(self.session, tick),
-            }
-            self._require_success(dumping.wait(lambda _: self._progress(made)), "pg_dump")
-        # The dump is whole by now: a session that was lost while it waited is no loss.
-        with suppress(ServerError):
-            self.session.run("COMMIT")
-        return counted
-
-    def _read_back(self, made: Partial) -> Wire:
-        """Read the dump as a restore would, and hash its files meanwhile."""
-        folder = os.path.join(made.path, DUMP)
-        # The listings lie inside, so that they go with the rest when this process is killed.
-        with TemporaryDirectory(prefix=".reading-", dir=made.path) as lists, ThreadPoolExecutor(1) as pool:
+    def _read_back(self, made: Partial) -> tuple[Wire, Wire]:
+        """Read the dump as a restore would, and hash its files meanwhile; return these and what was learnt."""
+        # What is needed for that lies inside, so that it goes with the rest when this process is killed.
+        with TemporaryDirectory(prefix=".reading-", dir=made.path) as scratch, ThreadPoolExecutor(1) as pool:
             hashing = pool.submit(manifest.hash_files, made.path, self.jobs)
-            listing = os.path.join(lists, "contents")
-            self._read([dump.list_command(self.client, folder, listing)], made)
-            self._read(dump.read_commands(self.client, folder, dump.part(listing, folder, self.jobs)), made)
-            return {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
+            dump = os.path.join(made.path, DUMP)
+            read = self.dumping.read_back(dump, scratch, [made.lock], lambda _: self._progress(made))
+            files = {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
+        return files, read
 
     def _sealed(self, made: Partial, files: Wire) -> Wire:
         """Encrypt the files where that is asked for; return those that the manifest is to list."""
@@ -242,29 +227,22 @@ class _Making:
         encryption.seal(made.path, sorted(files), self.settings.recipients, self.jobs, held=[made.lock])
         return manifest.hash_files(made.path, self.jobs)
 
-    def _read(self, commands: list[list[str]], made: Partial) -> None:
-        """Run pg_restore, several at once; all must end well."""
-        with ExitStack() as stack:
-            reading = [stack.enter_context(processes.Process(argv, {}, held=[made.lock])) for argv in commands]
-            for process in reading:
-                self._require_success(process.wait(lambda _: self._progress(made)), "pg_restore, reading it back,")
-
     def _described(self, made: Partial, started: str, files: Wire) -> Wire:
         """Return the part of the manifest that tells how the backup came to be."""
         return {
             "format": manifest.FORMAT,
             "id": made.id,
-            "engine": "postgresql",
-            "method": "pg_dump directory",
+            "engine": self.engine,
+            "method": self.dumping.method,
             "server_version": self.session.server_version,
-            "client_version": self.client.version,
-            "client_major": self.client.major,
+            "client_version": self.dumping.client_version,
+            "client_major": self.dumping.client_major,
             "database": self.target.name,
             "system": self.target.system,
             "started": started,
             "finished": now(),
             "duration_ms": int((time.monotonic() - self.began) * 1000),
-            "compression": self.compression,
+            "compression": self.dumping.compression,
             "jobs": self.jobs,
             "files": files,
             "encryption": encryption.described(self.settings.recipients),
@@ -280,20 +258,6 @@ class _Making:
         if elapsed - self.told >= _PROGRESS_S:
             self.told = elapsed
             self.emit({"event": "backup_progress", "bytes": _bytes_in(made.path), "elapsed_ms": int(elapsed * 1000)})
-
-    def _require_success(self, finished: processes.Finished, name: str) -> None:
-        """Raise for a process that did not end well."""
-        if finished.code == 0:
-            return
-        if _NO_SPACE in finished.errors:
-            raise _disk_full(self.settings.directory)
-        raise WindlassError(
-            "backup_failed",
-            f"{name} {finished.how}",
-            hint="nothing was kept; mend the cause and start again",
-            where={"database": self.target.name},
-            detail={"exit_status": finished.code, "errors": finished.errors[-4000:]},
-        )
 
 
 @contextmanager

@@ -10,28 +10,22 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Callable
 
-from . import backup_store, introspect, manifest, processes
-from .backup import DUMP, SCHEMA, Emit, job_count, require_engine, stamped
-from .dialects.postgresql import contents, dump, surroundings
-from .dialects.postgresql.surroundings import quoted
-from .dialects.postgresql.text import literal
+from . import backup_store, introspect, manifest
+from .backup import SCHEMA, Emit, job_count, keeper_of, stamped
+from .dialects import for_url
+from .dialects.backups import UNFINISHED, Asked, Keeper, Restoring
 from .errors import WindlassError
-from .exchange import UNFINISHED, maintenance, swap, told, undo_swap
+from .exchange import swap, told, undo_swap
 from .introspect import Schema
 from .keeping import encryption, workplace
 from .model import Target, Wire
-from .session import ServerError, Session, connect
+from .session import Session, connect
 
 __all__ = ["UNFINISHED", "beside", "swap", "undo_swap"]
-
-_NAME_BYTES = 63
-_LOCK_WAIT_MS = 60_000
-#: What a restored database must have in common with the original, besides its content.
-_COMPARED = ("owner", "encoding", "collate", "ctype", "connection_limit", "acl", "settings", "role_settings")
-_CONTROL = "windlass_write_test"
 
 
 def beside(
@@ -39,15 +33,16 @@ def beside(
 ) -> Wire:
     """Restore a backup into the new database ``new_name`` on the target's server, and verify it.
 
-    ``client_bin`` is the folder of pg_restore (empty: found by itself), ``jobs`` the workers (0: by the processors),
-    ``identity`` the private key of age that opens an encrypted backup.
+    ``client_bin`` is the folder of the client programs (empty: found by itself), ``jobs`` the workers (0: by the
+    processors), ``identity`` the private key of age that opens an encrypted backup.
     Returns ``{into, backup, path, tables, total_rows, differences, duration_ms, swapped}``; ``differences`` are notes
-    that do not make it a bad restore.  Emits ``restore_started``, ``restore_progress`` and ``restore_done``.
+    that do not make it a bad restore.  Emits ``restore_started``, ``restore_notes`` (before anything is touched),
+    ``restore_progress`` and ``restore_done``.
 
     Raises WindlassError: ``backup_failed`` when the backup is not whole (nothing was touched), ``restore_failed``,
     ``connection_lost``, and those of a login.  After a failure the new database is gone.
     """
-    require_engine(target)
+    keeper = keeper_of(target)
     with told(target, "restore"), workplace.in_use(backup_path):
         emit = stamped(emit, target.name)
         began = time.monotonic()
@@ -55,9 +50,7 @@ def beside(
         backup_store.check(backup_path, job_count(jobs))
         known = manifest.load(backup_path)
         with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
-            client = _prepare(target, known, new_name, client_bin)
-            with _dropped_on_failure(target, new_name):
-                notes = _Restoring(target, folder, known, new_name, client, job_count(jobs), emit, began).run()
+            notes = _restored(keeper, target, known, folder, new_name, Asked(client_bin, job_count(jobs)), emit, began)
         result = {
             "into": new_name,
             "backup": known["id"],
@@ -72,77 +65,59 @@ def beside(
         return result
 
 
+def _restored(
+    keeper: Keeper, target: Target, known: Wire, folder: str, name: str, asked: Asked, emit: Emit, began: float
+) -> list[str]:
+    """Look for obstacles, restore, verify; return the notes."""
+    _require_engine(keeper, known)
+    restoring = keeper.restoring(target, known, folder, name, asked)
+    notes = _require_fit(keeper, restoring, known, name)
+    if notes:
+        emit({"event": "restore_notes", "notes": notes})
+    restoring.create()
+    with _dropped_on_failure(restoring):
+        there = _login_to(target, name)
+        return notes + _Restoring(restoring, there, folder, known, emit, began).run()
+
+
+def _login_to(target: Target, name: str) -> Callable[[], Session]:
+    """Return how to log in to another database of the target's server."""
+    url = for_url(target.url).url_of_database(target.url, name)
+    return lambda: connect(replace(target, url=url), "windlass restore")
+
+
 class _Restoring:
     """One restore under way, into a database that is there and empty."""
 
     def __init__(
-        self,
-        target: Target,
-        path: str,
-        known: Wire,
-        name: str,
-        client: dump.Client,
-        jobs: int,
-        emit: Emit,
-        began: float,
+        self, restoring: Restoring, there: Callable[[], Session], folder: str, known: Wire, emit: Emit, began: float
     ) -> None:
         """Keep what is needed."""
-        self.target = target
-        self.path = path
+        self.restoring = restoring
+        self.there = there
+        self.folder = folder
         self.known = known
-        self.name = name
-        self.client = client
-        self.jobs = jobs
         self.emit = emit
         self.began = began
 
     def run(self) -> list[str]:
         """Restore and verify; return the notes.  Raise WindlassError, ServerError."""
-        self._restore()
-        self._administer(surroundings.carry_over(self.name, self.known["settings"]))
+        self._phase("restoring")
+        self.restoring.load(_throttled(lambda: self._phase("restoring")))
         self._phase("verifying")
-        with connect(dump.elsewhere(self.target, self.name), "windlass restore") as session:
+        with self.there() as session:
             failures, notes = self._compare(session)
             if failures:
                 raise _differs(self.known["id"], failures)
-            _write_test(session)
+            self.restoring.try_writing(session.link)
             self._phase("analysing")
-            session.run("SET statement_timeout = 0; ANALYZE")
-        self._administer([surroundings.comment_statement(self.name, self.known["settings"]["comment"])])
+            self.restoring.polish(session.link)
+        self.restoring.accept()
         return notes
-
-    def _administer(self, statements: list[str]) -> None:
-        """Run statements about the new database, in a session that did not have to wait for hours."""
-        with maintenance(self.target) as admin:
-            for statement in statements:
-                admin.run(statement)
-
-    def _restore(self) -> None:
-        """Run pg_restore to its end, or to its first error."""
-        way = dump.login(self.target, self.name)
-        argv = dump.restore_command(self.client, way, os.path.join(self.path, DUMP), self.jobs)
-        self._phase("restoring")
-        finished = processes.run(argv, way.env, secrets=way.secrets, tick=_throttled(lambda: self._phase("restoring")))
-        if finished.code != 0:
-            raise WindlassError(
-                "restore_failed",
-                f"pg_restore {finished.how}",
-                hint="the new database was dropped again; mend the cause and start again",
-                detail={"exit_status": finished.code, "errors": finished.errors[-4000:]},
-            )
 
     def _compare(self, session: Session) -> tuple[list[str], list[str]]:
         """Compare the new database with the manifest; return what is wrong, and what is worth a note."""
-        contents.begin_reading(session, _LOCK_WAIT_MS)
-        names = contents.tables(session)
-        failures = _rows_lines(self.known["rows"], contents.count_rows(session, names))
-        objects = contents.count_large_objects(session)
-        if objects != self.known["large_objects"]:
-            failures.append(f"{objects} large objects instead of {self.known['large_objects']}")
-        behind = contents.sequences_behind(session)
-        failures += [line for line in behind if line not in self.known["sequences_behind"]]
-        notes = [f"{line}, as in the original" for line in behind if line in self.known["sequences_behind"]]
-        failures += self._settings_lines(surroundings.settings(session.query, session.server_version))
+        failures, notes = self.restoring.compare(session.link)
         wrong, different = self._schema_lines(session, introspect.snapshot(session))
         session.run("COMMIT")
         return failures + wrong, notes + different
@@ -151,19 +126,11 @@ class _Restoring:
         """Return the differences of the schema that matter, and those that are another spelling or version."""
         if introspect.fingerprint(found) == self.known["fingerprint"]:
             return [], []
-        with open(os.path.join(self.path, SCHEMA), encoding="utf-8") as file:
+        with open(os.path.join(self.folder, SCHEMA), encoding="utf-8") as file:
             saved = Schema.from_wire(json.load(file))
-        dialect, server_major = session.dialect, session.server_version // 10000
-        real = introspect.real_difference(saved, found, dialect.loose_spelling)
-        # A newer server prints many definitions in its own way, and brings its own versions of extensions.
-        newer = server_major != self.known["server_version"] // 10000
-        wrong = [line for line in real if not line.startswith("~ extension ") and not (newer and line[0] == "~")]
+        real = introspect.real_difference(saved, found, session.dialect.loose_spelling)
+        wrong = [line for line in real if not self.restoring.excuse(line, session.server_version)]
         return wrong, [line for line in introspect.difference(saved, found) if line not in wrong]
-
-    def _settings_lines(self, found: Wire) -> list[str]:
-        """Return which of the database's own settings differ; their values may be secret."""
-        known = self.known["settings"]
-        return [f"the database's {key} differs from the original's" for key in _COMPARED if found[key] != known[key]]
 
     def _phase(self, phase: str) -> None:
         """Tell what is going on."""
@@ -172,21 +139,21 @@ class _Restoring:
         )
 
 
-def _prepare(target: Target, known: Wire, name: str, client_bin: str) -> dump.Client:
-    """Find the programs, look for obstacles, and make the new database, marked as not finished."""
-    with maintenance(target) as admin:
-        major = admin.server_version // 10000
-        client = dump.find_client(major, client_bin, known["client_major"], code="restore_failed")
-        _require_fit(admin, known, name)
-        admin.run(surroundings.create_statement(name, known["settings"]))
-        with _dropped_on_failure(target, name):
-            admin.run(surroundings.comment_statement(name, UNFINISHED))
-        return client
+def _require_engine(keeper: Keeper, known: Wire) -> None:
+    """Refuse a backup of another engine."""
+    if known["engine"] != keeper.engine:
+        raise WindlassError(
+            "restore_failed",
+            f"the backup {known['id']} is one of {known['engine']}, the server is {keeper.engine}",
+            hint="nothing was touched; choose a backup of this database",
+        )
 
 
-def _require_fit(admin: Session, known: Wire, name: str) -> None:
-    """Refuse, before anything is touched, what cannot end well."""
-    lines = _obstacles(admin, known, name)
+def _require_fit(keeper: Keeper, restoring: Restoring, known: Wire, name: str) -> list[str]:
+    """Refuse, before anything is touched, what cannot end well; return what is worth knowing."""
+    lines, notes = restoring.obstacles()
+    if not 0 < keeper.name_length(name) <= keeper.name_limit:
+        lines.insert(0, f"a database's name has 1 to {keeper.name_limit} {keeper.name_unit}")
     if lines:
         raise WindlassError(
             "restore_failed",
@@ -194,57 +161,17 @@ def _require_fit(admin: Session, known: Wire, name: str) -> None:
             hint="nothing was touched",
             detail={"obstacles": lines},
         )
-
-
-def _obstacles(admin: Session, known: Wire, name: str) -> list[str]:
-    """Return what stands in the way."""
-    lines = []
-    if not name or len(name.encode("utf-8")) > _NAME_BYTES:
-        lines.append(f"a database's name has 1 to {_NAME_BYTES} bytes")
-    if admin.query(f"SELECT 1 FROM pg_database WHERE datname = {literal(name)}"):
-        lines.append("there is a database of that name already, and nothing is ever restored over one")
-    if admin.server_version // 10000 < known["server_version"] // 10000:
-        ours, theirs = admin.server_version // 10000, known["server_version"] // 10000
-        lines.append(f"the server is PostgreSQL {ours}, the backup comes from {theirs}")
-    roles = {role for (role,) in admin.query("SELECT rolname::text FROM pg_roles")}
-    lacking = [role for role in known["globals"]["needed_roles"] if role not in roles]
-    if lacking:
-        lines.append(f"the server lacks the roles {', '.join(lacking)} (CREATE ROLE them first)")
-    extensions = {extension for (extension,) in admin.query("SELECT name::text FROM pg_available_extensions")}
-    missing = [item["name"] for item in known["settings"]["extensions"] if item["name"] not in extensions]
-    if missing:
-        lines.append(f"the server has no files of the extensions {', '.join(missing)}")
-    return lines
+    return notes
 
 
 @contextmanager
-def _dropped_on_failure(target: Target, name: str) -> Iterator[None]:
+def _dropped_on_failure(restoring: Restoring) -> Iterator[None]:
     """Take the new database away again when anything fails."""
     try:
         yield
     except BaseException:
-        with suppress(ServerError, WindlassError), maintenance(target) as admin:
-            admin.run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+        restoring.drop()
         raise
-
-
-def _write_test(session: Session) -> None:
-    """Write, change and delete in a transaction that is taken back.  Raise ServerError."""
-    table = f"{_CONTROL}.{_CONTROL}"
-    session.run(
-        f"BEGIN READ WRITE; CREATE SCHEMA {_CONTROL}; CREATE TABLE {table} (id int PRIMARY KEY, note text); "
-        f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b'); UPDATE {table} SET note = 'c' WHERE id = 2; "
-        f"DELETE FROM {table} WHERE id = 1; ROLLBACK"
-    )
-
-
-def _rows_lines(expected: Wire, found: Wire) -> list[str]:
-    """Return the tables whose rows are not those of the manifest."""
-    return [
-        f"table {name}: {found.get(name, 'no')} rows instead of {expected.get(name, 'none')}"
-        for name in sorted(expected.keys() | found.keys())
-        if expected.get(name) != found.get(name)
-    ]
 
 
 def _differs(backup: str, lines: list[str]) -> WindlassError:

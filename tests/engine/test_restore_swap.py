@@ -139,7 +139,7 @@ def test_a_failed_rename_lets_everybody_in_again(
     from windlass_engine import exchange
 
     # The name under which the original is to be kept is taken.
-    monkeypatch.setattr(exchange, "_dated", lambda name, word: "template1")
+    monkeypatch.setattr(exchange, "_dated", lambda keeper, name, word: "template1")
     with pytest.raises(WindlassError, match="already exists") as caught:
         restore.swap(target_of(url), side, silent)
     assert caught.value.code == "restore_failed"

@@ -6,7 +6,7 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``session_lock``       the deployer lock belongs to a session and ends with it;
 ``lock_timeout``       a statement gives up waiting for a lock after a time;
 ``online_index``       an index can be built without blocking writers;
-``backup``             Windlass can back this engine up and restore it;
+``backup``             Windlass can back this engine up and restore it (:meth:`Dialect.backups`);
 ``squawk``             squawk, a linter, reads this engine's scripts;
 ``weighs``             the server can be asked beforehand how it will do a schema change.
 """
@@ -16,11 +16,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from ..finding import Finding
 from ..mistakes import Mistake
 from ..model import Options, Plan, Script, Statement, StatementFacts, Step, Target
+
+if TYPE_CHECKING:
+    from .backups import Keeper
 
 #: Called as soon as a message is on its way, with 0, and then about ten times a second, with the seconds elapsed.
 Tick = Callable[[float], None]
@@ -404,3 +407,7 @@ class Dialect(ABC):
     @abstractmethod
     def loose_spelling(self, definition: str) -> str:
         """Return a definition without what the server may spell differently after a dump and a restore."""
+
+    def backups(self) -> Keeper:
+        """Return how databases of this engine are saved and restored.  Only where the engine has ``backup``."""
+        raise NotImplementedError

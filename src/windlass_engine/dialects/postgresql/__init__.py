@@ -26,6 +26,7 @@ from . import (
     tokens,
 )
 from .journal_sql import PostgresJournal
+from .keeper import PostgresKeeper
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
 _OUTSIDE = re.compile(r"(?i)\b(dblink\w*|foreign|server|subscription|program)\b")
@@ -255,3 +256,7 @@ class PostgreSQL(base.Dialect):
     def loose_spelling(self, definition: str) -> str:
         """Return a definition without brackets and casts."""
         return deparse.loose(definition)
+
+    def backups(self) -> PostgresKeeper:
+        """Return pg_dump, pg_restore and renaming."""
+        return PostgresKeeper()
