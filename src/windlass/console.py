@@ -189,7 +189,8 @@ def _backup_progress(event: Event) -> str:
 
 
 def _backup_done(event: Event) -> str:
-    return f"backup {event['id']}: {size(event['bytes'])} in {duration(event['duration_ms'])}"
+    way = f" ({event['compression']}, {plural(event['jobs'], 'job')})" if event.get("compression") else ""
+    return f"backup {event['id']}: {size(event['bytes'])} in {duration(event['duration_ms'])}{way}"
 
 
 def _note(event: Event) -> str:

@@ -12,14 +12,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
 from typing import Any, Callable
 
-from . import introspect, journal, manifest
+from . import following, introspect, journal, manifest
 from .backup_store import Partial, catalogue, check, find, partial
 from .dialects import for_url
 from .dialects.backups import DUMP, Asked, Keeper
@@ -34,6 +33,8 @@ Emit = Callable[[Wire], None]
 
 SCHEMA = "schema.json"
 _PROGRESS_S = 1.0
+#: More workers than these would take too much of a server at work.
+_JOBS = 8
 #: What stays free besides the backup itself.
 _SPARE_BYTES = 32 << 20
 #: How much larger than the last backup, in proportion to the data, the next one may be.
@@ -45,7 +46,7 @@ class BackupSettings:
     """How and where a backup is made, and for whom.
 
     ``directory`` holds a folder for each database.  ``client_bin`` is the folder of pg_dump (empty: found by itself),
-    ``jobs`` the parallel workers (0: as many as processors, four at most).  ``space_factor`` is the share of the data's
+    ``jobs`` the parallel workers (0: as many as processors, eight at most).  ``space_factor`` is the share of the data's
     size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
     ``recipients`` are public keys of age for which the files are encrypted.
     """
@@ -101,8 +102,8 @@ def now() -> str:
 
 
 def job_count(asked: int) -> int:
-    """Return how many workers to use."""
-    return asked if asked > 0 else min(os.cpu_count() or 1, 4)
+    """Return how many workers to use: as many as processors, within limits."""
+    return asked if asked > 0 else min(len(os.sched_getaffinity(0)), _JOBS)
 
 
 class _Making:
@@ -134,26 +135,32 @@ class _Making:
         with partial(self.settings.directory, self.target.name) as made:
             self.emit({"event": "backup_started", "path": made.final_path, "id": made.id})
             try:
-                known.update(self._dump(made))
-                files, read = self._read_back(made)
+                seen, files = self._dump(made)
+                seen.update(self._read_back(made))
             finally:
                 self.dumping.end()
             files = self._sealed(made, files)
-            known = {**self._described(made, started, files), **known, **read}
+            counts = {"tables": len(seen["rows"]), "total_rows": sum(seen["rows"].values())}
+            known = {**self._described(made, started, files), **known, **seen, **counts}
             manifest.write(made.path, known)
             path = made.publish()
-        self.emit(
-            {"event": "backup_done", "id": known["id"], "bytes": known["bytes"], "duration_ms": known["duration_ms"]}
-        )
+        told = {key: known[key] for key in ("id", "bytes", "duration_ms", "compression", "jobs")}
+        self.emit({"event": "backup_done", **told})
         return manifest.summary(path, known)
 
-    def _dump(self, made: Partial) -> Wire:
-        """Write the dump; meanwhile look at the same view of the data with our own session."""
+    def _dump(self, made: Partial) -> tuple[Wire, Wire]:
+        """Write the dump and read its files meanwhile; return what was seen in the same view, and the files."""
+        with following.Following(made.path, self.dumping.look, self.jobs) as read:
 
-        def tick(_: float) -> None:
-            self._progress(made)
+            def tick(_: float) -> None:
+                self._progress(read.bytes)
 
-        self.dumping.start(os.path.join(made.path, DUMP), [made.lock])
+            self.dumping.start(os.path.join(made.path, DUMP), [made.lock])
+            seen = self._seen(made, tick)
+            return seen, _whole(read)
+
+    def _seen(self, made: Partial, tick: Callable[[float], None]) -> Wire:
+        """Look at the view of the data until the dump is written."""
         schema = introspect.snapshot(self.session)
         _write_json(os.path.join(made.path, SCHEMA), schema.to_wire())
         kept = self._journal()
@@ -168,8 +175,6 @@ class _Making:
             "journal_applied": _last_applied(kept),
             **around,
             **counted,
-            "tables": len(counted["rows"]),
-            "total_rows": sum(counted["rows"].values()),
         }
 
     def _journal(self) -> Journal:
@@ -210,15 +215,12 @@ class _Making:
             return int(data_bytes * last["bytes"] / last["data_bytes"] * _GROWTH)
         return int(data_bytes * self.settings.space_factor)
 
-    def _read_back(self, made: Partial) -> tuple[Wire, Wire]:
-        """Read the dump as a restore would, and hash its files meanwhile; return these and what was learnt."""
+    def _read_back(self, made: Partial) -> Wire:
+        """Read of the finished dump what could not be read in passing; return what was learnt."""
         # What is needed for that lies inside, so that it goes with the rest when this process is killed.
-        with TemporaryDirectory(prefix=".reading-", dir=made.path) as scratch, ThreadPoolExecutor(1) as pool:
-            hashing = pool.submit(manifest.hash_files, made.path, self.jobs)
+        with TemporaryDirectory(prefix=".reading-", dir=made.path) as scratch:
             dump = os.path.join(made.path, DUMP)
-            read = self.dumping.read_back(dump, scratch, [made.lock], lambda _: self._progress(made))
-            files = {path: known for path, known in hashing.result().items() if not path.startswith(".reading-")}
-        return files, read
+            return self.dumping.read_back(dump, scratch, [made.lock], lambda _: None)
 
     def _sealed(self, made: Partial, files: Wire) -> Wire:
         """Encrypt the files where that is asked for; return those that the manifest is to list."""
@@ -243,7 +245,7 @@ class _Making:
             "finished": now(),
             "duration_ms": int((time.monotonic() - self.began) * 1000),
             "compression": self.dumping.compression,
-            "jobs": self.jobs,
+            "jobs": self.dumping.jobs,
             "files": files,
             "encryption": encryption.described(self.settings.recipients),
             "bytes": sum(entry["bytes"] for entry in files.values()),
@@ -252,12 +254,12 @@ class _Making:
             "run_id": self.settings.run_id,
         }
 
-    def _progress(self, made: Partial) -> None:
+    def _progress(self, count: int) -> None:
         """Tell how far it is, once a second."""
         elapsed = time.monotonic() - self.began
         if elapsed - self.told >= _PROGRESS_S:
             self.told = elapsed
-            self.emit({"event": "backup_progress", "bytes": _bytes_in(made.path), "elapsed_ms": int(elapsed * 1000)})
+            self.emit({"event": "backup_progress", "bytes": count, "elapsed_ms": int(elapsed * 1000)})
 
 
 @contextmanager
@@ -299,6 +301,18 @@ def _disk_full(path: str) -> WindlassError:
     )
 
 
+def _whole(read: following.Following) -> Wire:
+    """Return the files that were read, which must all be whole."""
+    try:
+        return read.finish()
+    except following.Damaged as error:
+        raise WindlassError(
+            "backup_failed",
+            f"reading the dump back: {error}",
+            hint="nothing was kept; look at the disk, and start again",
+        ) from None
+
+
 def _last_applied(kept: Journal) -> str:
     """Return the name of the last migration that is applied."""
     done = [entry for entry in kept.entries if entry.kind == "migration" and entry.state == "applied"]
@@ -317,18 +331,6 @@ def _existing(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
-
-
-def _bytes_in(folder: str) -> int:
-    """Return the bytes of the files below a folder, as they are this moment."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue  # renamed or gone since the listing
-    return total
 
 
 def _size(count: int) -> str:

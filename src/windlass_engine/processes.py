@@ -8,6 +8,7 @@ give the exit status, and a process that is left behind is ended.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -89,13 +90,28 @@ class Process:
     def wait(self, tick: Optional[Tick] = None) -> Finished:
         """Wait for the end."""
         while True:
-            try:
-                self._process.wait(_TICK_S)
-            except subprocess.TimeoutExpired:
+            if not self._ended_within(_TICK_S):
                 if tick:
                     tick(time.monotonic() - self._began)
                 continue
             return Finished(self._process.returncode, self._text(self._output), self._text(self._errors))
+
+    def _ended_within(self, seconds: float) -> bool:
+        """Wait for the end for so long; return whether it came."""
+        try:
+            handle = os.pidfd_open(self._process.pid) if self._process.returncode is None else -1
+        except (AttributeError, OSError):  # an old kernel: look now and then, as the library does
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            return self._process.returncode is not None
+        if handle >= 0:
+            try:
+                waiting = select.poll()
+                waiting.register(handle, select.POLLIN)
+                waiting.poll(seconds * 1000)
+            finally:
+                os.close(handle)
+        return self.has_ended()
 
     def end(self) -> None:
         """Ask the whole group to end, then make it."""

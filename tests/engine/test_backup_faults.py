@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from tests.engine.backups import (
 )
 from tests.servers.postgresql import PostgresServer
 from windlass_engine import backup
-from windlass_engine.dialects.postgresql import dump
+from windlass_engine.dialects.postgresql import dump, reading
 from windlass_engine.errors import WindlassError
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def words_of(pid: int) -> str:
         ('$real "$@"; kill -9 $$', "pg_dump was killed by SIGKILL"),
         ('$real "$@"; echo "something broke" >&2; exit 3', "pg_dump ended with exit status 3: something broke"),
         # A dump that says that all is well, and is cut short: only reading it back tells.
-        ('$real "$@"; truncate -s -20 "$folder"/*.dat.*', "pg_restore, reading it back, ended with exit status 1"),
+        ('$real "$@"; truncate -s -20 "$folder"/*.dat.*', r"\.dat\.gz (is cut short|became shorter)"),
         ('$real "$@"; rm "$folder"/toc.dat', "pg_restore, reading it back, ended with exit status 1"),
         ("exit 0", "pg_restore, reading it back, ended with exit status 1"),
     ],
@@ -145,7 +146,7 @@ def test_a_bad_dump_is_never_published(
     fill_awkwardly(database)
     with pytest.raises(WindlassError) as caught:
         make(database, tmp_path, pg, client_bin=client(tmp_path, pg, script))
-    assert message in str(caught.value)
+    assert re.search(message, str(caught.value))
     assert caught.value.code == "backup_failed"
     assert left_behind(tmp_path) == []
 
@@ -154,6 +155,7 @@ def test_reading_back_in_parts_leaves_no_file_out(
     pg: PostgresServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dump, "_WORTH_A_PROCESS", 50)
+    monkeypatch.setattr(reading, "can", lambda compression: False)
     fill_awkwardly(database)
     files = len(list(Path(make(database, tmp_path, pg)["path"]).glob("dump/*.dat*")))
     assert files > 5

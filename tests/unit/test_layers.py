@@ -18,7 +18,7 @@ ENGINE = SOURCE / "windlass_engine"
 RANKS = [
     {"errors", "model", "finding"},
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
-    | {"retention"},
+    | {"retention", "following"},
     {"session", "journal", "introspect", "messages"},
     {"running", "verify", "inspection", "scratch"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},

@@ -16,6 +16,7 @@ from typing import Callable, Optional
 
 from .. import processes
 from ..errors import WindlassError
+from ..following import Look
 from ..model import Target, Wire
 from .base import Link, Tick
 
@@ -54,6 +55,15 @@ class Dumping(ABC):
     client_version: str
     client_major: int
     compression: str
+    #: How many workers there are, known when the dump has started.
+    jobs: int = 1
+
+    def look(self, path: str) -> Optional[Look]:
+        """Return what is to see the content of a file of the backup while it grows, or None (see :mod:`..following`).
+
+        Files of which it sees nothing are read when the dump is written.  May be called in another thread.
+        """
+        return None
 
     @abstractmethod
     def begin(self) -> None:
@@ -77,7 +87,10 @@ class Dumping(ABC):
 
     @abstractmethod
     def count(self, tick: Tick) -> Wire:
-        """Return manifest fields for what the dump holds: ``rows`` by table, and the engine's own counts."""
+        """Return manifest fields for what the dump holds: ``rows`` by table, and the engine's own counts.
+
+        Where rows are counted in the dump itself, :meth:`read_back` returns them.
+        """
 
     @abstractmethod
     def finish(self, tick: Tick) -> None:

@@ -21,12 +21,12 @@ _USER_SCHEMA = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspn
 
 #: Tables whose rows a dump holds: extensions make their own ones anew.
 _TABLES = f"""
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+SELECT c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USER_SCHEMA}
   AND NOT EXISTS (SELECT FROM pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY c.relpages, 1"""
+ORDER BY c.relpages, 2"""
 
 #: Tables with their out-of-line values and large objects; indexes are not dumped.
 _DATA_BYTES = f"""
@@ -79,9 +79,9 @@ def export_snapshot(session: Asked) -> str:
     return str(session.query("SELECT pg_export_snapshot()")[0][0])
 
 
-def tables(session: Asked) -> list[str]:
-    """Return the full names of all tables with rows of their own, small ones first."""
-    return [name for (name,) in session.query(_TABLES)]
+def tables(session: Asked) -> dict[int, str]:
+    """Return the full names of all tables with rows of their own by their oid, small ones first."""
+    return {int(oid): str(name) for oid, name in session.query(_TABLES)}
 
 
 def hold_still(session: Asked, names: Sequence[str]) -> None:

@@ -7,16 +7,17 @@ from contextlib import ExitStack, suppress
 from typing import Optional
 
 from ... import processes
+from ...following import Look
 from ...model import Target, Wire
 from .. import backups
 from ..base import Link, ServerError, Tick
-from . import contents, dump, surroundings
+from . import contents, dump, reading, surroundings
 
 _HINT = "nothing was kept; mend the cause and start again"
 
 
 class PostgresDumping(backups.Dumping):
-    """pg_dump's directory format, with the rows counted meanwhile."""
+    """pg_dump's directory format, read while it is written."""
 
     method = "pg_dump directory"
 
@@ -29,7 +30,9 @@ class PostgresDumping(backups.Dumping):
         self.client_version, self.client_major = self.client.version, self.client.major
         self.compression = dump.compression_of(self.client)
         self.snapshot = ""
-        self.names: list[str] = []
+        self.tables: dict[int, str] = {}
+        #: None where the dump is compressed in a way that cannot be read here.
+        self.reading = reading.Reading() if reading.can(self.compression) else None
         self.folder = ""
         self.dumping: Optional[processes.Process] = None
 
@@ -37,8 +40,9 @@ class PostgresDumping(backups.Dumping):
         """Open the snapshot, and keep the tables' schema from changing."""
         contents.begin_reading(self.link, self.asked.lock_wait_ms)
         self.snapshot = contents.export_snapshot(self.link)
-        self.names = contents.tables(self.link)
-        contents.hold_still(self.link, self.names)
+        self.tables = contents.tables(self.link)
+        contents.hold_still(self.link, list(self.tables.values()))
+        self.jobs = max(1, min(self.asked.jobs, len(self.tables)))
 
     def sizes(self) -> tuple[int, int]:
         """Ask the server."""
@@ -48,11 +52,15 @@ class PostgresDumping(backups.Dumping):
         """Start pg_dump."""
         way = dump.login(self.target)
         argv = dump.dump_command(
-            self.client, way, folder, jobs=self.asked.jobs, compression=self.compression,
+            self.client, way, folder, jobs=self.jobs, compression=self.compression,
             snapshot=self.snapshot, lock_wait_ms=self.asked.lock_wait_ms,
         )  # fmt: skip
         self.folder = folder
         self.dumping = processes.Process(argv, way.env, secrets=way.secrets, held=held)
+
+    def look(self, path: str) -> Optional[Look]:
+        """Look into the data files."""
+        return self.reading.look(path) if self.reading else None
 
     def surroundings(self) -> Wire:
         """Return the database's own settings, and the server's roles."""
@@ -66,15 +74,16 @@ class PostgresDumping(backups.Dumping):
         return "SAVEPOINT aside", "ROLLBACK TO SAVEPOINT aside"
 
     def count(self, tick: Tick) -> Wire:
-        """Count rows and large objects; look at the sequences."""
+        """Count large objects, and rows where they cannot be counted in passing; look at the sequences."""
 
         def watching(elapsed: float) -> None:
             tick(elapsed)
             if self.dumping and self.dumping.has_ended():
                 self._require_success(self.dumping.wait(), "pg_dump")
 
+        rows = {} if self.reading else {"rows": contents.count_rows(self.link, list(self.tables.values()), watching)}
         return {
-            "rows": contents.count_rows(self.link, self.names, watching),
+            **rows,
             "large_objects": contents.count_large_objects(self.link),
             "sequences_behind": contents.sequences_behind(self.link, watching),
         }
@@ -88,9 +97,11 @@ class PostgresDumping(backups.Dumping):
             self.link.run("COMMIT")
 
     def read_back(self, folder: str, scratch: str, held: Sequence[int], tick: Tick) -> Wire:
-        """Let pg_restore read every byte, several at once."""
+        """Let pg_restore list the dump, and read every byte where nobody could in passing."""
         listing = f"{scratch}/contents"
         self._read([dump.list_command(self.client, folder, listing)], held, tick)
+        if self.reading:
+            return {"rows": self.reading.rows(listing, self.tables)}
         self._read(dump.read_commands(self.client, folder, dump.part(listing, folder, self.asked.jobs)), held, tick)
         return {}
 

@@ -80,7 +80,8 @@ class PostgresRestoring(backups.Restoring):
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
         """Compare rows, large objects, sequences and settings."""
         contents.begin_reading(link, _LOCK_WAIT_MS)
-        failures = backups.rows_lines(self.known["rows"], contents.count_rows(link, contents.tables(link)))
+        names = list(contents.tables(link).values())
+        failures = backups.rows_lines(self.known["rows"], contents.count_rows(link, names))
         objects = contents.count_large_objects(link)
         if objects != self.known["large_objects"]:
             failures.append(f"{objects} large objects instead of {self.known['large_objects']}")
