@@ -46,8 +46,8 @@ class BackupSettings:
     """How and where a backup is made, and for whom.
 
     ``directory`` holds a folder for each database.  ``client_bin`` is the folder of pg_dump (empty: found by itself),
-    ``jobs`` the parallel workers (0: as many as processors, eight at most).  ``space_factor`` is the share of the data's
-    size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
+    ``jobs`` the parallel workers (0: as many as processors, eight at most).  ``space_factor`` is the share of the
+    data's size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
     ``recipients`` are public keys of age for which the files are encrypted.
     """
 
@@ -124,6 +124,7 @@ class _Making:
         self.dumping = keeper.dumping(target, session.link, asked)
         self.began = time.monotonic()
         self.told = 0.0
+        self.written = 0
 
     def run(self) -> Wire:
         """Go the whole way."""
@@ -153,7 +154,8 @@ class _Making:
         with following.Following(made.path, self.dumping.look, self.jobs) as read:
 
             def tick(_: float) -> None:
-                self._progress(read.bytes)
+                self.written = read.bytes
+                self._progress()
 
             self.dumping.start(os.path.join(made.path, DUMP), [made.lock])
             seen = self._seen(made, tick)
@@ -220,7 +222,7 @@ class _Making:
         # What is needed for that lies inside, so that it goes with the rest when this process is killed.
         with TemporaryDirectory(prefix=".reading-", dir=made.path) as scratch:
             dump = os.path.join(made.path, DUMP)
-            return self.dumping.read_back(dump, scratch, [made.lock], lambda _: None)
+            return self.dumping.read_back(dump, scratch, [made.lock], lambda _: self._progress())
 
     def _sealed(self, made: Partial, files: Wire) -> Wire:
         """Encrypt the files where that is asked for; return those that the manifest is to list."""
@@ -254,12 +256,12 @@ class _Making:
             "run_id": self.settings.run_id,
         }
 
-    def _progress(self, count: int) -> None:
+    def _progress(self) -> None:
         """Tell how far it is, once a second."""
         elapsed = time.monotonic() - self.began
         if elapsed - self.told >= _PROGRESS_S:
             self.told = elapsed
-            self.emit({"event": "backup_progress", "bytes": count, "elapsed_ms": int(elapsed * 1000)})
+            self.emit({"event": "backup_progress", "bytes": self.written, "elapsed_ms": int(elapsed * 1000)})
 
 
 @contextmanager

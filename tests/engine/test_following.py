@@ -140,9 +140,9 @@ def test_a_table_without_data_is_named(tmp_path: Path) -> None:
     reading = Reading()
     with Following(str(tmp_path), reading.look) as following:
         following.finish()
-    with pytest.raises(WindlassError, match=r"no data of public\.c$"):  # its file is missing
+    with pytest.raises(WindlassError, match=r"no data of public\.c\n"):  # its file is missing
         reading.rows(str(tmp_path / "list"), {900: "public.b", 901: "public.c"})
-    with pytest.raises(WindlassError, match=r"no data of public\.d$"):  # it is not listed
+    with pytest.raises(WindlassError, match=r"no data of public\.d\n"):  # it is not listed
         reading.rows(str(tmp_path / "list"), {900: "public.b", 902: "public.d"})
 
 
