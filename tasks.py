@@ -26,6 +26,7 @@ CONTENTS: dict[str, list[str]] = {}
 ATOMIC = "all pending migrations in one transaction"
 SETTLE = "of an interrupted statement that the catalogue cannot judge: done (it took effect) or again (run it again)"
 DOWN_FROM = "checkout: undo with this checkout's down.sql, mended since, not with the ones that the journal keeps"
+BREAK_GLASS = "in an emergency: the reason, in a sentence, for passing a gate that is closed; it is recorded"
 HELP = {
     "env": "environment: a folder of inventories/ (default: $WINDLASS_ENV)",
     "host": "only these hosts: names with commas, groups or patterns of the inventory (default: all)",
@@ -118,7 +119,7 @@ CHANGE, LOOK, KEEP = "Change a database", "Look, without changing anything", "Ke
 WRITE, TRY = "Write migrations, reach a database", "Try and measure"
 
 
-@verb(CHANGE, atomic=ATOMIC, settle=SETTLE)
+@verb(CHANGE, atomic=ATOMIC, settle=SETTLE, break_glass=BREAK_GLASS)
 def deploy(
     _: Context,
     env: str = "",
@@ -130,6 +131,7 @@ def deploy(
     dry_run: bool = False,
     atomic: bool = False,
     settle: str = "",
+    break_glass: str = "",
     verbose: int = 0,
 ) -> int:
     """Back up, migrate, verify and report; shows the plan and asks first.
@@ -141,7 +143,8 @@ def deploy(
 
     given = {"windlass_to": to, "windlass_atomic": atomic or "", **settled(settle)}
     where = scope(env, host, database, verbose)
-    return verbs.change(SETTINGS, where, "deploy", given, plan=plan, yes=yes, dry_run=dry_run)
+    how: dict[str, Any] = {"plan": plan, "yes": yes, "dry_run": dry_run, "break_glass": break_glass}
+    return verbs.change(SETTINGS, where, "deploy", given, **how)
 
 
 @verb(CHANGE, to="back to this migration, which stays (or give --steps)", settle=SETTLE, down_from=DOWN_FROM)
@@ -234,6 +237,42 @@ def plan(
     given = backwards(steps, to) if rollback else {"windlass_to": to, "windlass_atomic": atomic or ""}
     given |= {"windlass_direction": "baseline"} if baseline else {}
     return verbs.show_plan(SETTINGS, scope(env, host, database, verbose), given, as_json=json)
+
+
+@verb(
+    CHANGE,
+    plan="the digest that `invoke plan` showed",
+    key="the SSH key to sign with (default: git's user.signingkey, or the usual one)",
+    atomic=ATOMIC,
+)
+def approve(
+    _: Context,
+    env: str = "",
+    plan: str = "",
+    key: str = "",
+    host: str = "",
+    database: Names = None,
+    to: str = "",
+    atomic: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Sign a plan as somebody other than its author, where the environment's gate asks for approvals.
+
+    Shows the plan as it is now; a digest that is not its own is refused.  Give --host, --database and --to as the
+    deployment will have them.
+    """
+    from windlass import verbs
+
+    given = {"windlass_to": to, "windlass_atomic": atomic or ""}
+    return verbs.approve(SETTINGS, scope(env, host, database, verbose), given, plan, key)
+
+
+@verb(LOOK, verify="hold every bundle against the hashes in the chain; exit code 46 when one was changed")
+def evidence(_: Context, env: str = "", verify: bool = False, json: bool = False) -> int:
+    """List the evidence of what was done to an environment: plans, approvals, backups, checks, chained by hashes."""
+    from windlass import verbs
+
+    return verbs.show_evidence(SETTINGS, env, verify=verify, as_json=json)
 
 
 @verb(LOOK, strict="end with exit code 36 when a newest verified backup is older than the policy's backup_max_age")

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from windlass import confirm, record
-from windlass.actions import WindlassAction, names_of
+from windlass.actions import ROOT, WindlassAction, names_of
+from windlass.gate import verdict
 from windlass_engine.errors import WindlassError
 
 SHORTEST_PREFIX = 8
@@ -22,7 +23,10 @@ class ActionModule(WindlassAction):
     """See plugins/modules/db_gate.py."""
 
     COMMON: ClassVar[Mapping[str, Any]] = {}
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"plans": "windlass_planned", "digest": "", "approved": False, "only": ()}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "plans": "windlass_planned", "digest": "", "approved": False, "only": (), "project_root": "",
+        "break_glass": "", "look": False,
+    }  # fmt: skip
 
     def work(self) -> None:
         planned = self._planned()
@@ -30,8 +34,17 @@ class ActionModule(WindlassAction):
         self._refuse_unknown_names(planned)
         digest = record.run_digest(run)
         self.result.update(windlass_digest=digest, pending=bool(digest))
-        if digest:
+        if not digest:
+            return
+        if not self.args["look"]:
             self._approve(digest, confirm.strictest(run))
+        root = Path(self.args["project_root"] or ROOT)
+        gate = verdict.of(root, self.environment, digest, planned, str(self.args["break_glass"] or "").strip())
+        self.result["windlass_gate"] = gate
+        if not (self._task.check_mode or self.args["look"]):
+            verdict.enforce(gate, self.environment, digest)
+            if gate["broken_glass"]:
+                self.note(f"the gate is passed by force: {gate['broken_glass']}")
 
     def _planned(self) -> dict[str, dict[str, Any]]:
         """Return every host's plans in this play, as its planning task registered them."""

@@ -24,6 +24,7 @@ class ActionModule(WindlassAction):
         "kind": "migrate",
         "settle": "",
         "allow_data_loss": False,
+        "broken_glass": "",
     }
 
     def work(self) -> None:
@@ -33,6 +34,7 @@ class ActionModule(WindlassAction):
             self.result["windlass_run"] = {}
             return
         words = {"settle": str(self.args["settle"] or ""), "allow_data_loss": bool(self.args["allow_data_loss"])}
+        words["broken_glass"] = str(self.args["broken_glass"] or "")
         settings = {database.name: self.settings(database, **words) for database in asked}
         outcomes = self.follow("db_migrate", asked, plans=plans, settings=settings, kind=str(self.args["kind"]))
         self.result["windlass_run"] = {name: end["result"] for name, end in outcomes.items() if end["result"]}

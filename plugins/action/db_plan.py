@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from windlass import keeping, planning, proofs
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
+from windlass.gate import points
+from windlass.gate.policy import Gate
 from windlass.planning import Wish
 from windlass.project import Project, load
 from windlass_engine.errors import WindlassError
@@ -30,7 +33,7 @@ class ActionModule(WindlassAction):
 
     def work(self) -> None:
         self._statements: dict[str, list[dict[str, Any]]] = {}
-        self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False)
+        self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False, gated=False)
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
         projects = {system: load(root, system) for system in sorted({database.system for database in asked})}
@@ -41,6 +44,7 @@ class ActionModule(WindlassAction):
             found = planning.look(self.call, asked, projects, wishes)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             self._weigh(asked)
+            self._judge(asked, root)
             self._raise_first([error for error in errors if error])
 
     def _report(self, asked: Sequence[Database], projects: Mapping[str, Project]) -> None:
@@ -122,6 +126,26 @@ class ActionModule(WindlassAction):
             else:
                 steps = self.result["windlass_plan"][database.name]["steps"]
                 planning.attach(steps, self._statements[database.name], told["facts"])
+
+    def _judge(self, asked: Sequence[Database], root: Path) -> None:
+        """Hold the plans against the gates that the policies want."""
+        ways = {d.name: (self._plan_of(d).get("direction"), bool(self._plan_of(d).get("steps"))) for d in asked}
+        gated = [d for d in asked if d.policy.gate != Gate() and ways[d.name] == ("up", True)]
+        self.result["gated"] = bool(gated)
+        tested = [d for d in gated if d.policy.gate.backup_verified]
+        if tested:
+            seen = self.call("db_info", tested, backups=True, backup_dir=self.args["backup_dir"])["databases"]
+        for database in gated:
+            plan, verified = self._plan_of(database), {}
+            if database in tested:
+                verified = {"verified": seen[database.name].get("verified")}
+            subject = points.Subject(root, self.environment, database, plan, verified, datetime.now(UTC))
+            plan.update(gate=points.judged(subject), approvals=database.policy.gate.approvals)
+
+    def _plan_of(self, database: Database) -> dict[str, Any]:
+        """Return a database's shown plan, an empty one where it could not be made."""
+        plan: dict[str, Any] = self.result["windlass_plan"].get(database.name) or {}
+        return plan
 
     def _raise_first(self, errors: Sequence[WindlassError]) -> None:
         """Raise the first error, telling of the others."""

@@ -10,6 +10,8 @@ description:
   - Puts the plans of all hosts in the play together into one digest and compares it with the one that was reviewed.
   - Without a reviewed digest, fails with C(not_approved) where the strictest policy among the planned databases asks
     for a confirmation and none was given.
+  - Fails with C(gate_closed) where a point of a policy's C(gate) is not met; it names each with the command that meets
+    it.
   - Passes in check mode, and where there is nothing to do.
 options:
   plans:
@@ -28,6 +30,19 @@ options:
     description: Names of databases that were asked for; one that no host has is a mistake.
     type: list
     elements: str
+  project_root:
+    description: Folder on the control node that holds C(sql/) and C(approvals/). Empty means this checkout.
+    type: path
+    default: ""
+  break_glass:
+    description: Why the plan has to pass although points of the gate are not met; a sentence. It is written into the
+      journal of each database, the record, the report and the evidence.
+    type: str
+    default: ""
+  look:
+    description: Only say how things stand; refuse nothing.
+    type: bool
+    default: false
 notes:
   - This is an action plugin which does not connect to the host. Use it with C(run_once).
 author:
@@ -50,8 +65,12 @@ pending:
   description: Whether there is anything to do.
   returned: always
   type: bool
+windlass_gate:
+  description: The points of the gate on each host and database, the approvals, and the reason if it was broken.
+  returned: when there is anything to do
+  type: dict
 windlass_error:
-  description: C(plan_stale), C(not_approved) or C(usage).
+  description: C(plan_stale), C(not_approved), C(gate_closed) or C(usage).
   returned: on failure
   type: dict
 """

@@ -33,6 +33,10 @@ options:
       - C(done) if it took effect, C(again) if it is to run again.
     type: str
     default: ""
+  broken_glass:
+    description: Why the gate was passed although points of it are not met. It is written into each journal first.
+    type: str
+    default: ""
   allow_data_loss:
     description: Whether down scripts that ask for it may drop what holds rows.
     type: bool
@@ -107,6 +111,7 @@ SPEC = {
     "plans": {"type": "dict", "required": True},
     "kind": {"type": "str", "default": "migrate", "choices": ["migrate", "revert", "baseline"]},
     "settle": {"type": "str", "default": ""},
+    "broken_glass": {"type": "str", "default": ""},
     "allow_data_loss": {"type": "bool", "default": False},
 }
 

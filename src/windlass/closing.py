@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from windlass import console, doctor, keeping, record, summary
+from windlass.gate.told import checklist
 from windlass_engine.errors import WindlassError
 
 STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
@@ -17,6 +18,10 @@ ATTENTION = {
     "partial": "half done",
     "out_of_order": "out of order",
 }
+
+
+#: Events whose detail is news, and not an error.
+TELLING = frozenset({"maintained", "glass_broken"})
 
 
 class Line(NamedTuple):
@@ -71,6 +76,7 @@ def _plan(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         if "plan" in data:
             yield from plan_lines(host, database, data["plan"])
+    yield from (Line(*told) for told in checklist(run["gate"]))
     yield from _host_errors(run)
 
 
@@ -229,7 +235,7 @@ def _history(run: record.Record) -> Lines:
 def _history_cells(event: Mapping[str, Any]) -> tuple[Any, ...]:
     spent = console.duration(event["duration_ms"]) if event.get("duration_ms") else ""
     plain = [event.get(key) or "" for key in ("who", "origin", "run_id")]
-    detail = event.get("detail", "") if event.get("event") == "maintained" else event.get("error") or ""
+    detail = event.get("detail", "") if event.get("event") in TELLING else event.get("error") or ""
     return (moment(event.get("at")), event.get("event", ""), event.get("migration") or "", spent, *plain, detail)
 
 

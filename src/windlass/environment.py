@@ -6,14 +6,15 @@ Everything here is pure and runs on the control node before any target is touche
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from windlass_engine.errors import WindlassError
+from windlass.gate.policy import Gate
+from windlass.gate.policy import read as read_gate
+from windlass.inventory_values import boolean, check, known_keys, milliseconds, refuse, serial, whole
 from windlass_engine.model import Options, Target
 
 BACKUP = ("required", "optional", "never")
@@ -23,7 +24,6 @@ OUT_OF_ORDER = ("refuse", "allow")
 SCRATCH = ("allow", "never")
 PRUNE = ("manual", "after_backup")
 
-_UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
 
 
@@ -46,6 +46,7 @@ class Policy:
     restore_test_host: str = ""
     backup_max_age: int = 0
     serial: tuple[int | str, ...] = (1, "100%")
+    gate: Gate = field(default_factory=Gate)
 
 
 @dataclass(frozen=True)
@@ -84,32 +85,32 @@ def databases(raw: Any, policy: Any = None, *, host: str = "", only: Iterable[st
 
     Raises ``inventory_invalid`` for anything that is not usable, also in a database that ``only`` leaves out.
     """
-    _check(isinstance(raw, Sequence) and not isinstance(raw, str), "windlass_databases is not a list", host=host)
+    check(isinstance(raw, Sequence) and not isinstance(raw, str), "windlass_databases is not a list", host=host)
     base = merge_policy(policy, host=host)
     found = tuple(_database(item, base, host) for item in raw)
     names = [database.name for database in found]
     for name in names:
-        _check(names.count(name) == 1, "windlass_databases names this database twice", host=host, database=name)
+        check(names.count(name) == 1, "windlass_databases names this database twice", host=host, database=name)
     wanted = set(only)
     return tuple(database for database in found if not wanted or database.name in wanted)
 
 
 def _database(raw: Any, base: Policy, host: str) -> Database:
     """Read one entry of ``windlass_databases``."""
-    _check(
+    check(
         isinstance(raw, Mapping),
         "an entry of windlass_databases is not a mapping (name, system, url)",
         host=host,
     )
     name = str(raw.get("name") or "")
-    _check(bool(name), "an entry of windlass_databases has no name", host=host)
+    check(bool(name), "an entry of windlass_databases has no name", host=host)
     place = {"host": host, "database": name}
-    _known_keys(raw, _DATABASE_KEYS, "a database", place)
+    known_keys(raw, _DATABASE_KEYS, "a database", **place)
     system = str(raw.get("system") or "")
-    _check(bool(system), "the database has no system (the folder below sql/)", **place)
+    check(bool(system), "the database has no system (the folder below sql/)", **place)
     url, password = part_url(str(raw.get("url") or ""), **place)
     own = str(raw.get("password") or "")
-    _check(not (own and password), "the password stands both in the url and in password: keep one", **place)
+    check(not (own and password), "the password stands both in the url and in password: keep one", **place)
     return Database(name, system, url, own or password, merge_policy(raw.get("policy"), base, **place))
 
 
@@ -122,13 +123,13 @@ def part_url(url: str, **place: str) -> tuple[str, str]:
     The password may stand before the ``@`` or in the query (``?password=``).  Raises ``inventory_invalid``; its
     message never repeats the URL.
     """
-    _check(bool(url.strip()), "the database has no url (is the variable behind it set?)", **place)
+    check(bool(url.strip()), "the database has no url (is the variable behind it set?)", **place)
     try:
         parts = urlsplit(url.strip())
     except ValueError:  # its message may hold the network part, and so the password
-        _refuse("the url cannot be read", **place)
+        refuse("the url cannot be read", **place)
     form = "scheme://user@server:port/database"
-    _check(
+    check(
         bool(re.fullmatch(r"[a-z][a-z0-9+]*", parts.scheme)),
         f"the url does not have the form {form}",
         **place,
@@ -137,11 +138,11 @@ def part_url(url: str, **place: str) -> tuple[str, str]:
     _check_ports(servers, place)
     user, _, password = login.partition(":")
     query, in_query = _part_query(parts.query, place)
-    _check(not (password and in_query), "the url holds two passwords", **place)
+    check(not (password and in_query), "the url holds two passwords", **place)
     bare = urlunsplit((parts.scheme, user + at + servers, parts.path, query, ""))
     if not parts.netloc and not bare.startswith(f"{parts.scheme}://"):
         bare = bare.replace(f"{parts.scheme}:", f"{parts.scheme}://", 1)
-    _check(not parts.fragment, "the url holds a #; write it as %23", **place)
+    check(not parts.fragment, "the url holds a #; write it as %23", **place)
     return bare, in_query or unquote(password)
 
 
@@ -150,19 +151,19 @@ def _check_ports(servers: str, place: Mapping[str, str]) -> None:
     for server in servers.split(","):
         port = server.rpartition(":")[2] if ":" in re.sub(r"\[.*?\]", "", server) else ""
         reason = "the url's port is not a number; in a password write / ? # @ : as %2F %3F %23 %40 %3A"
-        _check(port.isdigit() or not port, reason, **place)
+        check(port.isdigit() or not port, reason, **place)
 
 
 def _part_query(query: str, place: Mapping[str, str]) -> tuple[str, str]:
     """Take ``password`` out of a query string."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    _check(
+    check(
         all(key != "sslpassword" for key, _ in pairs),
         "the url holds an sslpassword: use a service file",
         **place,
     )
     secrets = [value for key, value in pairs if key == "password"]
-    _check(len(secrets) < 2, "the url holds two passwords", **place)
+    check(len(secrets) < 2, "the url holds two passwords", **place)
     if not secrets:
         return query, ""
     rest = [(key, value) for key, value in pairs if key != "password"]
@@ -177,14 +178,14 @@ def merge_policy(raw: Any, base: Policy | None = None, **place: str) -> Policy:
     base = base or Policy()
     if raw is None or raw == "":
         return base
-    _check(isinstance(raw, Mapping), "the policy is not a mapping", **place)
-    _known_keys(raw, [item.name for item in fields(Policy)], "the policy", place)
+    check(isinstance(raw, Mapping), "the policy is not a mapping", **place)
+    known_keys(raw, [item.name for item in fields(Policy)], "the policy", **place)
     values = {item.name: getattr(base, item.name) for item in fields(Policy)}
-    values.update({key: _policy_value(key, value, place) for key, value in raw.items()})
+    values.update({key: _policy_value(key, value, base, place) for key, value in raw.items()})
     return Policy(**values)
 
 
-def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
+def _policy_value(key: str, value: Any, base: Policy, place: Mapping[str, str]) -> Any:
     """Check one policy value and bring it into its type."""
     choices = {
         "backup": BACKUP,
@@ -197,64 +198,16 @@ def _policy_value(key: str, value: Any, place: Mapping[str, str]) -> Any:
     if key in choices:
         # YAML reads a bare `yes` or `no` as a boolean
         word = {True: "yes", False: "none"}.get(value, value) if isinstance(value, bool) else value
-        _check(word in choices[key], f"policy {key} is one of {', '.join(choices[key])}", **place)
+        check(word in choices[key], f"policy {key} is one of {', '.join(choices[key])}", **place)
         return str(word)
     if key in ("atomic", "samples"):
-        return _boolean(key, value, place)
+        return boolean(value, f"policy {key}", **place)
     if key == "lock_retries":
-        _check(str(value).isascii() and str(value).isdigit(), "policy lock_retries is a whole number", **place)
-        return int(value)
+        return whole(value, "policy lock_retries", **place)
+    if key == "gate":
+        return read_gate(value, base.gate, **place)
     if key == "restore_test_host":
         return str(value or "")
     if key == "serial":
-        return serial(value, place)
+        return serial(value, **place)
     return milliseconds(value, f"policy {key}", **place)
-
-
-def _boolean(key: str, value: Any, place: Mapping[str, str]) -> bool:
-    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-    word = str(value).lower()
-    _check(word in words, f"policy {key} is true or false", **place)
-    return words[word]
-
-
-def serial(value: Any, place: Mapping[str, str]) -> tuple[int | str, ...]:
-    """Read the sizes of a fleet's batches: counts or percentages, in order."""
-    items = list(value) if isinstance(value, (list, tuple)) else [value]
-    _check(bool(items), "policy serial is empty", **place)
-    for item in items:
-        usable = re.fullmatch(r"[1-9][0-9]*|([1-9][0-9]?|100)%", str(item))
-        _check(usable is not None, "policy serial holds counts (1) or percentages (25%)", **place)
-    return tuple(item if str(item).endswith("%") else int(item) for item in items)
-
-
-def milliseconds(value: Any, what: str = "a time", **place: str) -> int:
-    """Read ``200ms``, ``60s``, ``15min``, ``1h`` or ``0``.  Raises ``inventory_invalid`` for a bare number."""
-    text = str(value).strip()
-    match = re.fullmatch(r"([0-9]+)\s*(ms|s|min|h)", text)
-    if match:
-        return int(match[1]) * _UNITS_MS[match[2]]
-    _check(text == "0", f"{what} needs a unit: 200ms, 60s, 15min or 1h", **place)
-    return 0
-
-
-# ---------------------------------------------------------------- refusals
-
-
-def _known_keys(raw: Mapping[str, Any], known: Sequence[str], what: str, place: Mapping[str, str]) -> None:
-    """Refuse a key that nothing reads, with the nearest known one."""
-    for key in raw:
-        near = difflib.get_close_matches(str(key), known, n=1)
-        guess = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        _check(key in known, f"{what} has no key {key}: {guess}", **place)
-
-
-def _check(condition: bool, message: str, **place: str) -> None:
-    if not condition:
-        _refuse(message, **place)
-
-
-def _refuse(message: str, **place: str) -> NoReturn:
-    hint = "see docs/inventory.md, then correct the inventory; nothing was touched"
-    where = {key: value for key, value in place.items() if value}
-    raise WindlassError("inventory_invalid", message, hint=hint, where=where)

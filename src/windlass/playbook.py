@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from windlass import record
 from windlass.settings import Settings
@@ -206,6 +206,24 @@ def output(command: Sequence[str]) -> str:
         words = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise WindlassError("tunnel_failed", f"{command[0]} says: {words[0]}")
     return done.stdout
+
+
+class Answer(NamedTuple):
+    """What a short program said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ask(argv: Sequence[str], text: str = "") -> Answer:
+    """Run a short program with ``text`` as its input.  Raises ``preflight_failed`` where it is missing."""
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, errors="replace")
+    except OSError as error:
+        message = f"{argv[0]} cannot be run: {error.strerror}"
+        raise WindlassError("preflight_failed", message, hint=f"install {argv[0]} on this machine") from None
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def output_of(argv: Sequence[str]) -> str:

@@ -72,6 +72,7 @@ def new(verb: str, environment: str, run_id: str, *, check: bool = False) -> Rec
         "who": os.environ.get("WINDLASS_WHO") or who(),
         "origin": os.environ.get("WINDLASS_ORIGIN") or origin(),
         "digest": "",
+        "gate": None,
         "exit_code": 0,
         "status": "running",
         "error": None,
@@ -100,6 +101,7 @@ def merge(record: Record, host: str, result: Mapping[str, Any]) -> None:
     if host_notes:
         host_of(record, host)["notes"].extend(host_notes)
     record["digest"] = result.get("windlass_digest") or record["digest"]
+    record["gate"] = result.get("windlass_gate") or record["gate"]
 
 
 def _texts_apart(record: Record, part: str, value: Any) -> Any:

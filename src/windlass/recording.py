@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from windlass import mishaps, record, report
+from windlass import evidence, mishaps, record, report
 from windlass_engine.errors import WindlassError
 
 
@@ -74,7 +74,9 @@ class Recording:
         path = self._path()
         if path is None:
             return None
-        record.write(path, record.dumps(self.run))
+        text = record.dumps(self.run)
+        record.write(path, text)
+        evidence.keep(self.root, self.run, text)
         if self.run["verb"] in record.READ_ONLY:
             return None
         page = path.with_name("report.html")

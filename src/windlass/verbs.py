@@ -11,6 +11,9 @@ from windlass import closing, confirm, playbook, record
 from windlass.settings import DEMO, Settings, database_names
 from windlass_engine.errors import CODES, WindlassError
 
+#: Hexadecimal digits of a digest that name a plan, at least.
+SHORTEST_PREFIX = 8
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -145,10 +148,12 @@ def change(
     plan: str = "",
     yes: bool = False,
     dry_run: bool = False,
+    break_glass: str = "",
 ) -> int:
     """Carry out a deploy, rollback or baseline: what was reviewed (``plan``), anything (``yes``), or after asking.
 
-    Raises ``not_approved`` when the operator does not agree or cannot be asked.
+    ``break_glass`` is the reason for which the plan shall pass a gate that is closed.  Raises ``not_approved`` when the
+    operator does not agree or cannot be asked, and ``gate_closed``.
     """
     if not (plan or yes or dry_run):
         reviewed = _run(settings, where, "plan", variables, front=True)
@@ -156,11 +161,49 @@ def change(
             return exit_code(reviewed)
         if not reviewed["digest"]:
             return 0
+        if reviewed["gate"] and not break_glass:
+            from windlass.gate import verdict
+
+            verdict.enforce(reviewed["gate"], where.environment, reviewed["digest"])
         print(f"\nDigest {reviewed['digest'][:12]}", flush=True)
         confirm.ask(confirm.strictest(reviewed), where.environment, verb)
         plan = reviewed["digest"]
-    approval = {"windlass_plan_digest": plan, "windlass_yes": yes}
+    approval = {"windlass_plan_digest": plan, "windlass_yes": yes, "windlass_break_glass": break_glass}
     return exit_code(_run(settings, where, verb, {**variables, **approval}, check=dry_run))
+
+
+def approve(settings: Settings, where: Scope, variables: Mapping[str, Any], digest: str, key: str) -> int:
+    """Sign the plan that is pending now, after showing it.  Raises ``plan_stale`` when it is not the one named."""
+    from windlass.gate import approvals
+
+    reviewed = _run(settings, where, "plan", variables, front=True)
+    if reviewed["exit_code"]:
+        return exit_code(reviewed)
+    if not reviewed["digest"].startswith(digest.lower()) or len(digest) < SHORTEST_PREFIX:
+        message = f"the plan is now {reviewed['digest'][:12] or 'empty'}, not {digest}"
+        raise WindlassError("plan_stale", message, hint="review it again: invoke plan, with the same --host and --to")
+    path = approvals.sign(settings.root, where.environment, reviewed["digest"], approvals.key_of(key))
+    print(f"\nApproved {reviewed['digest'][:12]} for {where.environment}: {path.relative_to(settings.root)}")
+    print("Commit it with its .sig, so that whoever deploys has it.")
+    return 0
+
+
+def show_evidence(settings: Settings, env: str, *, verify: bool = False, as_json: bool = False) -> int:
+    """Print an environment's evidence.  Raises ``evidence_broken`` with ``verify`` when the chain is not whole."""
+    from windlass import evidence
+    from windlass.gate import told
+
+    environment = settings.environment(env)
+    kept = evidence.read(settings.root, environment)
+    if verify:
+        evidence.require_whole(settings.root, environment)
+    if as_json:
+        print(record.dumps({"bundles": [{"sha256": item.sha256, **(item.content or {})} for item in kept]}), end="")
+        return 0
+    print(*(told.bundles(kept) if kept else [f"nothing was done to {environment} from here yet"]), sep="\n")
+    if verify:
+        print(f"\nThe chain is whole: {len(kept)} bundles, the last one's SHA-256 is {kept[-1].sha256 if kept else ''}")
+    return 0
 
 
 def _words(variables: Mapping[str, Any]) -> str:

@@ -48,6 +48,8 @@ CODES: Mapping[str, tuple[int, str]] = {
     "offsite_failed": (35, "a backup has no sound off-site copy; the local one stands"),
     "backup_overdue": (36, "the newest verified backup is older than policy allows"),
     "lint_failed": (38, "lint found something that no script allows"),
+    "gate_closed": (45, "a point of the environment's gate is not met"),
+    "evidence_broken": (46, "the chain of evidence was changed or is not whole"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
 }
 

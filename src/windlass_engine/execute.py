@@ -102,6 +102,7 @@ class _Run:
         if not standing.exists:
             journals.create(self._session)
         self._prepare_session()
+        self._note_broken_glass()
         half_done = {e.name: e for e in standing.entries if e.state in ("partial", "reverting")}
         statements = sum(len(step.script.statements) for step in self._plan.steps)
         self._tell("run_started", run_id=self._options.run_id, steps=len(self._plan.steps), statements=statements)
@@ -119,6 +120,13 @@ class _Run:
         settings = self._session.dialect.prepare_session(version, allowed)
         if settings:
             self._session.run(settings)
+
+    def _note_broken_glass(self) -> None:
+        """Write into the event log, before anything else, that the gate was passed by force, and why."""
+        if self._options.broken_glass:
+            dialect, reason = self._session.dialect, self._options.broken_glass
+            event = dialect.journal.event("glass_broken", self._plan, None, self._options, reason)
+            self._session.run([*dialect.own_session(), *dialect.durable(), event])
 
     def _observer(self) -> Session:
         """Open the second session."""

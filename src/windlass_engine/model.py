@@ -254,6 +254,8 @@ class Options:
     on_failure: str = "stop"
     settle: str = ""
     allow_data_loss: bool = False
+    #: Why the environment's gate was passed although points of it are not met.
+    broken_glass: str = ""
 
 
 @dataclass(frozen=True)

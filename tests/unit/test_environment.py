@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.environment import Policy, databases, merge_policy, milliseconds, part_url
+from windlass.environment import Policy, databases, merge_policy, part_url
+from windlass.inventory_values import milliseconds
 from windlass_engine.errors import WindlassError
 
 SALON = {"name": "salon", "system": "salon", "url": "postgresql://salon@/salon"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass import closing, console, record, summary
+from windlass.gate.told import checklist
 from windlass.report import timeline
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
@@ -40,6 +41,7 @@ def view(run: record.Record) -> dict[str, Any]:
         "tone": _tone(run),
         "errors": [(host, _full(error)) for host, error in record.errors(run)],
         "todo": _todo(run),
+        "gate": [line for line in checklist(run["gate"]) if line[0]],
         **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
         "texts": list(_texts(run)),

@@ -1,0 +1,168 @@
+"""The evidence of what was done to an environment: one bundle a run below .windlass/evidence/ENV/, chained by hashes.
+
+A bundle holds what a later question needs (plan, digests, approvals, gate, backups, results, checks, and the hash of
+the run's whole record) and the hash of the bundle before it; ``head.json`` holds the last one's.  Whoever changes,
+removes or inserts a bundle breaks the chain behind it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from windlass import record
+from windlass_engine.errors import WindlassError
+
+FORMAT = 1
+_OF_RUN = ("run_id", "verb", "environment", "started", "finished", "who", "origin", "status", "exit_code", "digest")
+_OF_STEP = ("action", "kind", "name", "checksum", "reason", "reversible", "irreversible", "proved")
+_OF_RESULT = ("status", "applied", "state", "schema_version", "journal_head", "duration_ms", "error")
+_OF_BACKUP = ("id", "path", "bytes", "created_at", "fingerprint", "journal_head", "skipped")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A bundle as it lies there: its ``number``, ``content`` (None: it cannot be read) and ``sha256``."""
+
+    path: Path
+    number: int
+    content: dict[str, Any] | None
+    sha256: str
+
+
+def keep(root: Path, run: record.Record, record_text: str) -> Path | None:
+    """Add a closed run to its environment's chain; None for a run that did nothing to a database."""
+    if run["verb"] not in record.CHANGING or run["check"] or not run["digest"]:
+        return None
+    folder = _folder(root, run["environment"])
+    with _alone(folder):
+        last = _head(folder)
+        content = {
+            "format": FORMAT,
+            "number": last["number"] + 1,
+            "previous": last["sha256"],
+            "record_sha256": _sha256(record_text.encode()),
+            **_bundle(run),
+        }
+        path = folder / f"{content['number']:06}-{run['run_id']}.json"
+        text = record.dumps(content)
+        record.write(path, text)
+        record.write(
+            folder / "head.json", record.dumps({"number": content["number"], "sha256": _sha256(text.encode())})
+        )
+    return path
+
+
+def read(root: Path, environment: str) -> list[Kept]:
+    """Return an environment's bundles, oldest first."""
+    return [_kept(path) for path in sorted(_folder(root, environment).glob("[0-9]*-*.json"))]
+
+
+def faults(root: Path, environment: str) -> Iterator[str]:
+    """Yield what is wrong with an environment's chain, in words; nothing for a whole one."""
+    previous, number = "", 0
+    for kept in read(root, environment):
+        yield from _faults_of(root, kept, number + 1, previous)
+        previous, number = kept.sha256, kept.number
+    head = _head(_folder(root, environment))
+    if (head["number"], head["sha256"]) != (number, previous):
+        yield f"head.json names number {head['number']}; the last bundle there is number {number}, or was changed"
+
+
+def require_whole(root: Path, environment: str) -> None:
+    """Raise ``evidence_broken`` with what is wrong with the chain."""
+    found = list(faults(root, environment))
+    if found:
+        hint = "compare .windlass/evidence with a copy of it; `invoke history` tells what the journals know"
+        message = f"the evidence of {environment} is not whole: {'; '.join(found)}"
+        raise WindlassError("evidence_broken", message, hint=hint, detail={"faults": found})
+
+
+def databases(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every database's part of a bundle."""
+    for part in bundle["hosts"].values():
+        yield from part.values()
+
+
+def finished(bundle: Mapping[str, Any]) -> datetime:
+    """Return when a bundle's run ended."""
+    return datetime.fromisoformat(bundle["finished"])
+
+
+def _faults_of(root: Path, kept: Kept, number: int, previous: str) -> Iterator[str]:
+    content = kept.content
+    if content is None:
+        yield f"{kept.path.name} cannot be read"
+        return
+    if kept.number != number or content.get("number") != kept.number:
+        yield f"number {number} is missing before {kept.path.name}"
+    elif content.get("previous") != previous:
+        yield f"{kept.path.name} does not follow from the bundle before it: one of the two was changed"
+    path = root / ".windlass" / "runs" / str(content.get("run_id")) / "record.json"
+    if path.exists() and _sha256(path.read_bytes()) != content.get("record_sha256"):
+        yield f"the record of run {content.get('run_id')} was changed since"
+
+
+def _bundle(run: record.Record) -> dict[str, Any]:
+    hosts = {
+        host: {name: _database(data) for name, data in part["databases"].items() if "plan" in data or "run" in data}
+        for host, part in run["hosts"].items()
+    }
+    errors = [{"host": host, "code": error["code"], "message": error["message"]} for host, error in record.errors(run)]
+    return {**{key: run[key] for key in _OF_RUN}, "gate": run.get("gate"), "errors": errors, "hosts": hosts}
+
+
+def _database(data: Mapping[str, Any]) -> dict[str, Any]:
+    plan = data.get("plan") or {}
+    checks = [*(data.get("checks") or ()), *(data.get("samples") or ())]
+    return {
+        "system": plan.get("system", ""),
+        "plan": {
+            **_some(plan, ("digest", "direction", "warnings", "gate")),
+            "steps": [_some(step, _OF_STEP) for step in plan.get("steps") or ()],
+        },
+        "backup": _some(data.get("backup") or {}, _OF_BACKUP),
+        "run": _some(data.get("run") or {}, _OF_RESULT),
+        "checks": [_some(check, ("name", "failures", "error", "duration_ms")) for check in checks],
+    }
+
+
+def _some(data: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: data[key] for key in keys if key in data}
+
+
+def _kept(path: Path) -> Kept:
+    data = path.read_bytes()
+    try:
+        content = json.loads(data)
+    except ValueError:
+        content = None
+    return Kept(path, int(path.name.split("-")[0]), content, _sha256(data))
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    return record.read(folder / "head.json") or {"number": 0, "sha256": ""}
+
+
+def _folder(root: Path, environment: str) -> Path:
+    return root / ".windlass" / "evidence" / Path(environment).name
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other run add to the chain meanwhile."""
+    record.private_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,118 @@
+"""The points of the gate that concern one database: whether each is met, and the command that would meet it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from windlass import keeping
+from windlass.console import age
+from windlass.environment import Database
+from windlass.gate import staged, window
+from windlass_engine.errors import WindlassError
+
+Plan = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point: its name in the policy, whether it is met, what was found, and the command that would meet it."""
+
+    point: str
+    met: bool
+    found: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the points look at: a database's shown ``plan``, its ``info``, and where and when the run is."""
+
+    root: Path
+    environment: str
+    database: Database
+    plan: Plan
+    info: Mapping[str, Any]
+    now: datetime
+
+    @property
+    def steps(self) -> list[Mapping[str, Any]]:
+        """Return what would change the database."""
+        return [step for step in self.plan["steps"] if step["action"] != "baseline"]
+
+    @property
+    def arguments(self) -> str:
+        """Return the place as it is typed after a verb."""
+        return f"--env {shlex.quote(self.environment)} --database {shlex.quote(self.database.name)}"
+
+
+def judged(subject: Subject) -> list[dict[str, Any]]:
+    """Return every point that the policy asks for."""
+    gate = subject.database.policy.gate
+    return [asdict(judge(subject)) for key, judge in _JUDGES.items() if getattr(gate, key)]
+
+
+def _staged(subject: Subject) -> Point:
+    gate, system = subject.database.policy.gate, subject.database.system
+    command = f"invoke deploy --env {shlex.quote(gate.staged)}"
+    try:
+        standing = staged.since(subject.root, gate.staged, system)
+    except WindlassError as error:
+        return Point("staged", False, error.message, f"invoke evidence --env {shlex.quote(gate.staged)} --verify")
+    moments = {step["name"]: standing.get((step["kind"], step["name"], step["checksum"])) for step in subject.steps}
+    missing = [name for name, moment in moments.items() if moment is None]
+    if missing:
+        return Point(
+            "staged", False, f"not deployed and verified in {gate.staged} as it is now: {_few(missing)}", command
+        )
+    youngest = max(moment for moment in moments.values() if moment)
+    soaked_s = (subject.now - youngest).total_seconds()
+    found = f"stands verified in {gate.staged} for {age(max(soaked_s, 0))}"
+    if soaked_s * 1000 < gate.soak:
+        due = datetime.fromtimestamp(youngest.timestamp() + gate.soak / 1000, UTC)
+        return Point("staged", False, f"{found}; it soaks until {due:%Y-%m-%d %H:%M} UTC")
+    return Point("staged", True, found)
+
+
+def _proved(subject: Subject) -> Point:
+    missing = [step["name"] for step in subject.steps if not step.get("proved")]
+    if missing:
+        command = f"invoke prove --system {shlex.quote(subject.database.system)}"
+        return Point("proved", False, f"not proved idempotent and reversible as it is now: {_few(missing)}", command)
+    return Point("proved", True, "every script was proved idempotent and reversible")
+
+
+def _backup_verified(subject: Subject) -> Point:
+    overdue = keeping.overdue(subject.info, subject.database.policy.gate.backup_verified)
+    if overdue:
+        return Point("backup_verified", False, overdue, f"invoke backup-test {subject.arguments}")
+    return Point("backup_verified", True, f"the newest verified backup is {age(subject.info['verified']['age_s'])} old")
+
+
+def _window(subject: Subject) -> Point:
+    windows = subject.database.policy.gate.window
+    is_open = window.is_open(windows, subject.now)
+    state = "is inside" if is_open else "is outside"
+    return Point("window", is_open, f"{subject.now:%a %H:%M} UTC {state} the window: {'; '.join(windows)}")
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+_JUDGES: Mapping[str, Callable[[Subject], Point]] = {
+    "staged": _staged,
+    "proved": _proved,
+    "backup_verified": _backup_verified,
+    "window": _window,
+}
+
+
+def unmet(points: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the points that are not met."""
+    return (point for point in points if not point["met"])

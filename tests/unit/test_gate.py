@@ -1,0 +1,311 @@
+"""The gate: windows, policy, what was staged, approvals; and the chain of evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from windlass import evidence, record
+from windlass.environment import Database, merge_policy
+from windlass.gate import approvals, points, staged, verdict, window
+from windlass_engine.errors import WindlassError
+
+NOW = datetime(2026, 3, 4, 21, 30, tzinfo=UTC)  # a Wednesday
+DIGEST = "ab" * 32
+
+
+def step(name="001_a", checksum="v1:1", action="apply", **more):
+    return {"action": action, "kind": "migration", "name": name, "checksum": checksum, "proved": True, **more}
+
+
+def plan(*steps, direction="up", **more):
+    return {"digest": DIGEST, "system": "tried", "direction": direction, "steps": list(steps or [step()]), **more}
+
+
+def run_of(*steps, verb="deploy", environment="staging", applied=None, status="done", failures=(), run_id="r1"):
+    """A closed record of one run on one database."""
+    run = record.new(verb, environment, run_id)
+    names = [item["name"] for item in steps] if applied is None else applied
+    checks = [{"name": "stands", "failures": list(failures), "error": ""}]
+    data = {"plan": plan(*steps), "run": {"status": "done", "applied": names}, "checks": checks}
+    run["hosts"]["db1"] = {"status": "done", "databases": {"d": data}, "error": None, "notes": []}
+    return {**run, "digest": DIGEST, "status": status, "finished": NOW.isoformat()}
+
+
+def keep(root, *steps, **more):
+    return evidence.keep(root, run_of(*steps, **more), "the record\n")
+
+
+def judged(root, gate, steps=(), info=None, now=NOW):
+    policy = merge_policy({"gate": gate})
+    database = Database("d", "tried", "postgresql://", policy=policy)
+    subject = points.Subject(root, "prod", database, plan(*steps), info or {}, now)
+    return {point["point"]: point for point in points.judged(subject)}
+
+
+# ---------------------------------------------------------------- windows
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "inside"),
+    [
+        ("Mon-Thu 20:00-23:30", NOW, True),
+        ("Mon-Thu 20:00-21:30", NOW, False),
+        ("Thu 20:00-23:30", NOW, False),
+        ("daily 21:30-21:31", NOW, True),
+        ("Mon,Wed 9:00-22:00", NOW, True),
+        ("Wed 22:00-02:00", NOW + timedelta(hours=3), True),  # past midnight it is still Wednesday's window
+        ("Thu 22:00-02:00", NOW + timedelta(hours=3), False),
+        ("Wed 22:00-23:00 Europe/Berlin", NOW, True),
+        ("Wed 21:00-22:00 Europe/Berlin", NOW, False),
+        ("Sat-Mon 00:00-23:59", datetime(2026, 3, 8, 12, tzinfo=UTC), True),
+    ],
+)
+def test_a_window(text, moment, inside):
+    assert window.is_open([text], moment) is inside
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ({"window": "Mon 20-23"}, "it cannot be read"),
+        ({"window": ["Mo 20:00-23:00"]}, "no day of the week"),
+        ({"window": "Mon 20:00-25:00"}, "gate.window"),
+        ({"window": "Mon 20:00-23:00 Europe/Nowhere"}, "no such time zone"),
+        ({"soak": "24h"}, "needs gate.staged"),
+        ({"staged": "staging", "soak": "24"}, "needs a unit"),
+        ({"approvals": "many"}, "gate.approvals is a whole number"),
+        ({"aprovals": 1}, "did you mean approvals?"),
+        (["staged"], "not a mapping"),
+    ],
+)
+def test_a_wrong_gate_is_refused_with_its_key(gate, words):
+    with pytest.raises(WindlassError, match="gate") as caught:
+        merge_policy({"gate": gate}, database="d")
+    assert (caught.value.code, caught.value.where) == ("inventory_invalid", {"database": "d"})
+    assert words in caught.value.message
+
+
+def test_a_database_lays_its_gate_over_the_environments():
+    base = merge_policy({"gate": {"staged": "staging", "approvals": 2}})
+    own = merge_policy({"gate": {"approvals": 1}}, base)
+    assert (own.gate.staged, own.gate.approvals) == ("staging", 1)
+    assert merge_policy({"gate": {}}, base).gate == merge_policy({}).gate, "an empty one opens it"
+
+
+# ---------------------------------------------------------------- points
+
+
+def test_nothing_is_asked_for_that_the_policy_does_not_name(tmp_path):
+    assert judged(tmp_path, {}) == {}
+
+
+def test_proved_names_what_is_not(tmp_path):
+    assert judged(tmp_path, {"proved": True})["proved"]["met"]
+    found = judged(tmp_path, {"proved": True}, [step(), step("002_b", proved=False)])["proved"]
+    assert not found["met"] and "002_b" in found["found"] and "001_a" not in found["found"]
+    assert found["command"] == "invoke prove --system tried"
+
+
+def test_a_verified_backup_has_to_be_young(tmp_path):
+    gate = {"backup_verified": "24h"}
+    assert judged(tmp_path, gate, info={"verified": {"age_s": 3600}})["backup_verified"]["met"]
+    old = judged(tmp_path, gate, info={"verified": {"age_s": 25 * 3600}})["backup_verified"]
+    assert not old["met"] and "25 h old" in old["found"]
+    assert "invoke backup-test --env prod --database d" in old["command"]
+    assert not judged(tmp_path, gate)["backup_verified"]["met"], "none at all"
+
+
+# ---------------------------------------------------------------- staged
+
+
+def test_staged_wants_the_same_scripts_verified_there(tmp_path):
+    gate = {"staged": "staging"}
+    assert not judged(tmp_path, gate)["staged"]["met"]
+    keep(tmp_path, step())
+    assert judged(tmp_path, gate)["staged"]["met"]
+    assert not judged(tmp_path, gate, [step(checksum="v1:2")])["staged"]["met"], "edited since"
+    assert not judged(tmp_path, gate, [step(), step("002_b")])["staged"]["met"]
+
+
+def test_what_stands_in_staging_has_to_soak(tmp_path):
+    keep(tmp_path, step())
+    gate = {"staged": "staging", "soak": "24h"}
+    early = judged(tmp_path, gate, now=NOW + timedelta(hours=23))["staged"]
+    assert not early["met"] and "it soaks until 2026-03-05 21:30 UTC" in early["found"]
+    assert judged(tmp_path, gate, now=NOW + timedelta(hours=24))["staged"]["met"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"status": "failed"}, {"failures": ["a row"]}, {"applied": []}, {"environment": "elsewhere"}],
+    ids=["failed", "check failed", "not applied", "elsewhere"],
+)
+def test_what_did_not_end_well_there_does_not_count(tmp_path, more):
+    keep(tmp_path, step(), **more)
+    assert not judged(tmp_path, {"staged": "staging"})["staged"]["met"]
+
+
+def test_what_was_undone_there_does_not_count_until_it_comes_again(tmp_path):
+    keep(tmp_path, step())
+    keep(tmp_path, step(action="revert", checksum="v1:down"), verb="rollback", run_id="r2")
+    assert staged.since(tmp_path, "staging", "tried") == {}
+    keep(tmp_path, step(), run_id="r3")
+    assert list(staged.since(tmp_path, "staging", "tried")) == [("migration", "001_a", "v1:1")]
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def test_the_evidence_is_a_chain(tmp_path):
+    for number in range(3):
+        keep(tmp_path, step(), run_id=f"r{number}")
+    kept = evidence.read(tmp_path, "staging")
+    assert [item.number for item in kept] == [1, 2, 3]
+    assert [(item.content or {})["previous"] for item in kept] == ["", kept[0].sha256, kept[1].sha256]
+    assert list(evidence.faults(tmp_path, "staging")) == []
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in (item.path for item in kept))
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text().replace('"who"', '"by"', 1))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("tamper", [edit, Path.unlink], ids=["edited", "removed"])
+def test_tampered_evidence_is_seen(tmp_path, number, tamper):
+    for each in range(3):
+        keep(tmp_path, step(), run_id=f"r{each}")
+    tamper(evidence.read(tmp_path, "staging")[number].path)
+    with pytest.raises(WindlassError, match="not whole") as caught:
+        evidence.require_whole(tmp_path, "staging")
+    assert caught.value.code == "evidence_broken"
+    assert not judged(tmp_path, {"staged": "staging"})["staged"]["met"], "and proves nothing any more"
+
+
+def test_a_changed_record_is_seen(tmp_path):
+    keep(tmp_path, step())
+    path = tmp_path / ".windlass" / "runs" / "r1" / "record.json"
+    record.write(path, "the record\n")
+    assert list(evidence.faults(tmp_path, "staging")) == []
+    record.write(path, "another record\n")
+    assert "the record of run r1 was changed since" in list(evidence.faults(tmp_path, "staging"))
+
+
+def test_a_dry_run_and_a_look_leave_no_evidence(tmp_path):
+    assert evidence.keep(tmp_path, {**run_of(step()), "check": True}, "") is None
+    assert evidence.keep(tmp_path, run_of(step(), verb="verify"), "") is None
+    assert evidence.keep(tmp_path, {**run_of(step()), "digest": ""}, "") is None
+
+
+# ---------------------------------------------------------------- approvals
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Two people whom prod trusts, ada and bea, each with a key; and mallory with a key that nobody knows."""
+    lines = []
+    for name in ("ada", "bea", "mallory"):
+        key = tmp_path / "keys" / name
+        key.parent.mkdir(exist_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key], check=True)
+        kind, data, _ = key.with_suffix(".pub").read_text().split()
+        lines.append(f"{name}@example.org {kind} {data}\n")
+    signers = tmp_path / "approvals" / "prod" / "allowed_signers"
+    signers.parent.mkdir(parents=True)
+    signers.write_text("# who may approve\n" + "".join(lines[:2]))
+    return tmp_path / "keys"
+
+
+def names(found):
+    return [(item.principal, item.wrong) for item in found]
+
+
+def test_a_signed_approval_counts(tmp_path, people):
+    path = approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    assert path.name == f"{DIGEST[:12]}-ada@example.org.json"
+    found = approvals.found(tmp_path, "prod", DIGEST)
+    assert names(found) == [("ada@example.org", "")]
+    assert [item.principal for item in approvals.counted(found, [])] == ["ada@example.org"]
+    assert approvals.counted(found, ["ADA@example.org"]) == [], "not by an author"
+
+
+def test_an_approval_is_for_one_plan_and_one_environment(tmp_path, people):
+    path = approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    other = DIGEST[:12] + "0" * 52
+    assert names(approvals.found(tmp_path, "prod", other)) == [
+        ("ada@example.org", "it is for another environment or plan")
+    ]
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "digest": other}))
+    assert "not one of ada@example.org's" in approvals.found(tmp_path, "prod", other)[0].wrong, "edited after signing"
+
+
+def test_a_name_needs_its_own_key(tmp_path, people):
+    path = approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    path.write_text(path.read_text().replace("ada@", "bea@"))
+    assert "not one of bea@example.org's" in approvals.found(tmp_path, "prod", DIGEST)[0].wrong
+    with pytest.raises(WindlassError, match="does not know the key"):
+        approvals.sign(tmp_path, "prod", DIGEST, people / "mallory")
+
+
+def test_nobody_may_approve_without_signers(tmp_path):
+    with pytest.raises(WindlassError, match="allowed_signers is missing") as caught:
+        approvals.found(tmp_path, "prod", DIGEST)
+    assert caught.value.code == "preflight_failed"
+
+
+def test_the_authors_of_the_scripts_are_known_from_git(tmp_path):
+    who = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "x",
+           "GIT_COMMITTER_EMAIL": "bot@example.org", "PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # fmt: skip
+    for name in ("a", "b"):
+        path = tmp_path / "sql" / "tried" / "migrations" / name / "up.sql"
+        path.parent.mkdir(parents=True)
+        path.write_text("SELECT 1;\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True, env=who)
+    assert {"ada@example.org", "bot@example.org"} <= approvals.involved(tmp_path, ["sql/tried/migrations/a"])
+    assert "ada@example.org" not in approvals.involved(tmp_path, ["sql/tried/migrations/none"])
+
+
+# ---------------------------------------------------------------- verdict
+
+
+def planned(approvals_wanted=0, gate=()):
+    return {"db1": {"d": {"plan": plan(gate=list(gate), approvals=approvals_wanted)}}}
+
+
+UNMET = {"point": "proved", "met": False, "found": "not proved: 001_a", "command": "invoke prove --system tried"}
+
+
+def test_a_closed_gate_lists_every_unmet_point_with_its_command(tmp_path, people):
+    gate = verdict.of(tmp_path, "prod", DIGEST, planned(1, [UNMET]))
+    with pytest.raises(WindlassError) as caught:
+        verdict.enforce(gate, "prod", DIGEST)
+    assert caught.value.code == "gate_closed"
+    assert "db1 d  proved: not proved: 001_a\n    invoke prove --system tried" in caught.value.message
+    assert "approvals: 0 of 1 (nobody)\n    invoke approve --env prod --plan abababababab" in caught.value.message
+
+
+def test_enough_approvals_open_it(tmp_path, people):
+    approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    one = verdict.of(tmp_path, "prod", DIGEST, planned(2))
+    with pytest.raises(WindlassError, match=r"1 of 2 \(ada@example.org\)"):
+        verdict.enforce(one, "prod", DIGEST)
+    approvals.sign(tmp_path, "prod", DIGEST, people / "bea")
+    verdict.enforce(verdict.of(tmp_path, "prod", DIGEST, planned(2)), "prod", DIGEST)
+
+
+def test_the_glass_is_broken_only_where_that_is_needed_and_with_a_reason(tmp_path):
+    reason = "bookings fail since 02:10, fix in 007"
+    broken = verdict.of(tmp_path, "prod", DIGEST, planned(0, [UNMET]), reason)
+    assert broken["broken_glass"] == reason
+    verdict.enforce(broken, "prod", DIGEST)
+    assert verdict.of(tmp_path, "prod", DIGEST, planned(), reason)["broken_glass"] == ""
+    with pytest.raises(WindlassError, match="is no reason"):
+        verdict.of(tmp_path, "prod", DIGEST, planned(), "please")
