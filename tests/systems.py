@@ -97,6 +97,11 @@ class Bench:
         with session.connect(self.target) as opened:
             return introspect.fingerprint(introspect.snapshot(opened))
 
+    def wait_for_deployers(self) -> None:
+        """Wait until no session holds the deployer lock: one of a killed client may still commit."""
+        with session.connect(self.target) as opened:
+            journal.wait_until_free(opened, 60)
+
     def states(self) -> dict[str, str]:
         """The journal's state of each migration."""
         return {entry.name: entry.state for entry in self.journal().entries}

@@ -41,7 +41,7 @@ class ActionModule(WindlassAction):
             self._report(asked, projects)
         elif asked:
             wishes = {database.name: self._wish(database) for database in asked}
-            found = planning.look(self.call, asked, projects, wishes)
+            found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             self._weigh(asked)
             self._judge(asked, root)

@@ -50,7 +50,7 @@ class ActionModule(WindlassAction):
         asked = [database for database in self.databases if database.name in wishes]
         root = Path(self.args["project_root"] or ROOT)
         projects = {database.system: load(root, database.system) for database in asked}
-        found = planning.look(self.patiently, asked, projects, wishes) if asked else {}
+        found = planning.look(self.patiently, asked, projects, wishes, self.note) if asked else {}
         plans = {
             database.name: planning.plan(
                 projects[database.system], planning.standing(found[database.name]), wishes[database.name],

@@ -27,6 +27,10 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  lock_wait:
+    description: For how many seconds to wait before the look while somebody holds the deployer lock of a database.
+    type: float
+    default: 0
   statements:
     description:
       - Set by the action plugin of M(db_plan). Statements of each database to be tried on a scratch database, so that
@@ -100,6 +104,7 @@ SPEC = {
     "backups": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "journal": {"type": "bool", "default": False},
+    "lock_wait": {"type": "float", "default": 0},
     "statements": {"type": "dict"},
 }
 
@@ -110,7 +115,9 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         return {"facts": {target.name: weighed(target, statements[target.name]) for target in adapter.targets(module)}}
     found = {}
     for target in adapter.targets(module):
-        found[target.name] = inspection.look(target, texts_of.get(target.name, ()), module.params["history"])
+        found[target.name] = inspection.look(
+            target, texts_of.get(target.name, ()), module.params["history"], module.params["lock_wait"]
+        )
         found[target.name]["running"] = adapter.running(module, target)
         found[target.name]["backup"] = None
         if module.params["backups"]:

@@ -41,13 +41,14 @@ def look(
     asked: Sequence[Database],
     projects: Mapping[str, Project],
     wishes: Mapping[str, Wish],
-    history: int = 0,
+    tell: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
-    """Return what stands, by database; ``call`` runs a module on the target.
+    """Return what stands, by database; ``call`` runs a module on the target, ``tell`` takes lines for people.
 
     The journal is read again, with texts, only where a plan needs some.
     """
-    found: dict[str, dict[str, Any]] = call("db_info", asked, history=history)["databases"]
+    found: dict[str, dict[str, Any]] = call("db_info", asked)["databases"]
+    found.update(_look_at_busy([d for d in asked if is_held(found[d.name])], found, call, tell))
     texts = {}
     for database in asked:
         stands = standing(found[database.name])
@@ -55,8 +56,30 @@ def look(
         texts.update({database.name: needed} if needed else {})
     again = [database for database in asked if database.name in texts]
     if again:
-        found.update(call("db_info", again, history=history, texts_of=texts)["databases"])
+        found.update(call("db_info", again, texts_of=texts)["databases"])
     return found
+
+
+def is_held(stands: Mapping[str, Any]) -> bool:
+    """Return whether a session holds the deployer lock that no run on this host can be followed for.
+
+    It may be what a killed run left: the server works on for a moment, and may still commit.
+    """
+    return bool(stands["lock"] and not stands["running"])
+
+
+def _look_at_busy(
+    busy: Sequence[Database],
+    found: Mapping[str, Mapping[str, Any]],
+    call: Callable[..., dict[str, Any]],
+    tell: Callable[[str], None],
+) -> dict[str, dict[str, Any]]:
+    """Look again when whoever holds the deployer lock is gone, or the policy's patience is over."""
+    for database in busy:
+        holder = found[database.name]["lock"]["holder"]
+        tell(f"{database.name}: another session holds the deployer lock ({holder}); waiting for its end to plan")
+    wait_s = max((database.policy.deploy_lock_wait for database in busy), default=0) / 1000
+    return call("db_info", busy, lock_wait=wait_s)["databases"] if busy else {}
 
 
 def standing(stands: Mapping[str, Any]) -> Journal:

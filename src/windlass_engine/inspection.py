@@ -11,16 +11,17 @@ from .model import Journal, Target, Wire, to_wire
 from .session import ServerError, Session, connect
 
 
-def look(target: Target, texts_of: Collection[str] = (), history: int = 0) -> Wire:
+def look(target: Target, texts_of: Collection[str] = (), history: int = 0, lock_wait_s: float = 0.0) -> Wire:
     """Return what stands in a database, as plain data; an error is part of the answer, not raised.
 
     ``journal`` is the wire form of :class:`Journal` (with the texts of the named entries), ``history`` the newest
-    events of its log.
+    events of its log.  For up to ``lock_wait_s`` seconds the end of whoever holds the deployer lock is waited for.
     """
     found: Wire = {"system": target.system, "error": None, "journal": None, "lock": None}
     found |= {"history": [], "maintained": {}}
     try:
         with connect(target, "windlass info") as session:
+            journal.wait_until_free(session, lock_wait_s)
             found.update(_read(session, texts_of, history))
     except WindlassError as error:
         found["error"] = error.located(database=target.name).to_wire()

@@ -87,6 +87,16 @@ def deployer_lock(session: Session, wait_s: float, emit: Callable[[Wire], None])
     yield
 
 
+def wait_until_free(session: Session, wait_s: float) -> None:
+    """Wait for up to ``wait_s`` seconds until nobody holds the deployer lock: what stands before that is soon old.
+
+    Raises ServerError.
+    """
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until and session.dialect.lock_holder(session.link):
+        time.sleep(_POLL_S)
+
+
 def holder_text(holder: Any) -> str:
     """Return who holds a lock, in words."""
     if not isinstance(holder, Blocker):

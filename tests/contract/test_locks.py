@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.contract.engines import words
 from tests.systems import Bench
-from windlass_engine import session
+from windlass_engine import inspection, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.project_view import ProjectView
 
@@ -48,6 +49,21 @@ def test_of_many_deployers_one_applies_and_the_rest_see_it(bench: Bench) -> None
     assert sorted(outcomes) == ["done"] + ["plan_stale"] * 5
 
 
+def test_a_look_that_waits_for_the_lock_sees_what_its_holder_did(bench: Bench) -> None:
+    looks = []
+    with ThreadPoolExecutor(2) as pool:
+
+        def emit(event: dict[str, object]) -> None:
+            if event["event"] == "lock_acquired":
+                looks.extend(pool.submit(inspection.look, bench.target, lock_wait_s=wait_s) for wait_s in (0, 60))
+                assert looks[0].result()["lock"], "the first look does not wait, so it sees the holder"
+
+        assert bench.deploy(project(bench), emit)["error"] is None
+        seen = looks[1].result()
+    assert seen["lock"] is None
+    assert [entry["state"] for entry in seen["journal"]["entries"]] == ["applied", "applied"]
+
+
 def test_a_blocked_table_is_waited_for_and_the_blocker_named(bench: Bench) -> None:
     bench.deploy(project(bench, alter=False))
     bench.run_sql("INSERT INTO t VALUES (1)")
@@ -80,7 +96,9 @@ def test_patience_ends_with_the_blocker_named_and_nothing_changed(bench: Bench) 
 def test_a_locked_row_is_waited_for(bench: Bench) -> None:
     bench.deploy(project(bench, alter=False))
     bench.run_sql("INSERT INTO t VALUES (1)")
-    change = bench.make.system(*project(bench, alter=False).migrations, bench.make.migration("002_u", "UPDATE t SET id = 2"))
+    change = bench.make.system(
+        *project(bench, alter=False).migrations, bench.make.migration("002_u", "UPDATE t SET id = 2")
+    )
     with session.connect(bench.target, "the crm") as other:
         other.run(["START TRANSACTION", "UPDATE t SET id = 3"])
 
@@ -91,4 +109,6 @@ def test_a_locked_row_is_waited_for(bench: Bench) -> None:
         result = bench.deploy(change, emit, lock_timeout_ms=200, lock_retries=20)
     assert result["error"] is None, result
     assert bench.query("SELECT id FROM t") == [(2,)]
-    assert bench.query(f"SELECT count(*) FROM {words(bench).events} WHERE name = '002_u' AND event = 'applied'") == [(1,)]
+    assert bench.query(f"SELECT count(*) FROM {words(bench).events} WHERE name = '002_u' AND event = 'applied'") == [
+        (1,)
+    ]

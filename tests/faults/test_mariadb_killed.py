@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -12,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.test_killed import PROJECT, state
+from tests.contract.test_killed import PATIENT, PROJECT, state
+from tests.faults.chance import dice, many
 from tests.systems import Bench
 from windlass_engine.model import Wire
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
-
-#: A larger number tries more moments; the seed is told by the test's name.
-TRIES = int(os.environ.get("WINDLASS_TEST_TRIES", "8"))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +42,9 @@ def wanted(server: MariaDBServer) -> tuple[object, ...]:
         return state(clean)
 
 
-@pytest.mark.parametrize("seed", range(TRIES))
-def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, ...], seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.mark.parametrize("number", range(many(6, 60)))
+def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, ...], number: int) -> None:
+    chance = dice("server killed", number)
     at, delay_s = chance.randint(1, 18), chance.choice([0.0, 0.0, 0.002, 0.01, 0.03])
     seen, reached = 0, threading.Event()
 
@@ -69,6 +65,6 @@ def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, 
         if result["status"] == "failed":
             applied = [name for name, told in bench.states().items() if told == "applied"]
             assert result["applied"] == applied, "what was told is not what stands"
-        again = bench.deploy(PROJECT, deploy_lock_wait_s=10)
+        again = bench.deploy(PROJECT, **PATIENT)
         assert again["error"] is None, again
         assert state(bench) == wanted

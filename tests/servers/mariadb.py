@@ -47,7 +47,9 @@ class MariaDBServer:
         self.port = 0
         self._names = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
+        self.temporary.mkdir()
         unprivileged.give(self.folder)
+        unprivileged.give(self.temporary)
         self._install()
 
     @property
@@ -64,6 +66,11 @@ class MariaDBServer:
     def data(self) -> Path:
         """The data folder."""
         return self.folder / "data"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder for temporary files: a server that starts deletes those of all who share its folder."""
+        return self.folder / "tmp"
 
     @property
     def url(self) -> str:
@@ -168,6 +175,7 @@ class MariaDBServer:
     def _launch(self) -> None:
         settings = {**_SETTINGS, **self._settings, "port": str(self.port), "socket": str(self.socket), "datadir": str(self.data)}
         settings |= {"pid-file": str(self.folder / "pid"), "init-file": str(self.folder / "first.sql")}
+        settings["tmpdir"] = str(self.temporary)
         command = [program("mariadbd"), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
