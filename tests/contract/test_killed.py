@@ -95,6 +95,7 @@ def fresh(mariadb: MariaDBServer) -> Iterator[Callable[[], Bench]]:
         context.__exit__(None, None, None)
 
 
+@pytest.mark.timeout(3600)  # a hundred of them, or two, where everything is tried
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_a_statement(fresh: Callable[[], Bench], after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     clean = fresh()

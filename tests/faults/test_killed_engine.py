@@ -102,6 +102,7 @@ def fresh(pg: PostgresServer) -> Iterator[Callable[[], Bench]]:
         context.__exit__(None, None, None)
 
 
+@pytest.mark.timeout(3600)  # a hundred of them, or two, where everything is tried
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     clean = fresh()
