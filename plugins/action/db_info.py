@@ -20,12 +20,13 @@ class ActionModule(WindlassAction):
         "texts_of": None,
         "history": 0,
         "journal": False,
+        "lock_wait": 0,
         "backups": False,
         "backup_dir": "",
     }
 
     def work(self) -> None:
-        more = {key: self.args[key] for key in ("texts_of", "history", "backups", "backup_dir")}
+        more = {key: self.args[key] for key in ("texts_of", "history", "lock_wait", "backups", "backup_dir")}
         found = self.call("db_info", self.databases, **more)["databases"]
         journals = {name: info.pop("journal") for name, info in found.items()}
         histories = {name: info.pop("history") for name, info in found.items()}

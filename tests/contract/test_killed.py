@@ -28,7 +28,7 @@ PROJECT = make.system(
 )  # fmt: skip
 WORDS = "SELECT word FROM log2 ORDER BY word"
 # Longer than any machine, however busy, takes to notice that a client is dead.
-PATIENT = {"deploy_lock_wait_s": 60}
+PATIENCE_S = 60
 ROWS = "SELECT COUNT(*) FROM t2 WHERE n = 1 AND d = 1 AND a = id"
 
 
@@ -106,7 +106,7 @@ def test_killed_at_a_statement(fresh: Callable[[], Bench], after: bool, monkeypa
     for number in some(range(1, count + 1), 10, "statement", after):
         bench = fresh()
         assert deploy_dying_at(bench, number, after), number
-        result = bench.deploy(PROJECT, **PATIENT)
+        result = bench.deploy(PROJECT, deploy_lock_wait_s=PATIENCE_S)
         assert result["error"] is None, (number, result)
         assert state(bench) == wanted, number
 
@@ -132,5 +132,5 @@ def test_killed_inside_a_schema_change(fresh: Callable[[], Bench]) -> None:
         time.sleep(0.02)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert bench.deploy(project, **PATIENT)["error"] is None
+    assert bench.deploy(project, deploy_lock_wait_s=PATIENCE_S)["error"] is None
     assert bench.query("SELECT COUNT(*), MAX(y) FROM s") == [(5, None)]

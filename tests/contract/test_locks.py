@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.contract.engines import words
 from tests.systems import Bench
 from windlass_engine import inspection, session
 from windlass_engine.errors import WindlassError
+from windlass_engine.model import Wire
 from windlass_engine.project_view import ProjectView
 
 
@@ -50,7 +51,7 @@ def test_of_many_deployers_one_applies_and_the_rest_see_it(bench: Bench) -> None
 
 
 def test_a_look_that_waits_for_the_lock_sees_what_its_holder_did(bench: Bench) -> None:
-    looks = []
+    looks: list[Future[Wire]] = []
     with ThreadPoolExecutor(2) as pool:
 
         def emit(event: dict[str, object]) -> None:

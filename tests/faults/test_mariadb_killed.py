@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.test_killed import PATIENT, PROJECT, state
+from tests.contract.test_killed import PATIENCE_S, PROJECT, state
 from tests.faults.chance import dice, many
 from tests.systems import Bench
 from windlass_engine.model import Wire
@@ -65,6 +65,6 @@ def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, 
         if result["status"] == "failed":
             applied = [name for name, told in bench.states().items() if told == "applied"]
             assert result["applied"] == applied, "what was told is not what stands"
-        again = bench.deploy(PROJECT, **PATIENT)
+        again = bench.deploy(PROJECT, deploy_lock_wait_s=PATIENCE_S)
         assert again["error"] is None, again
         assert state(bench) == wanted
