@@ -213,7 +213,7 @@ def maintain(
     from windlass import verbs
 
     where = scope(env, host, database, verbose)
-    given = {"windlass_job": job, "windlass_schedule": schedule}
+    given = {"windlass_job": job, "windlass_period": schedule}
     return verbs.look(SETTINGS, where, "maintain", given, as_json=json, dry_run=dry_run)
 
 
@@ -440,6 +440,45 @@ def backup_test(
     from windlass import verbs
 
     return verbs.look(SETTINGS, scope(env, host, database, verbose), "restore_test", as_json=json, dry_run=dry_run)
+
+
+@verb(
+    KEEP,
+    status="only say how each job ended last and when it runs next",
+    remove="take the timers away",
+)
+def schedule(
+    _: Context,
+    env: str = "",
+    status: bool = False,
+    remove: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Install systemd timers for backups, restore tests, retention, maintenance and checks, as the inventory says.
+
+    The inventory's windlass_schedule says what runs when; docs/schedule.md explains it.  --dry-run shows the units.
+    """
+    from windlass import verbs
+
+    where = scope(env, "", None, verbose)
+    if status:
+        return verbs.look(SETTINGS, where, "schedule_status", as_json=json)
+    return verbs.look(SETTINGS, where, "schedule", {"schedule_remove": remove}, as_json=json, dry_run=dry_run)
+
+
+@verb(
+    KEEP,
+    job="which one, as `invoke schedule --status` calls it",
+    died="only tell that it ended without a word; systemd calls this",
+)
+def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, verbose: int = 0) -> int:
+    """Run one scheduled job as its timer does: with lock, result, metrics and webhook."""
+    from windlass.schedule import runner
+
+    environment = SETTINGS.environment(env)
+    return runner.died(SETTINGS, environment, job) if died else runner.run(SETTINGS, environment, job, verbose=verbose)
 
 
 @verb(

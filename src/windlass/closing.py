@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from windlass import console, doctor, keeping, record, summary
 from windlass.gate.told import checklist
+from windlass.schedule import showing
 from windlass_engine.errors import WindlassError
 
 STATUS = ("HOST", "DATABASE", "SYSTEM", "SERVER", "AT", "PENDING", "ATTENTION", "LAST RUN", "BACKUP", "BUSY")
@@ -359,6 +360,29 @@ def _kept(part: str, told: Callable[[str, Mapping[str, Any]], keeping.Told]) -> 
     return view
 
 
+def _schedule(run: record.Record) -> Lines:
+    """Yield what an installation came to, and the timers that stand."""
+    for host, _, data in record.databases(run):
+        if data.get("timers"):
+            yield Line("")
+            yield from (Line(*told) for told in showing.installed(host, data["timers"]))
+    yield from _timers(run)
+
+
+def _timers(run: record.Record) -> Lines:
+    """Yield a table of timers with the last result and the next run of each."""
+    found = [
+        (host, entry)
+        for host, _, data in record.databases(run)
+        for entry in (data.get("timers") or {}).get("jobs") or ()
+        if "timer" in entry
+    ]
+    yield from _table(showing.HEADINGS, [showing.row(*each) for each in found], [showing.is_bad(e) for _, e in found])
+    if run["verb"] == "schedule_status" and not found and not run["exit_code"]:
+        yield Line(f"no timer of {run['environment']} is installed here: invoke schedule", "warn")
+    yield from _host_errors(run)
+
+
 def _restore(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         if data.get("restore"):
@@ -445,4 +469,6 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "download": _kept("download", keeping.download_lines),
     "restore_test": _kept("restore_test", keeping.test_lines),
     "restore": _restore,
+    "schedule": _schedule,
+    "schedule_status": _timers,
 }

@@ -26,7 +26,7 @@ def text(contents: Contents, tasks: Mapping[str, Any]) -> str:
     """Return every group under its heading, each verb with the first line of its documentation."""
     lines = ["Windlass changes databases that must not be lost.  `invoke --help VERB` explains a verb.", ""]
     for heading, names in contents.items():
-        lines += [heading, *(f"  {name:<13}{helpline(tasks[name])}" for name in names), ""]
+        lines += [heading, *(f"  {name:<14}{helpline(tasks[name])}" for name in names), ""]
     return "\n".join(lines)
 
 

@@ -51,6 +51,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "gate_closed": (45, "a point of the environment's gate is not met"),
     "evidence_broken": (46, "the chain of evidence was changed or is not whole"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
+    "run_incomplete": (42, "a scheduled run left a database out"),
 }
 
 

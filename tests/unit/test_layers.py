@@ -19,7 +19,7 @@ RANKS = [
     {"errors", "model", "finding"},
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
     | {"retention", "following"},
-    {"session", "journal", "introspect", "messages"},
+    {"session", "journal", "introspect", "messages", "scheduled"},
     {"running", "verify", "inspection", "scratch"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
     {"prove", "maintain", "weigh"},

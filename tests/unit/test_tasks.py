@@ -19,9 +19,9 @@ from windlass_engine.errors import CODES, WindlassError
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "status", "history", "verify", "doctor", "backup",
-    "backups", "prune", "offsite", "backup-test", "restore", "prove", "lint", "new", "tunnel", "demo", "testbed", "bench",
+    "backups", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove", "lint", "new", "tunnel", "demo", "testbed", "bench",
 ]  # fmt: skip
-KEEPING = {"backups", "prune", "offsite", "backup-test"}
+KEEPING = {"backups", "prune", "offsite", "backup-test", "schedule"}
 WRITES = {
     "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", *KEEPING,
 }  # fmt: skip
@@ -82,7 +82,7 @@ def test_what_is_data_can_be_had_as_json(name):
     assert "json" in [argument.name for argument in arguments_of(name)]
 
 
-@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "lint", "new", "demo", "testbed", "bench"}))
+@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "lint", "new", "demo", "testbed", "bench", "schedule", "run-scheduled"}))
 def test_verbs_on_databases_take_environment_host_and_database(name):
     assert {"env", "host", "database"} <= {argument.name for argument in arguments_of(name)}
 

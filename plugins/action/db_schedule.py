@@ -1,0 +1,125 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Plans the units of a schedule, looks whether a host can have them, and says how they stand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from windlass.actions import ROOT, WindlassAction
+from windlass.schedule import place, showing, units
+from windlass.schedule.jobs import NAMES
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+_FROM_OUTSIDE = ("ANSIBLE_VAULT_PASSWORD_FILE", "WINDLASS_AGE_IDENTITY", "DATABASE_URL")
+
+
+class ActionModule(WindlassAction):
+    """See plugins/modules/db_schedule.py."""
+
+    COMMON: ClassVar[Mapping[str, Any]] = {}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "stage": "", "name": "", "jobs": (), "state": "", "command": (), "changed": None, "removed": False,
+    }  # fmt: skip
+
+    def work(self) -> None:
+        {"plan": self._plan, "require": self._require, "look": self._look}[self.args["stage"]]()
+
+    # ------------------------------------------------------------ on the control node
+
+    def _plan(self) -> None:
+        names = self.vars.get("groups", {}).get("databases") or []
+        hosts = {name: self.vars["hostvars"][name] for name in names}
+        settings = Settings(Path(str(self.vars.get("windlass_project_root") or ROOT)))
+        self.result["windlass_units"] = units.for_control_node(settings, self._named(settings), hosts)
+        self.result["_ansible_no_log"] = True  # a webhook's address is a secret
+
+    def _named(self, settings: Settings) -> str:
+        """Return the environment as `--env` takes it: its name, or the path of an inventory folder elsewhere."""
+        known = self.environment
+        return known if known in settings.environments or os.sep in known else str(self.vars.get("inventory_dir"))
+
+    # ------------------------------------------------------------ on the units' host
+
+    def _require(self) -> None:
+        found = self._run(["systemctl", "list-timers", "--no-pager"])
+        if found["rc"]:
+            lines = units.crontab(self.args["command"], self.args["jobs"])
+            raise WindlassError(
+                "preflight_failed",
+                "systemd does not run here, and the schedule is made of its timers: "
+                + (str(found.get("stderr") or found.get("msg") or "").strip().splitlines() or ["no systemctl"])[-1],
+                hint="run it on a control node with systemd, or put lines like these into a crontab "
+                "(choose the times yourself):\n" + "\n".join(lines),
+            )
+        for job in self.args["jobs"]:
+            for moment in job["at"]:
+                self._require_time(job["name"], moment)
+
+    def _require_time(self, job: str, moment: str) -> None:
+        found = self._run(["systemd-analyze", "calendar", "--", moment])
+        if found["rc"]:
+            said = str(found.get("stderr") or found.get("msg") or "").strip().splitlines()
+            raise WindlassError(
+                "inventory_invalid",
+                f"windlass_schedule.jobs.{job}: {moment!r} is no time that systemd understands: {(said or [''])[0]}",
+                hint="`man systemd.time` has the form, `systemd-analyze calendar 'Mon *-*-* 02:00'` tries one",
+                where=self._written(job, moment),
+            )
+
+    def _written(self, job: str, moment: str) -> dict[str, Any]:
+        """Return file and line of the inventory where a job's time stands."""
+        folder = Settings(ROOT).inventory(self._named(Settings(ROOT)))
+        for path in sorted(folder.rglob("*.y*ml")):
+            for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+                if moment in line and (job in line or "at:" in line or "- " in line):
+                    return {"file": str(path), "line": number}
+        return {}
+
+    def _look(self) -> None:
+        name, asked = self.args["name"] or place.label(self.environment), NAMES
+        prefix = place.prefix(name)
+        answer = self._run(showing.question(prefix, asked))
+        if answer["rc"]:
+            raise WindlassError("preflight_failed", "systemd does not run here, so there are no timers",
+                                hint="see docs/schedule.md for other schedulers")  # fmt: skip
+        ledger = self._run(["cat", "--", f"{self._state()}/ledger.json"])
+        jobs = showing.read(answer["stdout"], str(ledger.get("stdout", "")), prefix, asked)
+        part: dict[str, Any] = {"jobs": jobs}
+        if self.args["changed"] is not None:
+            check = bool(self._task.check_mode)
+            planned = [{"job": job["name"]} for job in self.args["jobs"]]
+            part = {"jobs": planned if check and not self.args["removed"] else jobs, "check": check,
+                    "changed": bool(self.args["changed"]), "removed": bool(self.args["removed"]),
+                    "notes": [] if self.args["removed"] else self._notes()}  # fmt: skip
+        self.result["windlass_timers"] = {"": part}
+
+    def _state(self) -> str:
+        return str(self.args["state"] or place.folder(Settings(ROOT), self.environment))
+
+    def _notes(self) -> list[str]:
+        """Return what the operator's shell has and the timers will not have."""
+        given = self.vars.get("schedule_environment") or {}
+        file = self.vars.get("schedule_environment_file")
+        missing = [] if file else [name for name in _FROM_OUTSIDE if os.environ.get(name) and name not in given]
+        return [f"{name} is set in this shell only; give it to the timers by windlass_schedule.environment"
+                for name in missing]  # fmt: skip
+
+    def _run(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Run a command that only looks, on the host, also in check mode."""
+        arguments = {"argv": list(argv), "_uses_shell": False}
+        known = self._task.check_mode
+        self._task.check_mode = False
+        try:
+            result: dict[str, Any] = self._execute_module(
+                module_name="ansible.legacy.command", module_args=arguments, task_vars=self.vars
+            )
+        finally:
+            self._task.check_mode = known
+        return {"rc": 1, **result}

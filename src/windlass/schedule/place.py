@@ -1,0 +1,36 @@
+"""Where a schedule keeps its things on the control node, and what its units are called."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from windlass.settings import Settings
+
+TELLING = "telling.json"
+
+
+def label(environment: str) -> str:
+    """Return an environment's name as units and folders have it; a path's last part is its name."""
+    return re.sub(r"[^A-Za-z0-9_.]", "-", Path(environment).name)
+
+
+def prefix(environment: str) -> str:
+    """Return what the names of an environment's units begin with."""
+    return f"windlass-{label(environment)}"
+
+
+def folder(settings: Settings, environment: str) -> Path:
+    """Return the folder of an environment's ledger."""
+    return settings.state / "schedule" / label(environment)
+
+
+def telling(place: Path) -> dict[str, Any]:
+    """Return what was kept for the jobs at installation (``Config.telling``); nothing where there is none."""
+    try:
+        found: Any = json.loads((place / TELLING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

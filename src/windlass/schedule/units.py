@@ -1,0 +1,102 @@
+"""From the inventory to what gets installed: one plan of units for the control node, or one for each target."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from windlass.project import load
+from windlass.schedule import config, place
+from windlass.schedule.config import Config, Timer
+from windlass.schedule.jobs import NAMES, Fleet
+from windlass.settings import Settings
+from windlass_engine.errors import WindlassError
+
+#: What a play writes beside the project's own folder: Ansible's and restic's caches, and run files of local hosts.
+_WRITTEN = ("~/.ansible", "~/.cache", "~/.local/state/windlass", "/var/lib/windlass")
+_PATHS = ("windlass_state_dir", "windlass_backup_dir")
+Variables = Mapping[str, Any]
+
+
+def fleet_of(root: Path, hosts: Sequence[Variables]) -> Fleet:
+    """Return what hosts (their variables) have.  Raises ``project_invalid`` for scripts that cannot be read."""
+    databases = [each for host in hosts for each in host.get("windlass_databases") or ()]
+    systems = sorted({str(each.get("system")) for each in databases if isinstance(each, Mapping)})
+    periods = {script.directives.schedule for system in systems for script in load(root, system).maintenance}
+    policies = [host.get("windlass_policy") or {} for host in hosts]
+    return Fleet(
+        tests=any(policy.get("restore_test_host") for policy in policies),
+        retention=any(host.get("windlass_retention") for host in hosts),
+        offsite=any(host.get("windlass_offsite") for host in hosts),
+        periods=frozenset(periods - {""}),
+    )
+
+
+def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, Variables]) -> dict[str, Any]:
+    """Return the role's variables for the control node, which works on all hosts of an environment.
+
+    Raises ``inventory_invalid`` where the hosts do not agree on a schedule.
+    """
+    fleet = fleet_of(settings.root, list(hosts.values()))
+    found = {name: config.read(known.get("windlass_schedule"), fleet, host=name) for name, known in hosts.items()}
+    first = next(iter(found.values()))
+    other = next((name for name, each in found.items() if each != first), "")
+    config.check(
+        not other, "windlass_schedule is another here than on the first host, and the control node has one for all: "
+        "set it in group_vars/all", host=other,
+    )  # fmt: skip
+    folder = place.folder(settings, environment)
+    invoke = [sys.executable, "-m", "invoke", "--search-root", str(settings.root)]
+    command = [*invoke, "run-scheduled", "--env", environment]
+    _usable(command)
+    return {
+        **_common(environment, first),
+        "schedule_command": command,
+        "schedule_directory": str(settings.root),
+        "schedule_state": str(folder),
+        "schedule_telling": first.telling(),
+        "schedule_writable": [str(settings.state), *_WRITTEN, *_local(hosts), *first.writable, *_metrics(first)],
+    }
+
+
+def _common(environment: str, found: Config) -> dict[str, Any]:
+    name = place.label(environment)
+    return {
+        "schedule_name": name,
+        "schedule_jobs": [_job(timer) for timer in found.timers],
+        "schedule_known": list(NAMES),
+        "schedule_timeout": found.timeout,
+        "schedule_environment": dict(found.environment),
+        "schedule_environment_file": found.environment_file,
+        "schedule_on_failure": list(found.on_failure),
+    }
+
+
+def _job(timer: Timer) -> dict[str, Any]:
+    return {"name": timer.job.name, "title": timer.job.title, "at": list(timer.at), "delay": timer.delay_s}
+
+
+def _local(hosts: Mapping[str, Variables]) -> list[str]:
+    """Return the folders that hosts have on this very machine."""
+    here = [known for known in hosts.values() if known.get("ansible_connection") == "local"]
+    return [str(known[key]) for known in here for key in _PATHS if known.get(key)]
+
+
+def _metrics(found: Config) -> list[str]:
+    return [found.metrics] if found.metrics else []
+
+
+def _usable(words: Sequence[str]) -> None:
+    """Refuse what a unit's command line would read in another way."""
+    for word in words:
+        if set(word) & set("%\"'\\$ ") or not word.isprintable():
+            hint = "move the project, or name the environment, without blanks, quotes, $ and %"
+            raise WindlassError("preflight_failed", f"systemd cannot be given {word!r}", hint=hint)
+
+
+def crontab(command: Sequence[str], jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return lines for a crontab that do about the same, where there is no systemd: one job an hour of the night."""
+    return [f"{7 * number % 60} {number % 24} * * * {' '.join(command)} --job {job['name']}"
+            for number, job in enumerate(jobs, 1)]  # fmt: skip

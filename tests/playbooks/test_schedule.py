@@ -1,0 +1,156 @@
+"""Timers on a control node: a target host plays one, with its own systemd, and its own PostgreSQL to work on."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed import Testbed
+from testbed.host import Host
+from testbed.waiting import wait_until
+from tests.control_node import HOME, ControlNode
+
+JOBS = {"verify": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
+LEDGER = "home/deploy/windlass/.windlass/schedule/bed/ledger.json"
+UNITS = "/etc/systemd/system/windlass-bed-*"
+
+
+@pytest.fixture
+def node(testbed: Testbed) -> Iterator[ControlNode]:
+    """A control node whose environment `bed` is its own PostgreSQL; its units are gone afterwards."""
+    found = ControlNode(testbed["db3"])
+    found.system("tried")
+    found.host.console(f"install -d -o deploy {HOME}/metrics")
+    yield found
+    found.host.console(f"systemctl stop '{UNITS.rpartition('/')[2]}' || true; rm -f {UNITS}; systemctl daemon-reload")
+    found.host.console(f"rm -rf {HOME}/windlass {HOME}/venv {HOME}/metrics")
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What a webhook on this machine hears: paths, in order; the first item is its port."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = HTTPServer(("0.0.0.0", 0), Handler)
+    paths.append(str(server.server_port))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield paths
+    server.shutdown()
+    server.server_close()
+
+
+def environment(node: ControlNode, **schedule: Any) -> None:
+    """Write the environment `bed`."""
+    database = {"name": "salon", "system": "tried", "url": node.host.database_url()}
+    here = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "windlass_databases": [database],
+        "windlass_policy": {"confirm": "none"},
+        "windlass_schedule": {"jobs": JOBS, "metrics": f"{HOME}/metrics", **schedule},
+    }
+    node.write("inventories/bed/hosts.yml", yaml.safe_dump({"databases": {"hosts": {"here": here}}}))
+
+
+def jobs(host: Host) -> dict[str, Any]:
+    """Return the ledger's entries."""
+    path = host.root / LEDGER
+    found: dict[str, Any] = json.loads(path.read_text())["jobs"] if path.exists() else {}
+    return found
+
+
+def said(node: ControlNode, *words: str, code: int = 0) -> str:
+    done = node.there("schedule", "--env", "bed", *words)
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def units(host: Host) -> str:
+    return host.console(f"ls {UNITS} 2>/dev/null | sed 's/.*windlass-bed-//'", check=False).stdout
+
+
+def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> None:
+    host = node.host
+    gateway = host.address.rpartition(".")[0] + ".1"
+    environment(node, webhook=f"http://{gateway}:{heard[0]}/hook")
+    shown = said(node, "--dry-run")
+    assert "+OnCalendar=*:*:0/5" in shown and "2 timers to be installed" in shown and "/hook" not in shown
+    assert units(host) == ""
+
+    installed = said(node)
+    assert "2 timers installed" in installed and "/hook" not in installed
+    telling = (host.root / LEDGER).with_name("telling.json")
+    assert telling.stat().st_mode & 0o777 == 0o600 and "/hook" in telling.read_text()
+    wait_until(lambda: jobs(host).get("check", {}).get("succeeded"), seconds=90, what="the timer of check to fire")
+    assert heard[1:3] == ["/hook/start", "/hook"]
+    assert host.console(f"systemd-analyze verify --man=no {UNITS} 2>&1").stdout == ""
+    exposure = host.console("systemd-analyze security --no-pager windlass-bed-backup.service | tail -1").stdout
+    assert "OK" in exposure, exposure
+
+    environment(node, webhook=f"http://{gateway}:{heard[0]}/hook", jobs={**JOBS, "check": "off"})
+    assert "1 timer installed" in said(node)
+    assert units(host).split() == ["backup.service", "backup.timer", "failed@.service"]
+    assert "1 timer installed already; nothing changed" in said(node)
+    wait_until(lambda: not jobs(host)["check"]["began"], seconds=60, what="the last check to end")
+
+    del heard[1:]
+    host.console("systemctl start windlass-bed-backup.service", timeout=120)
+    assert heard[1:] == ["/hook/start", "/hook"]
+    metrics = (host.root / "home/deploy/metrics/windlass-bed.prom").read_text()
+    assert 'windlass_job_last_result{environment="bed",job="backup"} 1' in metrics
+    assert 'windlass_backup_last_size_bytes{environment="bed",host="here",database="salon"}' in metrics
+    lines = host.console("journalctl -u windlass-bed-backup.service -o cat --no-pager").stdout
+    assert "windlass bed backup ok: 1 database" in lines
+
+    host.console("systemctl stop postgresql", timeout=60)
+    try:
+        assert host.console("systemctl start windlass-bed-backup.service", check=False, timeout=120).returncode
+    finally:
+        host.console("systemctl start postgresql", timeout=60)
+    assert heard[-1] == "/hook/fail" and jobs(host)["backup"]["exit_code"] == 7
+    assert "FAILED, exit 7" in said(node, "--status")
+
+    del heard[1:]
+    host.console("systemctl start --no-block windlass-bed-backup.service")
+    wait_until(lambda: jobs(host)["backup"]["began"], seconds=30, what="the backup to begin")
+    host.console("systemctl kill --signal=KILL windlass-bed-backup.service")
+    wait_until(lambda: heard[-1] == "/hook/fail", seconds=60, what="the failure to be told")
+    wait_until(lambda: not jobs(host)["backup"]["began"], seconds=30, what="the ledger to be closed")
+    assert jobs(host)["backup"]["exit_code"] == 32 and "did not come to its end" in jobs(host)["backup"]["message"]
+
+    assert "the timers are gone" in said(node, "--remove")
+    assert units(host) == "" and not telling.exists()
+    assert "there are no timers; nothing changed" in said(node, "--remove")
+
+
+def test_a_time_that_systemd_does_not_know_is_refused_with_its_place(node: ControlNode) -> None:
+    environment(node, jobs={"backup": "half past two"})
+    output = said(node, code=4)
+    assert "windlass_schedule.jobs.backup: 'half past two' is no time that systemd understands" in output
+    assert "inventories/bed/hosts.yml:" in output and units(node.host) == ""
+
+
+def test_without_systemd_a_crontab_is_proposed(node: ControlNode) -> None:
+    environment(node)
+    node.host.console("mv /usr/bin/systemctl /usr/bin/systemctl.away")
+    try:
+        output = said(node, code=10)
+    finally:
+        node.host.console("mv /usr/bin/systemctl.away /usr/bin/systemctl")
+    assert "systemd does not run here" in output
+    assert f"{HOME}/venv/bin/python -m invoke --search-root {HOME}/windlass run-scheduled --env bed --job backup" in output
