@@ -141,7 +141,7 @@ def test_a_run_on_nothing_is_not_a_success():
 
 def test_a_failure_keeps_its_code_and_what_was_learnt():
     outcome = judging.judge(jobs.find("backup"), run_of("backup", {"a": {"backup": BACKUP}}, ERROR))
-    assert outcome.exit_code == CODES[ERROR["code"]][0]
+    assert outcome.exit_code == CODES[str(ERROR["code"])][0]
     assert "\n" not in outcome.message and outcome.facts["db1"]["a"]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from windlass.environment import milliseconds
+from windlass.inventory_values import milliseconds
 from windlass.schedule.jobs import JOBS, NAMES, Fleet, Job
 from windlass_engine.errors import WindlassError
 
