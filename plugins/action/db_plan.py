@@ -16,11 +16,11 @@ from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.gate import points
 from windlass.gate.policy import Gate
+from windlass.outlook import Outlook, add_findings
 from windlass.planning import Wish
 from windlass.project import Project, load
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
-from windlass_engine.weigh import can_weigh
 
 
 class ActionModule(WindlassAction):
@@ -32,7 +32,7 @@ class ActionModule(WindlassAction):
     }  # fmt: skip
 
     def work(self) -> None:
-        self._statements: dict[str, list[dict[str, Any]]] = {}
+        self._outlooks: list[Outlook] = []
         self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False, gated=False)
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
@@ -43,7 +43,7 @@ class ActionModule(WindlassAction):
             wishes = {database.name: self._wish(database) for database in asked}
             found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
-            self._weigh(asked)
+            errors += self._look_ahead()
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])
 
@@ -99,33 +99,31 @@ class ActionModule(WindlassAction):
             planning.preflight(plan, stands)
         except WindlassError as error:
             return error.located(host=self.host, database=database.name)
-        self._keep_plan(database, plan, info)
+        self._keep_plan(database, project, plan, info)
         return None
 
-    def _keep_plan(self, database: Database, plan: Plan, info: Mapping[str, Any]) -> None:
+    def _keep_plan(self, database: Database, project: Project, plan: Plan, info: Mapping[str, Any]) -> None:
         root = Path(self.args["project_root"] or ROOT)
         proved = [step.name for step in plan.steps if proofs.is_proved(root, plan.system, step)]
         shown = planning.shown(plan, info["schema_version"], database.policy.confirm, proved)
         self.result["windlass_plan"][database.name] = shown
-        self._statements[database.name] = planning.statements(plan)
         if plan.steps:
+            self._outlooks.append(Outlook(database, project, plan, shown))
+            add_findings(root, project, plan, shown)
             self.result["windlass_packed"][database.name] = planning.packed(plan)
             self.result["pending"] = True
 
-    def _weigh(self, asked: Sequence[Database]) -> None:
-        """Ask servers that can tell what the pending statements will do to the tables that stand."""
-        able = [d for d in asked if d.policy.scratch == "allow" and self._statements.get(d.name) and can_weigh(d.url)]
-        if not able:
-            return
-        texts = {d.name: [statement["sql"] for statement in self._statements[d.name]] for d in able}
-        found = self.call("db_info", able, statements=texts)["facts"]
-        for database in able:
-            told = found[database.name]
-            if told["error"]:
-                self.note(f"{database.name}: how the server will do it is not known: {told['error']['message']}")
-            else:
-                steps = self.result["windlass_plan"][database.name]["steps"]
-                planning.attach(steps, self._statements[database.name], told["facts"])
+    def _look_ahead(self) -> list[WindlassError | None]:
+        """Judge the risk of what is pending, on what stands; return what speaks against running it."""
+        if not self._outlooks:
+            return []
+        questions = {outlook.database.name: outlook.question() for outlook in self._outlooks}
+        answers = self.call("db_info", [outlook.database for outlook in self._outlooks], questions=questions)["answers"]
+        return [self._filled(outlook, answers[outlook.database.name]) for outlook in self._outlooks]
+
+    def _filled(self, outlook: Outlook, answer: Mapping[str, Any]) -> WindlassError | None:
+        error = outlook.fill(answer)
+        return error.located(host=self.host) if error else None
 
     def _judge(self, asked: Sequence[Database], root: Path) -> None:
         """Hold the plans against the gates that the policies want."""

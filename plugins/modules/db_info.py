@@ -31,10 +31,10 @@ options:
     description: For how many seconds to wait before the look while somebody holds the deployer lock of a database.
     type: float
     default: 0
-  statements:
+  questions:
     description:
-      - Set by the action plugin of M(db_plan). Statements of each database to be tried on a scratch database, so that
-        the server says what they will do to the tables that stand. Nothing else is read then.
+      - Set by the action plugin of M(db_plan). What is asked of each database before its plan runs, such as the sizes
+        of tables, and rows that would make a statement fail. Nothing else is read then.
     type: dict
   journal:
     description: Whether to return every entry of the journal.
@@ -93,10 +93,9 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import inspection, weigh
-from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine import foresight, inspection
 from ansible.module_utils.windlass_engine.keeping import catalogue
-from ansible.module_utils.windlass_engine.model import Target, to_wire
+from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {
     "texts_of": {"type": "dict"},
@@ -105,14 +104,14 @@ SPEC = {
     "backup_dir": {"type": "path", "default": ""},
     "journal": {"type": "bool", "default": False},
     "lock_wait": {"type": "float", "default": 0},
-    "statements": {"type": "dict"},
+    "questions": {"type": "dict"},
 }
 
 
 def read(module: AnsibleModule) -> dict[str, Any]:
-    texts_of, statements = module.params["texts_of"] or {}, module.params["statements"]
-    if statements is not None:
-        return {"facts": {target.name: weighed(target, statements[target.name]) for target in adapter.targets(module)}}
+    texts_of, questions = module.params["texts_of"] or {}, module.params["questions"]
+    if questions is not None:
+        return {"answers": {target.name: answer(target, questions[target.name]) for target in adapter.targets(module)}}
     found = {}
     for target in adapter.targets(module):
         found[target.name] = inspection.look(
@@ -125,11 +124,8 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     return {"databases": found}
 
 
-def weighed(target: Target, statements: list[str]) -> dict[str, Any]:
-    try:
-        return {"facts": to_wire(weigh.weigh(target, statements)), "error": None}
-    except WindlassError as error:
-        return {"facts": None, "error": error.to_wire()}
+def answer(target: Target, question: dict[str, Any]) -> dict[str, Any]:
+    return foresight.look(target, foresight.Question.from_wire(question))
 
 
 def known_backups(module: AnsibleModule, target: Target) -> dict[str, Any]:

@@ -9,6 +9,8 @@ short_description: Plan what would bring databases up to their projects, or back
 description:
   - Reads the systems' scripts on the control node, then with M(db_info) what stands on the target, and compares.
   - A mistake in a script or its layout is refused before any target is touched.
+  - Judges the risk of each pending statement, and looks for rows that would make one fail, as the policy's C(probes)
+    says. C(docs/risk.md) explains both.
   - Changes nothing. The plan has a digest; what is shown is what M(db_migrate) runs.
 extends_documentation_fragment:
   - windlass
@@ -100,6 +102,13 @@ windlass_plan:
       confirm: "yes"
       atomic: false
       warnings: []
+      probes: []
+      risk:
+        class: zero
+        open_class: zero
+        breaking: false
+        reversible: "yes"
+        data_loss: false
       steps:
         - action: apply
           kind: migration

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from windlass import console, doctor, keeping, record, summary
+from windlass import console, doctor, keeping, record, risks, summary
 from windlass.gate.told import checklist
 from windlass.schedule import showing
 from windlass_engine.errors import WindlassError
@@ -90,7 +90,7 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
     else:
         yield Line(f"{host} {database}: {console.plural(len(plan['steps']), 'step')}, now at {at}", "head")
         yield from map(Line, _step_table(plan["steps"]))
-        yield from _facts(plan["steps"])
+        yield from (Line(*line) for line in risks.lines(plan))
     for warning in plan.get("warnings") or ():
         yield Line(f"  warning: {console.printable(warning)}", "warn")
 
@@ -98,32 +98,6 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
 def _step_table(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [(f"{n}.", *_step_cells(step)) for n, step in enumerate(steps, 1)]
     return console.table(("", "DO", "WHAT", "SIZE", "WAY BACK", "WHY"), rows, indent="  ")
-
-
-def _facts(steps: Sequence[Mapping[str, Any]]) -> Lines:
-    """Yield what the server says it will do to the tables that stand."""
-    found = [(f"{n}.", fact) for n, step in enumerate(steps, 1) for fact in step.get("facts") or ()]
-    rows = [
-        (
-            number,
-            f"line {fact['line']}",
-            fact["table"],
-            fact["way"] or fact["note"],
-            f"{fact['rows']} rows",
-            console.size(fact["bytes"]),
-        )
-        for number, fact in found
-    ]
-    if rows:
-        yield Line("  what the server will do to tables that stand:")
-        lines = console.table(("", "AT", "TABLE", "HOW", "ROWS", "SIZE"), rows, indent="  ")
-        styles = ["", *("warn" if _waits(fact) else "" for _, fact in found)]
-        yield from map(Line, lines, styles)
-
-
-def _waits(fact: Mapping[str, Any]) -> bool:
-    """Return whether somebody has to wait, or may have to."""
-    return not fact["way"].startswith(("instant", "online"))
 
 
 def _step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:

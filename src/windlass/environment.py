@@ -23,6 +23,7 @@ ON_FAILURE = ("stop", "rollback")
 OUT_OF_ORDER = ("refuse", "allow")
 SCRATCH = ("allow", "never")
 PRUNE = ("manual", "after_backup")
+PROBES = ("true", "warn", "false")
 
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
 
@@ -42,6 +43,8 @@ class Policy:
     reconnect: int = 300_000
     samples: bool = True
     scratch: str = "never"
+    probes: str = "true"
+    probe_timeout: int = 5_000
     prune: str = "manual"
     restore_test_host: str = ""
     backup_max_age: int = 0
@@ -202,6 +205,10 @@ def _policy_value(key: str, value: Any, base: Policy, place: Mapping[str, str]) 
         return str(word)
     if key in ("atomic", "samples"):
         return boolean(value, f"policy {key}", **place)
+    if key == "probes":
+        word = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).lower(), str(value).lower())
+        check(word in PROBES, f"policy probes is one of {', '.join(PROBES)}", **place)
+        return word
     if key == "lock_retries":
         return whole(value, "policy lock_retries", **place)
     if key == "gate":

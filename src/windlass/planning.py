@@ -10,6 +10,7 @@ from typing import Any
 
 from windlass.environment import Database
 from windlass.project import Project
+from windlass.risk import Pending
 from windlass_engine import dialects, script
 from windlass_engine import plan as planner
 from windlass_engine.errors import WindlassError
@@ -202,21 +203,14 @@ def _shown_step(step: Step) -> dict[str, Any]:
     }
 
 
-def statements(plan: Plan) -> list[dict[str, Any]]:
-    """Return the statements that a plan will run, in order, each with the number of its step and its line."""
+def statements(plan: Plan) -> list[Pending]:
+    """Return the statements that a plan will run, in order."""
     return [
-        {"step": number, "line": statement.line, "sql": step.script.sql(statement)}
+        Pending(number, item.line, step.script.sql(item), item.backfill is not None, item.copy_data)
         for number, step in enumerate(plan.steps)
         if step.action != "baseline"
-        for statement in step.script.statements[step.skip :]
+        for item in step.script.statements[step.skip :]
     ]
-
-
-def attach(steps: Sequence[dict[str, Any]], asked: Sequence[Mapping[str, Any]], found: Sequence[Any]) -> None:
-    """Put what the server said of each statement to its step."""
-    for statement, told in zip(asked, found, strict=True):
-        facts = steps[statement["step"]].setdefault("facts", [])
-        facts += [{"line": statement["line"], **fact} for fact in told]
 
 
 def facts(project: Project, journal: Journal, stands: Mapping[str, Any]) -> dict[str, Any]:

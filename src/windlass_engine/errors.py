@@ -52,6 +52,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "evidence_broken": (46, "the chain of evidence was changed or is not whole"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
     "run_incomplete": (42, "a scheduled run left a database out"),
+    "would_fail": (50, "a pending statement would fail on rows that are there today; nothing was begun"),
 }
 
 

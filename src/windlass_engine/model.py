@@ -274,6 +274,46 @@ class StatementFacts:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A read-only search for rows that would make a statement fail.
+
+    ``kind`` is one of ``nulls`` (in ``columns``), ``rows`` (any at all), ``duplicates`` (of ``expressions``, SQL, where
+    ``condition`` holds), ``orphans`` (``columns`` without their match in ``other``), ``violations`` (of ``condition``,
+    SQL), ``unvalidated`` (of the constraint that ``columns`` names), ``unfit`` (values of the column that ``type``, or
+    ``expressions`` of it, cannot hold).  Tables are names in their parts.
+    """
+
+    kind: str
+    table: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()
+    condition: str = ""
+    other: tuple[str, ...] = ()
+    other_columns: tuple[str, ...] = ()
+    type: str = ""
+    nulls_equal: bool = False
+
+    @classmethod
+    def from_wire(cls, data: Wire) -> Probe:
+        """Rebuild from :func:`to_wire`."""
+        plain: Wire = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table as it stands: the server's estimate of its rows, its bytes with indexes, and how it is used.
+
+    ``reads_s`` and ``writes_s`` are rows a second over the time that the server has counted, -1 where it does not.
+    """
+
+    rows: int
+    bytes: int
+    reads_s: float = -1.0
+    writes_s: float = -1.0
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check: it passed when ``failures`` is empty; each failure is one message.  ``error`` is an engine error."""
 

@@ -122,9 +122,5 @@ def test_the_plan_says_what_the_server_will_do(environment: Project, mariadb) ->
         assert first.returncode == 0, first.stdout
         assert "standing checks and sample-data tests wait for the migrations after this one" in first.stdout
         shown = environment.invoke("plan", "--env", "shop", "--to", "002_phase_1_chats_webhook")
-        assert "what the server will do to tables that stand:" in shown.stdout
-        assert shown.stdout.count("instant, as the script demands") == 4
-        assert shown.stdout.count("online, as the script demands") == 1
-        careful = [{"name": "shop", "system": "blazz", "url": url, "policy": {"scratch": "never"}}]
-        environment.local_environment("shop", careful, policy=ALLOWED)
-        assert "what the server will do" not in environment.invoke("plan", "--env", "shop").stdout
+        assert "add-column (4)" in shown.stdout and "INSTANT" in shown.stdout
+        assert "add-index" in shown.stdout and "INPLACE, LOCK=NONE" in shown.stdout

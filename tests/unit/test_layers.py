@@ -21,8 +21,10 @@ RANKS = [
     | {"retention", "following"},
     {"session", "journal", "introspect", "messages", "scheduled"},
     {"running", "verify", "inspection", "scratch"},
+    {"session", "journal", "introspect", "messages"},
+    {"running", "verify", "inspection", "scratch", "probing"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
-    {"prove", "maintain", "weigh"},
+    {"prove", "maintain", "weigh", "foresight"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from windlass.lint import squawk
 from windlass.lint.finding import ERROR, WARNING, Finding, Subject
 from windlass.lint.rules import ALL
-from windlass.project import load
+from windlass.project import Project, load
 from windlass_engine import dialects
+from windlass_engine.dialects.base import Dialect
 from windlass_engine.errors import WindlassError
+from windlass_engine.project_view import Migration
 
-__all__ = ["ERROR", "WARNING", "Finding", "lint"]
+__all__ = ["ERROR", "WARNING", "Finding", "findings_of", "lint"]
 
 
 def lint(root: Path, system: str, migration: str = "") -> list[Finding]:
@@ -27,9 +30,37 @@ def lint(root: Path, system: str, migration: str = "") -> list[Finding]:
     if migration and not subjects:
         known = ", ".join(item.name for item in project.migrations)
         raise WindlassError("usage", f"{system} has no migration {migration}", hint=f"there are: {known}")
+    return _findings(root, dialect, subjects)
+
+
+def findings_of(root: Path, project: Project, names: Collection[str]) -> list[dict[str, Any]]:
+    """Return the findings in some of a project's migrations as plain data; those of squawk only where it is there."""
+    dialect = dialects.get(project.engine)
+    whole = [_whole(project, item) for item in project.migrations if item.name in names]
+    subjects = [Subject(item, dialect) for item in whole]
+    try:
+        found = _findings(root, dialect, subjects)
+    except (WindlassError, OSError):
+        found = _judged(subjects, [finding for subject in subjects for finding in _own(subject)])
+    return [asdict(finding) for finding in found]
+
+
+def _whole(project: Project, item: Migration) -> Migration:
+    """Return a migration with the statements of its scripts."""
+    down, verify = (project.full(part) if part else None for part in (item.down, item.verify))
+    return Migration(item.name, project.full(item.up), down, verify)
+
+
+def _findings(root: Path, dialect: Dialect, subjects: list[Subject]) -> list[Finding]:
+    """Return what our own rules and squawk find."""
     found = [finding for subject in subjects for finding in _own(subject)]
     if "squawk" in dialect.capabilities:
         found += squawk.findings(root, subjects)
+    return _judged(subjects, found)
+
+
+def _judged(subjects: list[Subject], found: list[Finding]) -> list[Finding]:
+    """Return findings in order, each with the reason for which its script allows it."""
     reasons = _reasons(subjects)
     allowed = (replace(item, allowed=reasons.get((item.path, _short(item.rule)), "")) for item in found)
     return sorted(allowed, key=lambda finding: (finding.path, finding.line, finding.rule))

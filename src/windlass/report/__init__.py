@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from windlass import closing, console, record, summary
+from windlass import closing, console, record, risks, summary
 from windlass.gate.told import checklist
 from windlass.report import timeline
 
@@ -45,6 +45,7 @@ def view(run: record.Record) -> dict[str, Any]:
         **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
         "texts": list(_texts(run)),
+        "risk_headings": [heading.capitalize() for heading in risks.HEADINGS],
         "notes": [(host, note) for host, part in run["hosts"].items() for note in part["notes"]],
     }
 
@@ -103,12 +104,21 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         "name": name,
         "plan": data.get("plan"),
         "run": data.get("run"),
+        **_risk(data.get("plan") or {}),
         "backup": data.get("backup"),
         "restore": data.get("restore"),
         "groups": [("Checks", _checks(data, "checks")), ("Sample-data tests", _checks(data, "samples"))],
         "timeline": timeline.bars(events, data),
         "waits": timeline.waits(events),
     }
+
+
+def _risk(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan's risk as a table, and what lint said."""
+    steps = plan.get("steps") or ()
+    told = risks.summary(plan["risk"]) if plan.get("risk") else ""
+    findings = [risks.finding_text(item) for step in steps for item in step.get("findings") or ()]
+    return {"risk": told, "risk_rows": list(risks.rows(plan)) if steps else [], "findings": findings}
 
 
 def _texts(run: record.Record) -> Iterator[dict[str, Any]]:

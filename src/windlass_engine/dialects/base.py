@@ -8,7 +8,8 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``online_index``       an index can be built without blocking writers;
 ``backup``             Windlass can back this engine up and restore it (:meth:`Dialect.backups`);
 ``squawk``             squawk, a linter, reads this engine's scripts;
-``weighs``             the server can be asked beforehand how it will do a schema change.
+``weighs``             the server can be asked beforehand how it will do a schema change;
+``probes``             rows that would make a statement fail can be searched for beforehand.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from ..finding import Finding
 from ..mistakes import Mistake
-from ..model import Options, Plan, Script, Statement, StatementFacts, Step, Target
+from ..model import Options, Plan, Probe, Script, Statement, StatementFacts, Step, TableFacts, Target
 
 if TYPE_CHECKING:
     from .backups import Keeper
@@ -125,6 +126,15 @@ class Blocker:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How to find bad rows: a ``condition`` on them, or an ``attempt`` to be made on all, or why it is ``unknown``."""
+
+    condition: str = ""
+    attempt: str = ""
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """What one look at a server tells about it and the login."""
 
@@ -203,6 +213,8 @@ class Dialect(ABC):
     #: What people call the engine.
     title: str
     capabilities: frozenset[str]
+    #: The word for this engine's language, by which the control node chooses a parser.
+    grammar: str = ""
     journal: JournalWriter
 
     @abstractmethod
@@ -313,6 +325,37 @@ class Dialect(ABC):
         ``link`` is connected to a scratch database of the same server.  Only where the engine ``weighs``.
         """
         raise NotImplementedError
+
+    def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+        """Return those of these tables (names in their parts) that stand, by name with dots.  Raise ServerError."""
+        return {}
+
+    def key_columns(self, link: Link, table: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the columns of a table's primary key.  Raise ServerError."""
+        return ()
+
+    def columns_stand(self, link: Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+        """Return whether a table has these columns.  Raise ServerError."""
+        return False
+
+    def unfit(self, link: Link, probe: Probe) -> Search:
+        """Return how to find the values that a column's new type cannot hold.  Raise ServerError."""
+        return Search(unknown="this engine is not asked")
+
+    def unvalidated(self, link: Link, probe: Probe) -> Optional[Probe]:
+        """Return the search that validating a standing constraint amounts to, None where there is no such constraint.
+
+        Raise ServerError.
+        """
+        return None
+
+    def is_timeout(self, error: ServerError) -> bool:
+        """Return whether a statement took longer than its statement timeout."""
+        return False
+
+    def is_bad_value(self, error: ServerError) -> bool:
+        """Return whether a statement failed on a value that it met."""
+        return False
 
     @abstractmethod
     def url_of_database(self, url: str, name: str) -> str:

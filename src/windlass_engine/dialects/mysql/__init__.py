@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...mistakes import Mistake
-from ...model import Script, Statement, StatementFacts, Target
+from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
 from .. import base
 from . import (
     algorithms,
@@ -18,6 +18,8 @@ from . import (
     examination,
     facts,
     locks,
+    measures,
+    probing,
     review,
     session_state,
     settle,
@@ -44,7 +46,8 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout", "weighs"})
+    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes"})
+    grammar = "mysql"
     journal = MySQLJournal()
 
     def driver(self) -> Finding:
@@ -135,6 +138,26 @@ class MySQL(base.Dialect):
     def weigh(self, link: base.Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
         """Try each statement on empty copies of the tables."""
         return algorithms.Trial(link, original).facts(statements)
+
+    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+        """Ask the catalogue, and the performance schema where it counts."""
+        return measures.tables(link, names)
+
+    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask the catalogue."""
+        return probing.key_columns(link, table)
+
+    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+        """Ask the catalogue."""
+        return probing.columns_stand(link, table, columns)
+
+    def unfit(self, link: base.Link, probe: Probe) -> base.Search:
+        """Know lengths, ranges and the words of an ENUM."""
+        return probing.unfit(link, probe)
+
+    def is_timeout(self, error: base.ServerError) -> bool:
+        """Return whether a statement or its wait for a lock took too long."""
+        return error.number in (1205, 1969, 3024)
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

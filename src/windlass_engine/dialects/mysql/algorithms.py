@@ -43,7 +43,7 @@ class Trial:
 
     def _changes(self, statement: str) -> Iterator[StatementFacts]:
         """Yield the facts of a statement, or of the ALTERs that a CALL gets as texts."""
-        for sql in _alters_in(statement):
+        for sql in alters_in(statement):
             found = self._change(sql)
             if found:
                 yield found
@@ -122,16 +122,20 @@ class Trial:
         return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
 
 
-def _alters_in(statement: str) -> Iterator[str]:
+def alters_in(statement: str) -> Iterator[str]:
     """Yield a statement itself, or the ALTER TABLE texts among a CALL's arguments."""
     if Reader(statement, 1).peek() != "CALL":
         yield statement
         return
+    yield from (text for text in texts_in(statement) if text.lstrip()[:11].upper() == "ALTER TABLE")
+
+
+def texts_in(statement: str) -> Iterator[str]:
+    """Yield the strings in a statement, without their quotes."""
     with suppress(Unterminated):
         for token in tokens(statement):
-            text = statement[token.start + 1 : token.end - 1] if token.kind == "string" else ""
-            if text.lstrip()[:11].upper() == "ALTER TABLE":
-                yield text.replace("''", "'").replace("\\'", "'")
+            if token.kind == "string":
+                yield statement[token.start + 1 : token.end - 1].replace("''", "'").replace("\\'", "'")
 
 
 def _altered(words: Reader) -> Optional[str]:

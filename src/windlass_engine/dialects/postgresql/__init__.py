@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...mistakes import Mistake
-from ...model import Script, Statement, Target
+from ...model import Probe, Script, Statement, TableFacts, Target
 from .. import base
 from . import (
     databases,
@@ -17,7 +17,9 @@ from . import (
     examination,
     facts,
     locks,
+    measures,
     online,
+    probing,
     review,
     schema,
     session_state,
@@ -48,7 +50,10 @@ class PostgreSQL(base.Dialect):
 
     name = "postgresql"
     title = "PostgreSQL"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk"})
+    capabilities = frozenset(
+        {"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk", "probes"}
+    )
+    grammar = "postgresql"
     journal = PostgresJournal()
 
     def driver(self) -> Finding:
@@ -162,6 +167,34 @@ class PostgreSQL(base.Dialect):
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
+
+    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+        """Ask pg_class and the server's statistics."""
+        return measures.tables(link, names)
+
+    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask pg_index."""
+        return probing.key_columns(link, table)
+
+    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+        """Ask pg_attribute."""
+        return probing.columns_stand(link, table, columns)
+
+    def unfit(self, link: base.Link, probe: Probe) -> base.Search:
+        """Know lengths and ranges, and try the rest."""
+        return probing.unfit(link, probe)
+
+    def unvalidated(self, link: base.Link, probe: Probe) -> Optional[Probe]:
+        """Ask pg_constraint."""
+        return probing.unvalidated(link, probe)
+
+    def is_timeout(self, error: base.ServerError) -> bool:
+        """Return whether it was query_canceled or a lock timeout."""
+        return error.state in ("57014", "55P03")
+
+    def is_bad_value(self, error: base.ServerError) -> bool:
+        """Return whether it was a data exception."""
+        return error.state.startswith("22")
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

@@ -1,0 +1,111 @@
+"""What a plan will meet: risk, table sizes and rows in the way, asked of the target where something is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from windlass import planning
+from windlass.environment import Database
+from windlass.lint import findings_of
+from windlass.project import Project
+from windlass.risk import Assessment, assess, probes
+from windlass_engine import dialects
+from windlass_engine.errors import WindlassError
+from windlass_engine.model import Plan, to_wire
+from windlass_engine.weigh import can_weigh
+
+
+class Outlook:
+    """The outlook of one database's plan; ``shown`` is the plan as people see it, which this fills in."""
+
+    def __init__(self, database: Database, project: Project, plan: Plan, shown: dict[str, Any]) -> None:
+        """Judge the statements by their texts."""
+        self.database = database
+        self.shown = shown
+        self._plan = plan
+        self._dialect = dialects.get(project.engine)
+        self._statements = planning.statements(plan)
+        self._assessment = Assessment(self._dialect.grammar, self._statements)
+
+    def question(self) -> dict[str, Any]:
+        """Return what is to be asked of the database, as it travels to the target."""
+        policy = self.database.policy
+        weighs = policy.scratch == "allow" and can_weigh(self.database.url)
+        probing = policy.probes != "false" and "probes" in self._dialect.capabilities
+        return {
+            "tables": to_wire(self._assessment.tables),
+            "probes": to_wire(self._assessment.probes) if probing else [],
+            "timeout_ms": policy.probe_timeout,
+            "statements": [item.sql for item in self._statements] if weighs else None,
+        }
+
+    def fill(self, answer: Mapping[str, Any]) -> WindlassError | None:
+        """Put risks, warnings and what the probes found into the plan; return what speaks against running it."""
+        allows = [dict(step.script.directives.allows) for step in self._plan.steps]
+        assess.attach(self.shown["steps"], self._assessment.risks(answer["tables"], answer["ways"]), allows)
+        self.shown["risk"] = assess.whole(self.shown["steps"])
+        self._attach_ways(answer["ways"])
+        self.shown["warnings"] += answer["unknown"]
+        found = list(self._found(answer["probes"]))
+        self.shown["probes"] = found
+        bad = [item for item in found if item["fails"]]
+        self.shown["warnings"] += [_told(item) for item in found if item not in bad]
+        if bad and self.database.policy.probes == "warn":
+            self.shown["warnings"] += [f"would fail: {_told(item)}" for item in bad]
+        return self._refusal(bad) if bad and self.database.policy.probes == "true" else None
+
+    def _attach_ways(self, ways: Sequence[Sequence[Mapping[str, Any]]] | None) -> None:
+        """Keep what the server said of each statement beside its step."""
+        for statement, told in zip(self._statements, ways or (), strict=False):
+            facts = self.shown["steps"][statement.step].setdefault("facts", [])
+            facts += [{"line": statement.line, **fact} for fact in told]
+
+    def _found(self, answers: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield what each probe found or could not find out; a probe that found nothing is no news."""
+        for asked, answer in zip(self._assessment.asked, answers, strict=False):
+            text = probes.words(asked.probe, answer)
+            if not text and not answer["unknown"]:
+                continue
+            statement = self._statements[asked.statement]
+            step = self._plan.steps[statement.step]
+            yield {
+                "migration": step.name,
+                "path": step.script.path,
+                "line": statement.line,
+                "kind": asked.probe.kind,
+                "table": ".".join(asked.probe.table),
+                "columns": list(asked.probe.columns),
+                "found": answer["found"],
+                "examples": list(answer["examples"]),
+                "text": text or f"{asked.probe.kind} in {'.'.join(asked.probe.table)}: {answer['unknown']}",
+                "changed_before": asked.changed_before,
+                "fails": bool(text) and not asked.changed_before,
+            }
+
+    def _refusal(self, bad: Sequence[Mapping[str, Any]]) -> WindlassError:
+        """Return the refusal of a plan that would fail on rows of today."""
+        listed = "".join(f"\n  {_told(item)}" for item in bad)
+        return WindlassError(
+            "would_fail",
+            f"{len(bad)} of the pending statements would fail on rows that are there today:{listed}",
+            hint="mend the rows, by hand or by a migration before; or let the policy say probes: warn",
+            where={"database": self.database.name, "file": bad[0]["path"], "line": bad[0]["line"]},
+            detail={"probes": [dict(item) for item in bad]},
+        )
+
+
+def _told(item: Mapping[str, Any]) -> str:
+    before = " (statements before it change rows of that table)" if item["changed_before"] and item["found"] else ""
+    return f"{item['migration']}, line {item['line']}: {item['text']}{before}"
+
+
+def add_findings(root: Path, project: Project, plan: Plan, shown: Mapping[str, Any]) -> None:
+    """Put what lint finds in the pending migrations to their steps; scripts out of the journal have no file."""
+    names = [step.name for step in plan.steps if step.kind == "migration" and step.action in ("apply", "resume")]
+    if not names:
+        return
+    found = findings_of(root, project, names)
+    for step, data in zip(plan.steps, shown["steps"], strict=True):
+        data["findings"] = [item for item in found if item["path"] == step.script.path]

@@ -1,0 +1,13 @@
+"""A new function, view, type, sequence, comment or right."""
+
+from __future__ import annotations
+
+from windlass.risk.action import Action
+from windlass.risk.verdict import ZERO, Verdict
+
+NAME = "add-object"
+
+
+def judge(action: Action) -> Verdict:
+    """Return zero: nobody knows it yet."""
+    return Verdict(ZERO)
