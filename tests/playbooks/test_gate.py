@@ -103,7 +103,7 @@ def test_the_glass_can_be_broken_with_a_reason_that_stays(gated: Project) -> Non
     assert reason in done.stdout
     assert [event["detail"] for event in events(gated, "prod") if event["event"] == "glass_broken"] == [reason]
     assert reason in gated.invoke("history", "--env", "prod").stdout
-    (folder,) = [path.parent for path in (gated.root / ".windlass" / "runs").glob("*/report.html")][-1:]
+    (folder,) = sorted(path.parent for path in (gated.root / ".windlass" / "runs").glob("*/report.html"))[-1:]
     assert reason in (folder / "report.html").read_text()
 
 
