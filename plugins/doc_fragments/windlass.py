@@ -79,6 +79,12 @@ options:
     description: Set by the action plugin. How long one call follows the work before it reports.
     type: float
     default: 1.0
+  scheduled:
+    description:
+      - Set by the action plugin, from C(windlass_scheduled). Whether a timer started the work. It ends as soon as a
+        person's run needs what it works on.
+    type: bool
+    default: false
 """
 
     # Options of the callbacks that keep a run's record

@@ -54,6 +54,7 @@ FOLLOWING = {
     "settings": {"type": "dict"},
     "cursor": {"type": "dict"},
     "seconds": {"type": "float", "default": 1.0},
+    "scheduled": {"type": "bool", "default": False},
 }
 _SECRET = "********"
 #: Kinds of jobs that run a plan.
@@ -145,11 +146,17 @@ class Order:
     holder: dict[str, Any]
     work: Work
 
+    @property
+    def scheduled(self) -> bool:
+        """Return whether a timer started it, so that every person's run has precedence."""
+        return bool(self.holder["scheduled"])
+
 
 def order(module: AnsibleModule, target: Target, kind: str, digest: str, lock: str, work: Work) -> Order:
     """Return an order for one database under this run's id; ``lock`` says with what it may not overlap."""
     settings = module.params["settings"][target.name]
-    holder = {"who": settings["who"], "origin": settings["origin"], "since": _now(), "digest": digest}
+    holder = {"who": settings["who"], "origin": settings["origin"], "since": _now(), "digest": digest,
+              "scheduled": bool(module.params.get("scheduled"))}  # fmt: skip
     return Order(target.name, Job(_folder(module, target), module.params["run_id"], kind, lock), holder, work)
 
 
@@ -173,9 +180,9 @@ def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
         reply["events"] += [{"database": item.database, **event} for event in news.events]
         cursor = {}
         if not news.end and not news.lost:
-            place = {"run_id": job.run_id, "kind": job.kind, "offset": news.offset}
+            place = {"run_id": job.run_id, "kind": job.kind, "lock": job.lock, "offset": news.offset}
             reply["cursor"] = {"database": item.database, **place}
-        elif serves(job, item.job):
+        elif serves(job, item.job) or _is_adopted(item, job, news):
             end = reply["outcomes"][item.database] = outcome(item.database, job, news)
             waiting = [] if failed(end) else waiting[1:]
         if waiting and not reply["cursor"] and time.monotonic() >= deadline:
@@ -230,8 +237,28 @@ def outcome(database: str, job: Job, news: News) -> dict[str, Any]:
 def _job_and_offset(item: Order, cursor: dict[str, Any]) -> tuple[Job, int]:
     """Return the job to follow, started if it is new, and where to go on reading."""
     if "run_id" in cursor:
-        return Job(item.job.folder, cursor["run_id"], cursor["kind"], item.job.lock), int(cursor["offset"])
+        return Job(item.job.folder, cursor["run_id"], cursor["kind"], cursor["lock"]), int(cursor["offset"])
+    if not item.scheduled:
+        _make_way(item.job)
+    elif item.job.kind == "backup":  # its locks on tables would stand in the way of a change
+        change = windlass_detach.change_under_way(item.job.folder)
+        if change:
+            return change, 0
     return ensure(item.job, item.holder, item.work), 0
+
+
+def _make_way(job: Job) -> None:
+    """Let scheduled work that stands in the way of a person's job end; it is begun again later."""
+    locks = {job.lock} if job.kind != "prune" else set()  # deleting old backups can wait for a new one
+    locks |= {"backup"} if job.kind in (*CHANGES, "restore") else set()
+    for lock in sorted(locks):
+        windlass_detach.make_way(job.folder, lock)
+
+
+def _is_adopted(item: Order, job: Job, news: News) -> bool:
+    """Return whether a timer's backup need not be made: another has just made one."""
+    well = news.end is not None and not news.end["error"]
+    return item.scheduled and item.job.kind == "backup" and job.kind == "backup" and well
 
 
 def _now() -> str:

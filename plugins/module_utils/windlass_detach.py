@@ -28,6 +28,8 @@ SYSTEM_STATE = "/var/lib/windlass"
 USER_STATE = "~/.local/state/windlass"
 KEPT_LOGS = 50
 REPLY_BYTES = 256 * 1024
+#: So long a scheduled job that was asked to end may take to end what it had started (seconds).
+WAY_S = 20.0
 CLOSING = "job_ended"
 
 
@@ -142,6 +144,33 @@ def running(folder: str, lock: str = "run") -> Optional[dict[str, Any]]:
     return None if _is_free(path) else holder_of(path)
 
 
+def make_way(folder: str, lock: str) -> Optional[dict[str, Any]]:
+    """End the job that holds a lock if a timer started it: a person does not wait for it.  Return who it was, or None.
+
+    One that cannot be ended, or takes too long to, is waited for as any other.
+    """
+    path = os.path.join(folder, f"{lock}.lock")
+    deadline, asked = time.monotonic() + WAY_S, None
+    while not _is_free(path) and time.monotonic() < deadline:
+        holder = holder_of(path) or {}
+        if not holder.get("scheduled"):
+            return asked
+        if holder.get("pid") and holder != asked:  # it has no number yet in its first moments
+            asked = holder
+            try:
+                os.kill(holder["pid"], signal.SIGTERM)
+            except OSError:
+                return None
+        time.sleep(0.02)
+    return asked
+
+
+def change_under_way(folder: str) -> Optional[Job]:
+    """Return the job that changes a database at this moment and has not told its end yet, or None."""
+    job = current(folder) if running(folder) else None
+    return job if job and look(job, 0).end is None else None
+
+
 def _is_alive(job: Job) -> bool:
     """Return whether a job's process lives: the lock is held, and by this job."""
     return not _is_free(job.lock_path) and current(job.folder, job.lock) == job
@@ -157,20 +186,22 @@ def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:
     try:
         child = os.fork()
         if not child:
-            _detached(lock, log, work)
+            _detached(lock, log, info, work)
         os.waitpid(child, 0)
     finally:
         os.close(log)
         os.close(lock)
 
 
-def _detached(lock: int, log: int, work: Work) -> None:
+def _detached(lock: int, log: int, info: dict[str, Any], work: Work) -> None:
     """Leave session and terminal, do the work, write the closing line.  Never returns."""
     try:
         os.setsid()
         if os.fork():
             os._exit(0)
         _cut_loose((lock, log))
+        if info.get("scheduled"):
+            _let_be_ended(lock, info)
         _append(log, {"event": CLOSING, **_outcome(work, lambda event: _append(log, event))})
         os.fsync(log)
     finally:
@@ -191,6 +222,18 @@ def _cut_loose(keep: tuple[int, ...]) -> None:
                 os.close(int(name))
             except OSError:
                 continue  # the one that listed the folder
+
+
+def _let_be_ended(lock: int, info: dict[str, Any]) -> None:
+    """Take SIGTERM as the wish of a person who does not want to wait: what was started is ended in order."""
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        hint = "nothing is lost: it is done again, by the clock or with systemctl start"
+        raise WindlassError("deploy_locked", "gave way to a person's run", hint=hint, detail={"gave_way": True})
+
+    signal.signal(signal.SIGTERM, end)
+    os.pwrite(lock, json.dumps({**info, "pid": os.getpid()}).encode(), 0)
 
 
 def _outcome(work: Work, emit: Callable[[Event], None]) -> dict[str, Any]:

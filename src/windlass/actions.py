@@ -99,6 +99,11 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Return the id of this run."""
         return str(self.args.get("run_id") or self.vars.get("windlass_run_id") or run_id_of_this_play())
 
+    @property
+    def scheduled(self) -> bool:
+        """Return whether a timer started this play, so that a person's run has precedence."""
+        return str(self.vars.get("windlass_scheduled", "")).lower() in ("true", "yes", "1")
+
     def settings(self, database: Database, **more: Any) -> dict[str, Any]:
         """Return the engine's options for a database."""
         who = str(self.vars.get("windlass_who") or os.environ.get("WINDLASS_WHO") or record.who())
@@ -139,7 +144,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         ticker, cursor, outcomes = Ticker(self.host), None, {}
         for seconds in _slices():
             # the same id again follows the run and never starts a second one
-            place = {"run_id": self.run_id, "cursor": cursor, "seconds": seconds}
+            place = {"run_id": self.run_id, "cursor": cursor, "seconds": seconds, "scheduled": self.scheduled}
             reply = self.patiently(module, databases, **more, **place)
             self._tell(ticker.lines(reply["events"]))
             self._keep(reply["events"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from windlass.inventory_values import milliseconds
+from windlass.inventory_values import check, known_keys, milliseconds
 from windlass.schedule.jobs import JOBS, NAMES, Fleet, Job
-from windlass_engine.errors import WindlassError
 
 WHERE = ("control",)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -61,12 +59,12 @@ def read(raw: Any, fleet: Fleet, *, host: str = "") -> Config:
     place = {"host": host}
     raw = raw or {}
     check(isinstance(raw, Mapping), "windlass_schedule is not a mapping", **place)
-    known_keys(raw, KEYS, "windlass_schedule", place)
+    known_keys(raw, KEYS, "windlass_schedule", **place)
     where = str(raw.get("where") or "control")
     check(where in WHERE, f"windlass_schedule.where is one of {', '.join(WHERE)}", **place)
     listed = raw.get("jobs") or {}
     check(isinstance(listed, Mapping), "windlass_schedule.jobs is not a mapping of jobs to times", **place)
-    known_keys(listed, NAMES, "windlass_schedule.jobs", place)
+    known_keys(listed, NAMES, "windlass_schedule.jobs", **place)
     return Config(
         where=where,
         timers=tuple(_timers(listed, _seconds(raw.get("delay", "10min"), "delay", place), fleet, place)),
@@ -89,7 +87,7 @@ def _timers(listed: Mapping[str, Any], delay_s: int, fleet: Fleet, place: Place)
         said = listed.get(job.name)
         own = said if isinstance(said, Mapping) else {"at": said}
         key = f"jobs.{job.name}"
-        known_keys(own, _JOB_KEYS, f"windlass_schedule.{key}", place)
+        known_keys(own, _JOB_KEYS, f"windlass_schedule.{key}", **place)
         at = _at(own.get("at"), job, fleet, key, place)
         own_s = _seconds(own["delay"], f"{key}.delay", place) if "delay" in own else delay_s
         if at:
@@ -160,18 +158,3 @@ def _list(value: Any) -> Sequence[Any]:
     if value is None or value == "":
         return ()
     return value if isinstance(value, (list, tuple)) else (value,)
-
-
-def known_keys(raw: Mapping[str, Any], known: Sequence[str], what: str, place: Place) -> None:
-    """Refuse a key that nothing reads, with the nearest known one."""
-    for key in raw:
-        near = difflib.get_close_matches(str(key), known, n=1)
-        guess = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        check(key in known, f"{what} has no key {key}: {guess}", **place)
-
-
-def check(condition: bool, message: str, **place: str) -> None:
-    """Refuse with ``inventory_invalid`` unless a condition holds."""
-    if not condition:
-        hint = "see docs/schedule.md, then correct the inventory; nothing was touched"
-        raise WindlassError("inventory_invalid", message, hint=hint, where={k: v for k, v in place.items() if v})

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from windlass.inventory_values import check
 from windlass.project import load
 from windlass.schedule import config, place
 from windlass.schedule.config import Config, Timer
@@ -43,7 +44,7 @@ def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, V
     found = {name: config.read(known.get("windlass_schedule"), fleet, host=name) for name, known in hosts.items()}
     first = next(iter(found.values()))
     other = next((name for name, each in found.items() if each != first), "")
-    config.check(
+    check(
         not other, "windlass_schedule is another here than on the first host, and the control node has one for all: "
         "set it in group_vars/all", host=other,
     )  # fmt: skip

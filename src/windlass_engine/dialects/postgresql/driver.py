@@ -230,7 +230,16 @@ class PostgresLink:
             raise self._from_psycopg(error) from None
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection.
+
+        A statement under way is cancelled: a server that waits for a lock would not notice for long that nobody listens,
+        and keep the locks that it has.
+        """
+        import psycopg
+
+        if self._connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):
+                self._connection.cancel()
         self._connection.close()
 
     def _send(self, sql: str) -> None:

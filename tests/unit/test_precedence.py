@@ -1,0 +1,139 @@
+"""People before timers: scheduled work gives way to a person's run, and does not do again what a person has just done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils import windlass_detach as detach
+
+from testbed.waiting import wait_until
+from windlass_engine.model import Target
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class Run:
+    """One run's job on the database `d`, which goes on until its gate is opened."""
+
+    def __init__(self, folder: Path, name: str, kind: str = "backup", lock: str = "backup", *, timer: bool = False) -> None:
+        self.gate = folder / f"{name}.open"
+        self.ended = folder / f"{name}.ended"
+        self.params: dict[str, Any] = {
+            "state_dir": str(folder), "run_id": name, "cursor": None, "seconds": 0.3, "scheduled": timer,
+            "settings": {"d": {"who": name, "origin": "desk"}},
+        }  # fmt: skip
+        module = SimpleNamespace(params=self.params)
+        self.order = adapter.order(module, Target("d", "tried", "postgresql:///d"), kind, "", lock, self.work)
+
+    def work(self, emit: Emit) -> dict[str, Any]:
+        emit({"event": "began"})
+        try:
+            wait_until(self.gate.exists, seconds=30, what="the gate")
+        finally:
+            self.ended.touch()
+        return {"by": self.params["run_id"]}
+
+    def advance(self, seconds: float = 0.3) -> Any:
+        """Start or follow the job for a while; return its outcome, or None while it goes on."""
+        self.params["seconds"] = seconds
+        reply = adapter.advance(SimpleNamespace(params=self.params), [self.order])
+        self.params["cursor"] = reply["cursor"]
+        return reply["outcomes"].get("d")
+
+    def holds(self, lock: str = "backup") -> bool:
+        held = detach.running(self.order.job.folder, lock)
+        return bool(held) and held["run_id"] == self.params["run_id"]
+
+
+@pytest.mark.parametrize(("kind", "lock"), [("backup", "backup"), ("migrate", "run"), ("restore", "run")])
+def test_a_persons_run_ends_a_scheduled_backup(tmp_path: Path, kind: str, lock: str) -> None:
+    timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", kind, lock)
+    assert timer.advance() is None and timer.holds()
+    assert person.advance() is None and person.holds(lock) and not timer.holds()
+    assert timer.ended.exists(), "what it had begun was ended in order"
+    error = timer.advance(10)["error"]
+    assert (error["code"], error["detail"]) == ("deploy_locked", {"gave_way": True})
+    person.gate.touch()
+    assert person.advance(10)["result"] == {"by": "ann"}
+
+
+def test_a_scheduled_maintenance_gives_way_as_well(tmp_path: Path) -> None:
+    timer = Run(tmp_path, "timer", "maintain", "maintain", timer=True)
+    person = Run(tmp_path, "ann", "maintain", "maintain")
+    timer.advance()
+    person.advance()
+    assert person.holds("maintain")
+    person.gate.touch()
+
+
+def test_deleting_old_backups_ends_no_new_one(tmp_path: Path) -> None:
+    timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", "prune")
+    timer.advance()
+    assert person.advance() is None and timer.holds()
+    timer.gate.touch()
+    person.gate.touch()
+    assert person.advance(10)["result"] == {"by": "ann"}
+
+
+def test_a_persons_run_is_never_ended(tmp_path: Path) -> None:
+    person, timer, other = Run(tmp_path, "ann"), Run(tmp_path, "timer", timer=True), Run(tmp_path, "bob")
+    person.advance()
+    assert timer.advance() is None and other.advance() is None and person.holds()
+    person.gate.touch()
+    assert timer.advance(10)["result"] == {"by": "ann"}, "the timer's backup need not be made"
+    other.gate.touch()
+    assert other.advance(10)["result"] == {"by": "bob"}, "a person's is made"
+
+
+def test_a_backup_that_failed_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    person, timer = Run(tmp_path, "ann"), Run(tmp_path, "timer", timer=True)
+    object.__setattr__(person.order, "work", _fails)
+    person.advance()
+    timer.gate.touch()
+    assert timer.advance(10)["result"] == {"by": "timer"}
+
+
+def _fails(emit: Emit) -> dict[str, Any]:
+    raise OSError("no room")
+
+
+def test_two_timers_make_one_backup(tmp_path: Path) -> None:
+    first, second = Run(tmp_path, "first", timer=True), Run(tmp_path, "second", timer=True)
+    first.advance()
+    assert second.advance() is None and first.holds()
+    first.gate.touch()
+    assert second.advance(10)["result"] == {"by": "first"}
+    assert not second.ended.exists()
+
+
+def test_a_scheduled_backup_waits_for_a_change_to_end(tmp_path: Path) -> None:
+    person, timer = Run(tmp_path, "ann", "migrate", "run"), Run(tmp_path, "timer", timer=True)
+    person.advance()
+    timer.gate.touch()
+    assert timer.advance() is None and not timer.ended.exists() and not timer.holds()
+    person.gate.touch()
+    assert timer.advance(10)["result"] == {"by": "timer"}
+
+
+def test_nobody_is_ended_where_nobody_works(tmp_path: Path) -> None:
+    assert detach.make_way(str(tmp_path), "backup") is None
+    assert detach.change_under_way(str(tmp_path)) is None
+
+
+def test_only_a_scheduled_job_can_be_asked_to_end(tmp_path: Path) -> None:
+    person = Run(tmp_path, "ann")
+    person.advance()
+    assert "pid" not in (detach.running(person.order.job.folder, "backup") or {})
+    timer = Run(tmp_path, "timer", "offsite", "offsite", timer=True)
+    timer.advance()
+    held = detach.running(timer.order.job.folder, "offsite") or {}
+    assert held["scheduled"] and os.path.exists(f"/proc/{held['pid']}")
+    for run in (person, timer):
+        run.gate.touch()
+        run.advance(10)
