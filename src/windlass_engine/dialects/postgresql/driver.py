@@ -232,8 +232,8 @@ class PostgresLink:
     def close(self) -> None:
         """End the connection.
 
-        A statement under way is cancelled: a server that waits for a lock would not notice for long that nobody listens,
-        and keep the locks that it has.
+        A statement under way is cancelled: a server that waits for a lock would not notice for long that nobody
+        listens, and keep the locks that it has.
         """
         import psycopg
 
