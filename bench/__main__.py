@@ -15,7 +15,11 @@ def main() -> int:
     """Return an exit code: 0, or 1 where something could not be measured."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and mounts are to go with this process
     chosen = _arguments().parse_args()
-    parts: dict[str, Callable[[], str]] = {"engine": lambda: _engine(chosen), "deploy": lambda: _deploy(chosen)}
+    parts: dict[str, Callable[[], str]] = {
+        "engine": lambda: _engine(chosen),
+        "deploy": lambda: _deploy(chosen),
+        "backup": lambda: _backup(chosen),
+    }
     codes = [_measure(name, parts[name], chosen.save) for name in parts if chosen.what in (name, "all")]
     return max(codes)
 
@@ -26,10 +30,11 @@ def _arguments() -> argparse.ArgumentParser:
         description="Measure Windlass beside other tools.",
         epilog=f"The other tools are installed into a folder of their own: ${VARIABLE}, or ~/.cache/windlass-bench.",
     )
-    parser.add_argument("what", nargs="?", default="all", choices=["engine", "deploy", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["engine", "deploy", "backup", "all"])
     parser.add_argument("--migrations", default="100,1000", help="how many, with commas (default: 100,1000)")
     parser.add_argument("--runs", type=int, default=7, help="rounds; slow tools have three (default: 7)")
     parser.add_argument("--only", default="", help="engine: beginnings of tools' names, with commas (default: all)")
+    parser.add_argument("--megabytes", type=int, default=500, help="backup: size of the database (default: 500)")
     parser.add_argument("--save", action="store_true", help="write the tables into docs/performance.md")
     return parser
 
@@ -45,6 +50,12 @@ def _deploy(chosen: argparse.Namespace) -> str:
     from bench import deploy
 
     return deploy.report(chosen.runs)
+
+
+def _backup(chosen: argparse.Namespace) -> str:
+    from bench import backup
+
+    return backup.report(chosen.runs, chosen.megabytes)
 
 
 def _measure(name: str, report: Callable[[], str], save: bool) -> int:

@@ -82,4 +82,3 @@ def _run(command: Sequence[str], where: Path) -> None:
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise Missing(f"{' '.join(command[:3])} failed: {lines[-1] if lines else done.returncode}")
-

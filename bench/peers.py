@@ -171,7 +171,7 @@ class Sqitch(Tool):
     def migrate(self, folder: Path, database: Database) -> Command:
         """Deploy with the server's own psql, for the system's wrapper of it takes longer to start."""
         psql = Path(database.programs) / "psql"
-        user = '[user]\n  name = Bench\n  email = bench@example.org\n'
+        user = "[user]\n  name = Bench\n  email = bench@example.org\n"
         write(folder / "sqitch.conf", f'[core]\n  engine = pg\n[engine "pg"]\n  client = {psql}\n{user}')
         target = f"db:pg://{database.user}@{database.host}:{database.port}/{database.name}"
         environment = {"SQITCH_PASSWORD": database.password, "PGPASSWORD": database.password}

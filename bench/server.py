@@ -74,7 +74,7 @@ class Server:
 
     def version(self) -> str:
         """Return the server's version, such as ``15.4``."""
-        return str(self._ask("SHOW server_version")[0]).partition(" ")[0]
+        return str(self.ask("SHOW server_version")[0]).partition(" ")[0]
 
     def database(self) -> Database:
         """Return an empty database; the disk is quiet afterwards.
@@ -87,9 +87,18 @@ class Server:
         login = (str(parts.hostname), parts.port or 0, self._server.superuser, self._server.password)
         return Database(parts.path[1:], *login, str(self._server.bin))
 
+    def run(self, sql: str, database: Database) -> None:
+        """Run statements on a database."""
+        with self._server.connect(database.name) as connection:
+            connection.execute(sql.encode())
+
+    def place(self) -> tuple[Path, int, Path]:
+        """Return the folder of the server's data, its port, and the folder of its socket."""
+        return self._server.data, self._server.port, self._server.socket_dir
+
     def settle(self) -> None:
         """Write out what earlier work left, so that nobody pays for another's pages."""
-        self._ask("CHECKPOINT")
+        self.ask("CHECKPOINT")
 
     def standing(self, database: Database) -> tuple[int, int, int]:
         """Return how many tables, added columns and indexes of the migrations stand."""
@@ -100,16 +109,17 @@ class Server:
     @contextmanager
     def listening(self, database: Database) -> Iterator[list[str]]:
         """Give a list which holds, after the block, every message that the database got from other sessions."""
-        self._ask(f'ALTER DATABASE "{database.name}" SET log_statement = \'all\'')
+        self.ask(f"ALTER DATABASE \"{database.name}\" SET log_statement = 'all'")
         begin = self._server.log.stat().st_size
         heard: list[str] = []
         yield heard
-        self._ask(f'ALTER DATABASE "{database.name}" RESET log_statement')
+        self.ask(f'ALTER DATABASE "{database.name}" RESET log_statement')
         with self._server.log.open(encoding="utf-8", errors="replace") as log:
             log.seek(begin)
             heard += messages(log.read(), database.name)
 
-    def _ask(self, sql: str) -> tuple[object, ...]:
+    def ask(self, sql: str) -> tuple[object, ...]:
+        """Return the first row of a statement's answer."""
         with self._server.connect() as connection:
             cursor = connection.execute(sql.encode())
             return (cursor.fetchone() or ()) if cursor.description else ()

@@ -22,7 +22,8 @@ from ...model import Target
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/pgsql/bin")
 #: From this version on, what pg_restore sends is refused by older servers (it sets transaction_timeout).
 _NOT_FOR_OLDER = 17
-_ZSTD_SINCE = 16
+#: The first pg_dump whose --compress names a method, such as zstd.
+ZSTD_SINCE = 16
 #: So many compressed bytes are read faster by one more process.
 _WORTH_A_PROCESS = 16 << 20
 #: The fastest level of each method: a backup holds up a deployment.
@@ -103,7 +104,7 @@ def find_client(server_major: int, client_bin: str = "", dumped_by: int = 0, cod
 
 def compression_of(client: Client) -> str:
     """Return the fastest compression that this pg_dump was built with."""
-    if client.major < _ZSTD_SINCE:
+    if client.major < ZSTD_SINCE:
         return FAST_GZIP
     # The option is looked at before the connection, and there is nothing to connect to.
     asked = [client.program("pg_dump"), "-w", f"--compress={FAST_ZSTD}", "-d", "host=/nonexistent connect_timeout=1"]
@@ -114,7 +115,7 @@ def dump_command(
     client: Client, way: Login, folder: str, *, jobs: int, compression: str, snapshot: str, lock_wait_ms: int
 ) -> list[str]:
     """Return the call that writes a whole database into ``folder`` (which must not be there yet)."""
-    level = compression if client.major >= _ZSTD_SINCE else compression.partition(":")[2]
+    level = compression if client.major >= ZSTD_SINCE else compression.partition(":")[2]
     return [
         client.program("pg_dump"), "--format=directory", f"--file={folder}", f"--jobs={jobs:d}", f"--compress={level}",
         f"--snapshot={snapshot}", f"--lock-wait-timeout={lock_wait_ms:d}", "--no-sync", "--no-password",

@@ -21,7 +21,7 @@ from .text import literal
 
 _PATIENCE_S = 30.0
 _POLL_S = 0.1
-_LOGIN_S = 10
+LOGIN_S = 10
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def maintenance(target: Target, avoid: tuple[str, ...] = ()) -> Iterator[Link]:
     link: Optional[Link] = None
     for name in names:
         try:
-            link = driver.connect(dump.elsewhere(target, name), "windlass restore", _LOGIN_S)
+            link = driver.connect(dump.elsewhere(target, name), "windlass restore", LOGIN_S)
             break
         except WindlassError as error:
             if error.code not in ("database_unreachable", "login_refused") or name == names[-1]:

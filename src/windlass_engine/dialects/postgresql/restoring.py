@@ -10,12 +10,11 @@ from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..base import Link, ServerError, Tick
-from . import contents, dump, surroundings
-from .exchange import maintenance
+from . import contents, driver, dump, surroundings, together
+from .exchange import LOGIN_S, maintenance
 from .surroundings import quoted
 from .text import literal
 
-_LOCK_WAIT_MS = 60_000
 #: What a restored database must have in common with the original, besides its content.
 _COMPARED = ("owner", "encoding", "collate", "ctype", "connection_limit", "acl", "settings", "role_settings")
 _CONTROL = "windlass_write_test"
@@ -79,9 +78,10 @@ class PostgresRestoring(backups.Restoring):
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
         """Compare rows, large objects, sequences and settings."""
-        contents.begin_reading(link, _LOCK_WAIT_MS)
+        contents.begin_reading(link, contents.LOCK_WAIT_MS)
         names = list(contents.tables(link).values())
-        failures = backups.rows_lines(self.known["rows"], contents.count_rows(link, names))
+        found = together.count_rows(link, self._login, self.asked.jobs, names)
+        failures = backups.rows_lines(self.known["rows"], found)
         objects = contents.count_large_objects(link)
         if objects != self.known["large_objects"]:
             failures.append(f"{objects} large objects instead of {self.known['large_objects']}")
@@ -105,8 +105,8 @@ class PostgresRestoring(backups.Restoring):
         )
 
     def polish(self, link: Link) -> None:
-        """Let the server look at everything."""
-        link.run("SET statement_timeout = 0; ANALYZE")
+        """Let the server look at everything, several tables at once."""
+        together.analyse(link, self._login, self.asked.jobs)
 
     def accept(self) -> None:
         """Give the database the original's comment instead of the mark."""
@@ -116,6 +116,10 @@ class PostgresRestoring(backups.Restoring):
         """Drop it with the sessions in it."""
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)} WITH (FORCE)")
+
+    def _login(self) -> Link:
+        """Log in to the new database once more."""
+        return driver.connect(dump.elsewhere(self.target, self.name), "windlass restore", LOGIN_S)
 
     def _administer(self, statements: list[str]) -> None:
         """Run statements about the new database, in a session that did not have to wait for hours."""

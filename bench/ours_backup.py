@@ -1,0 +1,37 @@
+"""The process that is measured: a backup or a restore by our engine, as a target would do it.
+
+Started as ``python -m bench.ours_backup backup FOLDER JOBS`` or ``… restore BACKUP JOBS``, with BENCH_URL,
+BENCH_PASSWORD and BENCH_PROGRAMS.  Prints the seconds from connecting on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+
+import psycopg  # noqa: F401  the driver is part of starting up
+
+from windlass_engine import backup, restore
+from windlass_engine.model import Target, Wire
+
+
+def main(verb: str, path: str, jobs: int) -> None:
+    """Do it."""
+    target = Target("bench", "bench", os.environ["BENCH_URL"], os.environ["BENCH_PASSWORD"])
+    programs = os.environ["BENCH_PROGRAMS"]
+    began = time.perf_counter()
+    if verb == "backup":
+        backup.make(target, backup.BackupSettings(path, programs, jobs), _unheard)
+    else:
+        restore.beside(target, path, f"restored_{secrets.token_hex(4)}", programs, jobs, _unheard)
+    print(time.perf_counter() - began)
+
+
+def _unheard(_: Wire) -> None:
+    """Take an event."""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
