@@ -119,7 +119,13 @@ CHANGE, LOOK, KEEP = "Change a database", "Look, without changing anything", "Ke
 WRITE, TRY = "Write migrations, reach a database", "Try and measure"
 
 
-@verb(CHANGE, atomic=ATOMIC, settle=SETTLE, break_glass=BREAK_GLASS)
+@verb(
+    CHANGE,
+    atomic=ATOMIC,
+    settle=SETTLE,
+    break_glass=BREAK_GLASS,
+    restore_archived="put back what rollbacks of these migrations took away",
+)
 def deploy(
     _: Context,
     env: str = "",
@@ -132,6 +138,7 @@ def deploy(
     atomic: bool = False,
     settle: str = "",
     break_glass: str = "",
+    restore_archived: bool = False,
     verbose: int = 0,
 ) -> int:
     """Back up, migrate, verify and report; shows the plan and asks first.
@@ -142,12 +149,19 @@ def deploy(
     from windlass import verbs
 
     given = {"windlass_to": to, "windlass_atomic": atomic or "", **settled(settle)}
+    given |= {"windlass_restore_archived": restore_archived or ""}
     where = scope(env, host, database, verbose)
     how: dict[str, Any] = {"plan": plan, "yes": yes, "dry_run": dry_run, "break_glass": break_glass}
     return verbs.change(SETTINGS, where, "deploy", given, **how)
 
 
-@verb(CHANGE, to="back to this migration, which stays (or give --steps)", settle=SETTLE, down_from=DOWN_FROM)
+@verb(
+    CHANGE,
+    to="back to this migration, which stays (or give --steps)",
+    settle=SETTLE,
+    down_from=DOWN_FROM,
+    archive="keep what down scripts take away in archives (--no-archive: lose it)",
+)
 def rollback(
     _: Context,
     env: str = "",
@@ -158,6 +172,7 @@ def rollback(
     plan: str = "",
     allow_data_loss: bool = False,
     down_from: str = "",
+    archive: bool = True,
     settle: str = "",
     yes: bool = False,
     dry_run: bool = False,
@@ -172,7 +187,7 @@ def rollback(
     from windlass import verbs
 
     given = backwards(steps, to) | settled(settle) | downs_from(down_from)
-    given |= {"windlass_allow_data_loss": allow_data_loss or ""}
+    given |= {"windlass_allow_data_loss": allow_data_loss or "", "windlass_archive": archive}
     where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
 
@@ -385,6 +400,37 @@ def backups(
     if fetch:
         return verbs.look(SETTINGS, where, "offsite", {"windlass_fetch": fetch}, as_json=json, dry_run=dry_run)
     return verbs.look(SETTINGS, where, "backups", as_json=json)
+
+
+@verb(
+    KEEP,
+    export="write this archive as a CSV file on this machine",
+    to="with --export: the folder for it (default: .windlass/archives)",
+    purge="delete the rows of this archive for good; its name has to be typed again",
+)
+def archives(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    export: str = "",
+    to: str = "",
+    purge: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """List what rollbacks took away and keep in the database; export or purge one archive."""
+    from windlass import confirm, verbs
+
+    where = scope(env, host, database, verbose)
+    if purge:
+        if not dry_run:
+            confirm.type_again(purge, "the archive's name", f"delete the rows of {purge} for good")
+        return verbs.do(SETTINGS, where, "purge_archive", {"windlass_purge": purge}, dry_run=dry_run)
+    place = str(Path(to).expanduser().resolve()) if to else ""
+    given = {"windlass_export": export, "windlass_export_to": place}
+    return verbs.look(SETTINGS, where, "archives", given, as_json=json, dry_run=dry_run)
 
 
 @verb(KEEP)

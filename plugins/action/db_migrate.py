@@ -25,6 +25,8 @@ class ActionModule(WindlassAction):
         "settle": "",
         "allow_data_loss": False,
         "broken_glass": "",
+        "archive": None,
+        "restore_archived": False,
     }
 
     def work(self) -> None:
@@ -33,7 +35,9 @@ class ActionModule(WindlassAction):
         if not asked:
             self.result["windlass_run"] = {}
             return
-        words = {"settle": str(self.args["settle"] or ""), "allow_data_loss": bool(self.args["allow_data_loss"])}
+        words: dict[str, Any] = {key: bool(self.args[key]) for key in ("allow_data_loss", "restore_archived")}
+        words["settle"] = str(self.args["settle"] or "")
+        words |= {"archive": bool(self.args["archive"])} if self.args["archive"] not in (None, "") else {}
         words["broken_glass"] = str(self.args["broken_glass"] or "")
         settings = {database.name: self.settings(database, **words) for database in asked}
         outcomes = self.follow("db_migrate", asked, plans=plans, settings=settings, kind=str(self.args["kind"]))

@@ -28,7 +28,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
-        "down_from": "journal", "backup_dir": "", "strict": False,
+        "down_from": "journal", "backup_dir": "", "strict": False, "archive": True,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -44,6 +44,8 @@ class ActionModule(WindlassAction):
             found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             errors += self._look_ahead()
+            if self.args["direction"] == "down":
+                self._say_losses(asked)
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])
 
@@ -144,6 +146,25 @@ class ActionModule(WindlassAction):
         """Return a database's shown plan, an empty one where it could not be made."""
         plan: dict[str, Any] = self.result["windlass_plan"].get(database.name) or {}
         return plan
+
+    def _say_losses(self, asked: Sequence[Database]) -> None:
+        """Ask servers what the plans would take away, and say whether it is archived first."""
+        packed = self.result["windlass_packed"]
+        able = [database for database in asked if database.name in packed]
+        if not able:
+            return
+        scratch = [database.name for database in able if database.policy.scratch == "allow"]
+        found = self.call("db_info", able, undo={d.name: packed[d.name] for d in able}, scratch=scratch)["losses"]
+        for database in able:
+            shown, told = self.result["windlass_plan"][database.name], found[database.name]
+            shown["archive"] = database.policy.archive == "always" and bool(self.args["archive"])
+            if told["error"]:
+                self.note(f"{database.name}: {told['error']['message']}")
+                shown["unknown_losses"] = told["error"]["message"]
+            if told["failure"]:
+                shown["warnings"] = [*shown["warnings"], f"tried beforehand, a down script fails: {told['failure']}"]
+            for step, losses in zip(shown["steps"], told["losses"] or (), strict=False):
+                step["losses"] = losses
 
     def _raise_first(self, errors: Sequence[WindlassError]) -> None:
         """Raise the first error, telling of the others."""

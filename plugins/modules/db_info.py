@@ -36,6 +36,16 @@ options:
       - Set by the action plugin of M(db_plan). What is asked of each database before its plan runs, such as the sizes
         of tables, and rows that would make a statement fail. Nothing else is read then.
     type: dict
+  undo:
+    description:
+      - Set by the action plugin of M(db_plan). Plans that go down, of which the server says what they would take away.
+        Nothing else is read then.
+    type: dict
+  scratch:
+    description: Set by the action plugin of M(db_plan). The databases whose policy allows scratch databases.
+    type: list
+    elements: str
+    default: []
   journal:
     description: Whether to return every entry of the journal.
     type: bool
@@ -94,8 +104,11 @@ from typing import Any
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import foresight, inspection
+from ansible.module_utils.windlass_engine.archiving import finding
+from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.keeping import catalogue
-from ansible.module_utils.windlass_engine.model import Target
+from ansible.module_utils.windlass_engine.model import Plan, Target, to_wire
+from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {
     "texts_of": {"type": "dict"},
@@ -105,6 +118,8 @@ SPEC = {
     "journal": {"type": "bool", "default": False},
     "lock_wait": {"type": "float", "default": 0},
     "questions": {"type": "dict"},
+    "undo": {"type": "dict"},
+    "scratch": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -112,6 +127,8 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     texts_of, questions = module.params["texts_of"] or {}, module.params["questions"]
     if questions is not None:
         return {"answers": {target.name: answer(target, questions[target.name]) for target in adapter.targets(module)}}
+    if module.params["undo"] is not None:
+        return {"losses": {target.name: lost(module, target) for target in adapter.targets(module)}}
     found = {}
     for target in adapter.targets(module):
         found[target.name] = inspection.look(
@@ -126,6 +143,17 @@ def read(module: AnsibleModule) -> dict[str, Any]:
 
 def answer(target: Target, question: dict[str, Any]) -> dict[str, Any]:
     return foresight.look(target, foresight.Question.from_wire(question))
+
+
+def lost(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    """Return what each step of a plan that goes down would take away."""
+    steps = Plan.from_wire(unpack(module.params["undo"][target.name])["plan"]).steps
+    allowed = target.name in module.params["scratch"]
+    try:
+        found = finding.alone(target, [step.script for step in steps], scratch_allowed=allowed)
+        return {"losses": to_wire(found.of), "failure": found.failure, "error": None}
+    except WindlassError as error:
+        return {"losses": None, "failure": "", "error": error.to_wire()}
 
 
 def known_backups(module: AnsibleModule, target: Target) -> dict[str, Any]:

@@ -41,6 +41,13 @@ options:
     description: Whether down scripts that ask for it may drop what holds rows.
     type: bool
     default: false
+  archive:
+    description: Whether what down scripts take away is kept first. By default as O(policy) says.
+    type: bool
+  restore_archived:
+    description: Whether what earlier rollbacks of the migrations took away is put back once they are applied again.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Returns the SQL as RV(windlass_run.*.sql).
@@ -113,6 +120,8 @@ SPEC = {
     "settle": {"type": "str", "default": ""},
     "broken_glass": {"type": "str", "default": ""},
     "allow_data_loss": {"type": "bool", "default": False},
+    "archive": {"type": "bool"},
+    "restore_archived": {"type": "bool", "default": False},
 }
 
 

@@ -50,6 +50,10 @@ options:
     description: Whether all that is pending runs in one transaction. The policy can ask for it as well.
     type: bool
     default: false
+  archive:
+    description: Whether a rollback will archive what it takes away, for a plan that goes down to say so.
+    type: bool
+    default: true
   report:
     description:
       - Whether to say only how things stand and make no plan. An edited or unknown migration, or a database that

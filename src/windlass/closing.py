@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from windlass import console, doctor, keeping, record, risks, summary
+from windlass import archives, console, doctor, keeping, record, risks, summary
 from windlass.gate.told import checklist
 from windlass.schedule import showing
 from windlass_engine.errors import WindlassError
@@ -91,6 +91,7 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
         yield Line(f"{host} {database}: {console.plural(len(plan['steps']), 'step')}, now at {at}", "head")
         yield from map(Line, _step_table(plan["steps"]))
         yield from (Line(*line) for line in risks.lines(plan))
+        yield from (Line(*line) for line in archives.plan_lines(plan))
     for warning in plan.get("warnings") or ():
         yield Line(f"  warning: {console.printable(warning)}", "warn")
 
@@ -440,6 +441,8 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "backups": _backups,
     "prune": _kept("retention", keeping.retention_lines),
     "offsite": _kept("offsite", keeping.offsite_lines),
+    "archives": _kept("archives", archives.lines),
+    "purge_archive": _kept("archives", archives.lines),
     "download": _kept("download", keeping.download_lines),
     "restore_test": _kept("restore_test", keeping.test_lines),
     "restore": _restore,

@@ -47,6 +47,23 @@ def ask(
         raise WindlassError("not_approved", "not confirmed, nothing was changed")
 
 
+def type_again(
+    name: str, what: str, deed: str, *, interactive: bool | None = None, answer: Callable[[str], str] = input
+) -> None:
+    """Return when the operator has typed a name.  Raises ``not_approved`` otherwise; there is no other way."""
+    if interactive is None:
+        interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    if not interactive:
+        hint = "run it on a terminal, and type the name there"
+        raise WindlassError("not_approved", f"to {deed} has to be typed, and there is no terminal", hint=hint)
+    try:
+        given = answer(f"\nType {what} ({name}) to {deed}: ").strip()
+    except EOFError:
+        given = ""
+    if given != name:
+        raise WindlassError("not_approved", "not confirmed, nothing was changed")
+
+
 def _question(policy: str, environment: str, verb: str) -> tuple[tuple[str, ...], str]:
     if policy == "typed":
         name = Path(environment).name  # an environment may be given as a path

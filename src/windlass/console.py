@@ -218,6 +218,15 @@ def _swap_started(event: Event) -> str:
     return f"{event['incoming']} takes the place of the original"
 
 
+def _archived(event: Event) -> str:
+    what = ", ".join(event["columns"]) if event["kind"] == "columns" else event["kind"]
+    return f"{event['migration']}  archived {event['rows']} rows of {event['table']} ({what}) as {event['name']}"
+
+
+def _put_back(event: Event) -> str:
+    return f"{event['migration']}  put {event['put_back']} of {event['rows']} rows back into {event['table']}"
+
+
 def _check_done(event: Event) -> str | None:
     return None if event["passed"] else f"check {event['name']} FAILED"
 
@@ -237,6 +246,8 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
     "check_done": _check_done,
     "note": _note,
     "settled": _settled,
+    "archived": _archived,
+    "put_back": _put_back,
     "restore_started": _restore_started,
     "restore_progress": _restore_progress,
     "restore_done": _restore_done,

@@ -24,6 +24,7 @@ OUT_OF_ORDER = ("refuse", "allow")
 SCRATCH = ("allow", "never")
 PRUNE = ("manual", "after_backup")
 PROBES = ("true", "warn", "false")
+ARCHIVE = ("always", "never")
 
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
 
@@ -46,6 +47,7 @@ class Policy:
     probes: str = "true"
     probe_timeout: int = 5_000
     prune: str = "manual"
+    archive: str = "always"
     restore_test_host: str = ""
     backup_max_age: int = 0
     serial: tuple[int | str, ...] = (1, "100%")
@@ -79,6 +81,8 @@ class Database:
             "lock_retries": self.policy.lock_retries,
             "deploy_lock_wait_s": self.policy.deploy_lock_wait / 1000,
             "on_failure": self.policy.on_failure,
+            "archive": self.policy.archive == "always",
+            "scratch": self.policy.scratch == "allow",
         }
         return Options(run_id=run_id, who=who, origin=origin, **{**policy, **more})
 
@@ -197,6 +201,7 @@ def _policy_value(key: str, value: Any, base: Policy, place: Mapping[str, str]) 
         "out_of_order": OUT_OF_ORDER,
         "scratch": SCRATCH,
         "prune": PRUNE,
+        "archive": ARCHIVE,
     }
     if key in choices:
         # YAML reads a bare `yes` or `no` as a boolean

@@ -50,6 +50,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "lint_failed": (38, "lint found something that no script allows"),
     "gate_closed": (45, "a point of the environment's gate is not met"),
     "evidence_broken": (46, "the chain of evidence was changed or is not whole"),
+    "archive_failed": (39, "what a rollback would take away could not be archived, or an archive not be used"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
     "run_incomplete": (42, "a scheduled run left a database out"),
     "would_fail": (50, "a pending statement would fail on rows that are there today; nothing was begun"),

@@ -7,6 +7,7 @@ from typing import Callable, Optional
 
 from . import journal as journals
 from . import verify
+from .archiving import kept
 from .dialects.base import ServerError
 from .errors import WindlassError
 from .model import CheckResult, Journal, Options, Plan, Step, Target, Wire
@@ -108,9 +109,8 @@ class _Run:
         self._tell("run_started", run_id=self._options.run_id, steps=len(self._plan.steps), statements=statements)
         watch = Watch(self._session, self._observer, self._emit)
         try:
-            return self._steps(
-                StepRunner(Context(self._session, self._plan, self._options, watch, self._emit, half_done))
-            )
+            context = Context(self._session, self._plan, self._options, watch, self._emit, half_done, self._observer)
+            return self._steps(StepRunner(context))
         finally:
             watch.close()
 
@@ -139,12 +139,29 @@ class _Run:
                 self._together(runner)
             else:
                 self._one_by_one(runner)
+            returned = self._put_back()
         except StepFailed as failed:
-            return self._failed(failed)
+            return {**self._failed(failed), "archived": runner.archived}
         after = journals.read(self._session)
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
-        return {**result, **outcome.progress(self._finished, after, self._options)}
+        moved = {"archived": runner.archived, "put_back": returned}
+        return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
+
+    def _put_back(self) -> list[Wire]:
+        """Put back what earlier rollbacks of these migrations took away, where that is asked for.  Raise StepFailed."""
+        if not self._options.restore_archived:
+            return []
+        done: list[Wire] = []
+        try:
+            for step in self._plan.steps:
+                if step.kind == "migration" and step.action in ("apply", "resume"):
+                    done += kept.put_back(self._session, step.name, self._emit)
+        except ServerError as error:
+            raise StepFailed(WindlassError("connection_lost", error.message), lost=error.lost) from error
+        except WindlassError as error:
+            raise StepFailed(error) from error
+        return done
 
     def _one_by_one(self, runner: StepRunner) -> None:
         """Run each step by itself."""

@@ -256,6 +256,57 @@ class Options:
     allow_data_loss: bool = False
     #: Why the environment's gate was passed although points of it are not met.
     broken_glass: str = ""
+    archive: bool = True
+    scratch: bool = False
+    restore_archived: bool = False
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Rows that a down script takes away from a table that stands.
+
+    ``kind``: ``table`` (all of it goes), ``columns`` (these go, or become another type), ``rows`` (it changes or
+    deletes some, or may).  ``table`` is the full name, quoted; ``columns`` and ``keys`` (the primary key's) are bare.
+    ``sparse``: rows that have nothing in these columns lose nothing.  ``rows`` and ``bytes`` are what the server
+    counts or, where ``about`` says so, estimates.
+    """
+
+    kind: str
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    sparse: bool = False
+    rows: int = 0
+    bytes: int = 0
+    about: bool = False
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What each of several down scripts takes away, and how the first failed when it was tried (empty: none did)."""
+
+    of: tuple[tuple[Loss, ...], ...]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive as the manifest knows it: a :class:`Loss` of a migration, kept by a run.
+
+    ``state``: ``copying`` (not the only copy yet), ``kept``, ``put back``, ``purged``.  ``rows`` is exact once kept.
+    """
+
+    name: str
+    run_id: str
+    migration: str
+    kind: str
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    state: str
+    rows: int = 0
+    at: str = ""
+    who: str = ""
 
 
 @dataclass(frozen=True)

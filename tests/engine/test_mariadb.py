@@ -108,7 +108,7 @@ def test_a_shipped_system_deploys_verifies_and_is_undone(bench: Bench, name: str
     assert failures(bench, [project.full(m.verify) for m in project.migrations if m.verify]) == []
     assert failures(bench, list(project.checks)) == []
     assert failures(bench, list(project.samples), "sample") == []
-    undone = bench.run(bench.plan_down(steps=len(project.migrations)), allow_data_loss=True)
+    undone = bench.run(bench.plan_down(steps=len(project.migrations)), allow_data_loss=True, scratch=True)
     assert undone["error"] is None, undone["error"]
     assert bench.fingerprint() == before
     assert bench.run(planned(bench, project))["error"] is None

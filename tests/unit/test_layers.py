@@ -20,9 +20,7 @@ RANKS = [
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
     | {"retention", "following"},
     {"session", "journal", "introspect", "messages", "scheduled"},
-    {"running", "verify", "inspection", "scratch"},
-    {"session", "journal", "introspect", "messages"},
-    {"running", "verify", "inspection", "scratch", "probing"},
+    {"running", "verify", "inspection", "scratch", "probing", "archiving"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
     {"prove", "maintain", "weigh", "foresight"},
 ]

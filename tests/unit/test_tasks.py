@@ -18,10 +18,11 @@ from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
-    "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "status", "history", "verify", "doctor", "backup",
-    "backups", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove", "lint", "new", "tunnel", "demo", "testbed", "bench",
+    "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "status", "history", "verify", "doctor",
+    "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
+    "lint", "new", "tunnel", "demo", "testbed", "bench",
 ]  # fmt: skip
-KEEPING = {"backups", "prune", "offsite", "backup-test", "schedule"}
+KEEPING = {"backups", "archives", "prune", "offsite", "backup-test", "schedule"}
 WRITES = {
     "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", *KEEPING,
 }  # fmt: skip

@@ -24,6 +24,7 @@ from ..mistakes import Mistake
 from ..model import Options, Plan, Probe, Script, Statement, StatementFacts, Step, TableFacts, Target
 
 if TYPE_CHECKING:
+    from .archives import Archives
     from .backups import Keeper
 
 #: Called as soon as a message is on its way, with 0, and then about ten times a second, with the seconds elapsed.
@@ -216,6 +217,7 @@ class Dialect(ABC):
     #: The word for this engine's language, by which the control node chooses a parser.
     grammar: str = ""
     journal: JournalWriter
+    archives: Archives
 
     @abstractmethod
     def driver(self) -> Finding:

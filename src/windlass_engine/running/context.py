@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
 from ..dialects.base import Dialect
 from ..messages import Messages
@@ -26,7 +26,10 @@ class Place:
 
 
 class Context:
-    """One run's common ground.  ``half_done`` holds the journal's entries, with texts, that an earlier run left."""
+    """One run's common ground.  ``half_done`` holds the journal's entries, with texts, that an earlier run left.
+
+    ``another`` opens a second session to the same database.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Context:
         watch: Watch,
         emit: Telling,
         half_done: Mapping[str, JournalEntry],
+        another: Callable[[], Session],
     ) -> None:
         """Start at no place."""
         self.session = session
@@ -44,6 +48,7 @@ class Context:
         self.watch = watch
         self.emit = emit
         self.half_done = half_done
+        self.another = another
         self.messages = Messages(session)
         self.place = Place()
         self._prepared = False

@@ -24,9 +24,10 @@ ONLINE_TRIES = 5
 class LooseStep:
     """Runs one such step, from the first statement that is not permanent yet."""
 
-    def __init__(self, context: Context, patience: Patience, step: Step) -> None:
-        """Nothing is sent yet."""
+    def __init__(self, context: Context, patience: Patience, step: Step, closing: tuple[str, ...] = ()) -> None:
+        """Nothing is sent yet; ``closing`` goes with the rows that say that the step is whole."""
         self._context = context
+        self._closing = closing
         self._session = context.session
         self._dialect = context.dialect
         self._journal = context.dialect.journal
@@ -42,7 +43,7 @@ class LooseStep:
         self._session.run([*self._dialect.durable(), *opened])
         statements = self._step.script.statements
         if self._step.skip >= len(statements):
-            self._finish(self._context.closing(self._step, loose=True))
+            self._finish((*self._closing, *self._context.closing(self._step, loose=True)))
         self._set_up_again()
         for number, statement in enumerate(statements[self._step.skip :], self._step.skip + 1):
             self._digest = statement_digest(self._digest, self._step.script.sql(statement))
@@ -161,7 +162,7 @@ class LooseStep:
         """Return the mark after a statement, and the whole step's rows with the last."""
         done = self._journal.statement_done(self._step, number, self._digest, rows)
         last = number == len(self._step.script.statements)
-        return (done, *self._context.closing(self._step, loose=True)) if last else (done,)
+        return (done, *self._closing, *self._context.closing(self._step, loose=True)) if last else (done,)
 
     def _finish(self, marks: tuple[str, ...]) -> None:
         """Write marks in a transaction of their own."""

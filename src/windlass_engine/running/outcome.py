@@ -32,6 +32,8 @@ def result(plan: Plan, options: Options, status: str, state: str, *, began: floa
         "next": "",
         "error": None,
         "steps": [],
+        "archived": [],
+        "put_back": [],
         "schema_version": "",
         "journal_head": plan.journal_head,
         "duration_ms": int((time.monotonic() - began) * 1000),

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Callable, Optional
 
+from ..archiving.step import StepArchive
 from ..dialects.base import ServerError
 from ..errors import WindlassError
 from ..messages import Refused, refused
-from ..model import Script, Statement, Step
+from ..model import Script, Statement, Step, Wire
 from .ahead import Ahead
 from .context import Context
 from .loose import LooseStep
@@ -39,6 +40,7 @@ class StepRunner:
         self._context = context
         self._patience = Patience(context)
         self._ahead = Ahead(context, self._patience)
+        self.archived: list[Wire] = []
 
     @property
     def retries(self) -> int:
@@ -47,15 +49,90 @@ class StepRunner:
 
     def run_alone(self, step: Step) -> None:
         """Run a step by itself, in one transaction unless that cannot be.  Raise StepFailed."""
-        if self._ahead.takes(step):
+        if step.action == "revert" and self._context.options.archive:
+            archive = StepArchive(self._context.session, self._context.options, step, self._context.emit)
+            self._guard(step, lambda: self._undo(step, archive))
+        elif self._ahead.takes(step):
             self._guard(step, lambda: self._patience.try_until_had(step, lambda: self._ahead.run(step), step.name))
         elif step.action == "baseline" or (self._context.dialect.is_whole(step.script) and not step.resumed):
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
-            self._guard(step, lambda: LooseStep(self._context, self._patience, step).run())
-            if self._context.dialect.durable():
-                self._context.session.run(self._context.settings())
+            self._guard(step, lambda: self._loose(step))
         self._context.restore(step)
+
+    def _loose(self, step: Step, closing: tuple[str, ...] = ()) -> None:
+        """Run a step statement by statement."""
+        LooseStep(self._context, self._patience, step, closing).run()
+        if self._context.dialect.durable():
+            self._context.session.run(self._context.settings())
+
+    def _undo(self, step: Step, archive: StepArchive) -> None:
+        """Archive what a step takes away, then let it; together where the engine can."""
+        dialect = self._context.dialect
+        if dialect.is_whole(step.script) and not step.resumed:
+            self._patience.try_until_had(step, lambda: self._undo_whole(step, archive), step.name)
+        else:
+            self._patience.try_until_had(step, lambda: self._archive_first(step, archive), f"archiving for {step.name}")
+            self._loose(step, archive.after())
+        self.archived += archive.told()
+
+    def _undo_whole(self, step: Step, archive: StepArchive) -> int:
+        """Try once to undo a step in one transaction; return the rows affected."""
+        context, together = self._context, self._context.dialect.archives.together
+        opening = context.dialect.begin(*self._patience.timeouts(step))
+        with self._archiving(step):
+            archive.find(context.another)
+            archive.copy(context.tick)
+            before = archive.before()
+            if before and not together:
+                context.session.run(before, context.tick)
+            elif before:
+                context.session.run([*opening, *before], context.tick)
+        if not (before and together):
+            context.messages.put_off(opening)
+        if archive.failure:
+            return self._expect_failure(step, archive.failure)
+        closing = (*context.own_role(step), *archive.after(), *context.closing(step), "COMMIT")
+        return self._statements(step, closing)
+
+    def _expect_failure(self, step: Step, failure: str) -> int:
+        """Let a script that failed when it was tried say so itself; if it does not, what it takes away is unknown."""
+        self._statements(step, ())
+        self._context.session.run("ROLLBACK")
+        raise WindlassError(
+            "archive_failed",
+            f"when {step.name} was tried beforehand it failed, now it does not ({failure}); it was taken back",
+            hint="try again: nothing was undone",
+        )
+
+    def _archive_first(self, step: Step, archive: StepArchive) -> int:
+        """Archive before a step that runs statement by statement."""
+        context = self._context
+        with self._archiving(step):
+            archive.find(context.another)
+            archive.copy(context.tick)
+            before = archive.before()
+            if before and context.dialect.archives.together:
+                before = (*context.dialect.begin(*self._patience.timeouts(step)), *before, "COMMIT")
+            if before:
+                context.session.run(before, context.tick)
+        return 0
+
+    @contextmanager
+    def _archiving(self, step: Step) -> Iterator[None]:
+        """Let a lost lock be tried again; any other failure says that nothing was undone."""
+        try:
+            yield
+        except ServerError as error:
+            if error.lost or self._context.dialect.is_lock_failure(error):
+                raise Refused(error, False, -1) from error
+            self._context.session.run("ROLLBACK")
+            raise WindlassError(
+                "archive_failed",
+                f"what {step.name} takes away cannot be archived, so it was not undone: {error.message}",
+                hint="remove the cause (the login needs CREATE on the database), "
+                "or after a backup undo it without an archive: --no-archive",
+            ) from error
 
     def run_together(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:
         """Run all steps in one transaction; ``tell`` is called as each begins.  Raise StepFailed."""

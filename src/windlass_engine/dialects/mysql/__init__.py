@@ -27,6 +27,7 @@ from . import (
     text,
     tokens,
 )
+from .archive_sql import MySQLArchives
 from .journal_sql import BEGAN, MySQLJournal
 
 _SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
@@ -49,6 +50,7 @@ class MySQL(base.Dialect):
     capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes"})
     grammar = "mysql"
     journal = MySQLJournal()
+    archives = MySQLArchives()
 
     def driver(self) -> Finding:
         """Look for PyMySQL."""

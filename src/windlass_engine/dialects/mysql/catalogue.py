@@ -1,7 +1,7 @@
 """The catalogue of MySQL and MariaDB: every user object as (kind, identity, definition).
 
 Columns appear by name, so that the order in which they were made makes no difference; counters of AUTO_INCREMENT are
-data, not schema.  The tables of the journal are left out.
+data, not schema.  The tables of the journal and of archives are left out.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import Any
 
 from ..base import Link, Object, ServerError
-from .journal_sql import TABLES
+from .journal_sql import ARCHIVE_PREFIX, TABLES
 from .text import literal, quoted
 
 _OWN = ", ".join(literal(name) for name in TABLES)
-_HERE = f"table_schema = DATABASE() AND table_name NOT IN ({_OWN})"
+_NOT_OURS = f"NOT IN ({_OWN}) AND LEFT({{0}}, {len(ARCHIVE_PREFIX)}) <> {literal(ARCHIVE_PREFIX)}"
+_HERE = f"table_schema = DATABASE() AND table_name {_NOT_OURS.format('table_name')}"
 
 _TABLES = f"""
 SELECT 'table', table_name, CONCAT_WS(' ', engine, table_collation, NULLIF(create_options, ''),
@@ -52,12 +53,14 @@ SELECT 'constraint', CONCAT(k.table_name, '.', k.constraint_name), CONCAT('forei
 FROM information_schema.KEY_COLUMN_USAGE k
 JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.constraint_schema = k.constraint_schema
   AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
-WHERE k.table_schema = DATABASE() AND k.table_name NOT IN ({_OWN}) AND k.referenced_table_name IS NOT NULL
+WHERE k.table_schema = DATABASE() AND k.table_name {_NOT_OURS.format("k.table_name")}
+  AND k.referenced_table_name IS NOT NULL
 GROUP BY k.table_name, k.constraint_name
 """
 _CHECKS_MARIADB = f"""
 SELECT 'constraint', CONCAT(table_name, '.', constraint_name), CONCAT('check (', check_clause, ')')
-FROM information_schema.CHECK_CONSTRAINTS WHERE constraint_schema = DATABASE() AND table_name NOT IN ({_OWN})
+FROM information_schema.CHECK_CONSTRAINTS WHERE constraint_schema = DATABASE()
+  AND table_name {_NOT_OURS.format("table_name")}
 """
 _CHECKS_MYSQL = f"""
 SELECT 'constraint', CONCAT(t.table_name, '.', c.constraint_name),
@@ -65,7 +68,7 @@ SELECT 'constraint', CONCAT(t.table_name, '.', c.constraint_name),
 FROM information_schema.CHECK_CONSTRAINTS c
 JOIN information_schema.TABLE_CONSTRAINTS t ON t.constraint_schema = c.constraint_schema
   AND t.constraint_name = c.constraint_name AND t.constraint_type = 'CHECK'
-WHERE c.constraint_schema = DATABASE() AND t.table_name NOT IN ({_OWN})
+WHERE c.constraint_schema = DATABASE() AND t.table_name {_NOT_OURS.format("t.table_name")}
 """
 _PARTITIONS = f"""
 SELECT 'partition', CONCAT_WS('.', table_name, partition_name, subpartition_name), CONCAT_WS(' ',

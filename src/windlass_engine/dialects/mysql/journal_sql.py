@@ -13,6 +13,8 @@ from ...model import Options, Plan, Step
 from .text import literal
 
 TABLES = ("windlass_migrations", "windlass_statements", "windlass_events", "windlass_holder")
+#: Begins the names of archives and of their manifest, which are no part of the schema either.
+ARCHIVE_PREFIX = "windlass_archive_"
 _ENGINE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 #: The table of migrations comes last: where it stands, the others do, though each commits by itself.
 _CREATE = (

@@ -17,6 +17,7 @@ from . import (
     examination,
     facts,
     locks,
+    losses,
     measures,
     online,
     probing,
@@ -27,6 +28,7 @@ from . import (
     text,
     tokens,
 )
+from .archive_sql import PostgresArchives
 from .journal_sql import PostgresJournal
 from .keeper import PostgresKeeper
 
@@ -39,8 +41,6 @@ _EARLY = (
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'dblink')"
 )
 _COPY = re.compile(r"(?i)\bcopy\b")
-#: lock_not_available and deadlock_detected: waiting and trying again helps.  Everything else is an error.
-_LOCK_FAILURES = ("55P03", "40P01")
 #: "There is no journal yet": undefined_table, invalid_schema_name.
 _NO_JOURNAL = ("42P01", "3F000")
 
@@ -55,6 +55,7 @@ class PostgreSQL(base.Dialect):
     )
     grammar = "postgresql"
     journal = PostgresJournal()
+    archives = PostgresArchives()
 
     def driver(self) -> Finding:
         """Look for psycopg."""
@@ -246,7 +247,7 @@ class PostgreSQL(base.Dialect):
 
     def is_lock_failure(self, error: base.ServerError) -> bool:
         """Return whether it was a lock timeout or a deadlock."""
-        return error.state in _LOCK_FAILURES
+        return error.state in losses.LOCK_FAILURES
 
     def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
         """Look for a transaction pooler."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 from . import catalogue_rare
 from .catalogue_rare import options
 
-#: The schemas whose content is nobody's work: the server's own and the journal's.
-_LEFT_OUT = "('pg_catalog', 'information_schema', 'pg_toast', 'windlass')"
+#: The schemas whose content is nobody's work: the server's own, the journal's and that of the archives.
+_LEFT_OUT = "('pg_catalog', 'information_schema', 'pg_toast', 'windlass', 'windlass_archive')"
 
 #: What the deparsing functions of the server look at.  An empty search_path makes every name full.
 SETTINGS = {

@@ -31,4 +31,9 @@ def _escaped(char: str) -> str:
 
 def identifier(dotted: str) -> str:
     """Return a quoted name; dots part the qualifiers, and a part that is quoted already stays as it is."""
-    return ".".join(part if part.startswith('"') else '"' + part.replace('"', '""') + '"' for part in dotted.split("."))
+    return ".".join(part if part.startswith('"') else quoted(part) for part in dotted.split("."))
+
+
+def quoted(name: str) -> str:
+    """Return one quoted name, dots and all."""
+    return '"' + name.replace('"', '""') + '"'
