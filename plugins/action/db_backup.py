@@ -53,7 +53,8 @@ class ActionModule(WindlassAction):
         settings = {database.name: self.settings(database) for database in asked}
         more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why")}
         recipients = names_of(self.args["recipients"])
-        return self.follow("db_backup", asked, settings=settings, recipients=recipients, **more)
+        bands = {database.name: database.policy.backup_size_band for database in asked}
+        return self.follow("db_backup", asked, settings=settings, recipients=recipients, size_bands=bands, **more)
 
     def _failed(self, database: str, error: WindlassError, need: str) -> None:
         if need == "required":

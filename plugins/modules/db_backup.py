@@ -35,6 +35,12 @@ options:
     description: Public keys of age for which the backups are encrypted. Without any they are not.
     type: list
     elements: str
+  size_bands:
+    description:
+      - Below how many percent of the usual size a backup is strange, by database, as the policy's
+        C(backup_size_band) says.
+      - Set by the action plugin.
+    type: dict
   why:
     description: What the backup is for, kept in its manifest.
     type: str
@@ -89,6 +95,7 @@ SPEC = {
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
     "recipients": {"type": "list", "elements": "str"},
+    "size_bands": {"type": "dict"},
     "why": {"type": "str", "default": ""},
 }
 
@@ -101,9 +108,10 @@ def make(module: AnsibleModule) -> dict[str, Any]:
 def order(module: AnsibleModule, target: Target) -> adapter.Order:
     options = module.params["settings"][target.name]
     directory = adapter.backup_dir(module, make=not module.check_mode)
+    band = int((module.params["size_bands"] or {}).get(target.name, backup.BackupSettings.size_band))
     settings = backup.BackupSettings(
         directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
-        run_id=module.params["run_id"], recipients=tuple(module.params["recipients"] or ()),
+        run_id=module.params["run_id"], recipients=tuple(module.params["recipients"] or ()), size_band=band,
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:

@@ -301,6 +301,9 @@ def _backup(run: record.Record) -> Lines:
         for host, name, b in found
     ]
     yield from _table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE", "WHY NOT"), rows)
+    for host, name, made in found:
+        for text in made.get("warnings") or ():
+            yield Line(f"{host} {name}: {console.printable(text)}", "warn")
     for host, name, data in record.databases(run):
         for part, told in (("offsite", keeping.offsite_lines), ("retention", keeping.retention_lines)):
             if part in data and not data[part].get("skipped"):

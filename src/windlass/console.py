@@ -193,6 +193,10 @@ def _backup_done(event: Event) -> str:
     return f"backup {event['id']}: {size(event['bytes'])} in {duration(event['duration_ms'])}{way}"
 
 
+def _backup_warning(event: Event) -> str:
+    return f"backup: WARNING: {event['text']}"
+
+
 def _note(event: Event) -> str:
     return f"{event['migration']}  {event['text']}"
 
@@ -243,6 +247,7 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
     "run_done": _run_done,
     "backup_progress": _backup_progress,
     "backup_done": _backup_done,
+    "backup_warning": _backup_warning,
     "check_done": _check_done,
     "note": _note,
     "settled": _settled,

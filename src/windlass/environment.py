@@ -50,6 +50,7 @@ class Policy:
     archive: str = "always"
     restore_test_host: str = ""
     backup_max_age: int = 0
+    backup_size_band: int = 50
     serial: tuple[int | str, ...] = (1, "100%")
     gate: Gate = field(default_factory=Gate)
 
@@ -214,8 +215,8 @@ def _policy_value(key: str, value: Any, base: Policy, place: Mapping[str, str]) 
         word = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).lower(), str(value).lower())
         check(word in PROBES, f"policy probes is one of {', '.join(PROBES)}", **place)
         return word
-    if key == "lock_retries":
-        return whole(value, "policy lock_retries", **place)
+    if key in ("lock_retries", "backup_size_band"):
+        return whole(value, f"policy {key}", **place)
     if key == "gate":
         return read_gate(value, base.gate, **place)
     if key == "restore_test_host":

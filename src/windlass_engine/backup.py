@@ -23,7 +23,7 @@ from .backup_store import Partial, catalogue, check, find, partial
 from .dialects import for_url
 from .dialects.backups import DUMP, Asked, Keeper
 from .errors import WindlassError
-from .keeping import encryption
+from .keeping import band, encryption
 from .model import Journal, Target, Wire
 from .session import ServerError, Session, connect
 
@@ -48,7 +48,8 @@ class BackupSettings:
     ``directory`` holds a folder for each database.  ``client_bin`` is the folder of pg_dump (empty: found by itself),
     ``jobs`` the parallel workers (0: as many as processors, eight at most).  ``space_factor`` is the share of the
     data's size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
-    ``recipients`` are public keys of age for which the files are encrypted.
+    ``recipients`` are public keys of age for which the files are encrypted.  ``size_band`` says below
+    how many percent of the usual size a backup is strange (0: never).
     """
 
     directory: str
@@ -60,6 +61,7 @@ class BackupSettings:
     lock_wait_s: float = 60.0
     space_factor: float = 0.5
     recipients: tuple[str, ...] = ()
+    size_band: int = 50
 
 
 def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
@@ -125,6 +127,7 @@ class _Making:
         self.began = time.monotonic()
         self.told = 0.0
         self.written = 0
+        self.earlier = _earlier(settings.directory, target.name)
 
     def run(self) -> Wire:
         """Go the whole way."""
@@ -132,7 +135,7 @@ class _Making:
         self.dumping.begin()
         database_bytes, data_bytes = self.dumping.sizes()
         self._require_space(data_bytes)
-        known = {"database_bytes": database_bytes, "data_bytes": data_bytes}
+        known: Wire = {"database_bytes": database_bytes, "data_bytes": data_bytes}
         with partial(self.settings.directory, self.target.name) as made:
             self.emit({"event": "backup_started", "path": made.final_path, "id": made.id})
             try:
@@ -143,9 +146,12 @@ class _Making:
             files = self._sealed(made, files)
             counts = {"tables": len(seen["rows"]), "total_rows": sum(seen["rows"].values())}
             known = {**self._described(made, started, files), **known, **seen, **counts}
+            known["warnings"] = band.warnings(known, self.earlier, self.settings.size_band)
             manifest.write(made.path, known)
             path = made.publish()
         told = {key: known[key] for key in ("id", "bytes", "duration_ms", "compression", "jobs")}
+        for text in known["warnings"]:
+            self.emit({"event": "backup_warning", "text": text})
         self.emit({"event": "backup_done", **told})
         return manifest.summary(path, known)
 
@@ -211,8 +217,7 @@ class _Making:
 
     def _estimate(self, data_bytes: int) -> int:
         """Return the bytes that the backup will take: like the last one, else by the factor."""
-        earlier = [b for b in catalogue(self.settings.directory, self.target.name) if b["state"] == "complete"]
-        last = manifest.load(earlier[0]["path"]) if earlier else {}
+        last = self.earlier[0] if self.earlier else {}
         if last.get("data_bytes"):
             return int(data_bytes * last["bytes"] / last["data_bytes"] * _GROWTH)
         return int(data_bytes * self.settings.space_factor)
@@ -313,6 +318,12 @@ def _whole(read: following.Following) -> Wire:
             f"reading the dump back: {error}",
             hint="nothing was kept; look at the disk, and start again",
         ) from None
+
+
+def _earlier(directory: str, database: str) -> list[Wire]:
+    """Return the manifests of the last complete backups, the newest first."""
+    complete = [entry for entry in catalogue(directory, database) if entry["state"] == "complete"]
+    return [manifest.load(entry["path"]) for entry in complete[: band.COMPARED]]
 
 
 def _last_applied(kept: Journal) -> str:

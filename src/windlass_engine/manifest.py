@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 _SUMMARY = (
     "id", "database", "system", "engine", "server_version", "client_version", "started", "finished", "duration_ms",
     "bytes", "compression", "tables", "total_rows", "journal_head", "journal_applied", "fingerprint", "who", "why",
-    "run_id",
+    "run_id", "warnings",
 )  # fmt: skip
 
 
