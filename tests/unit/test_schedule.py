@@ -14,7 +14,7 @@ from windlass.schedule import config, jobs, judging, place, runner, showing, uni
 from windlass.schedule.jobs import Fleet
 from windlass.settings import Settings
 from windlass_engine.errors import CODES, WindlassError
-from windlass_engine.scheduled import ledger
+from windlass_engine.scheduled import account, ledger
 
 ALL = Fleet(tests=True, retention=True, offsite=True, periods=frozenset({"hourly"}))
 ID = "20251121T040506Z-1a2b3c"
@@ -204,7 +204,7 @@ def ready(tmp_path, monkeypatch, runs, **telling):
     settings = Settings(tmp_path)
     folder = place.folder(settings, "prod")
     record.private_folder(folder)
-    (folder / place.TELLING).write_text(json.dumps(telling))
+    (folder / account.TELLING).write_text(json.dumps(telling))
     calls = []
 
     def played(_, call):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from windlass import console, record
 from windlass.schedule.jobs import Job
 from windlass_engine.errors import CODES
 from windlass_engine.keeping.catalogue import taken_at
+from windlass_engine.scheduled.account import Ending
 
 #: What makes a database's state a failure of the look at it: key of its info, code, words.
 _WRONG = (
@@ -22,27 +22,17 @@ _DRIFT = ("changed", "unknown", "partial")
 Facts = dict[str, dict[str, dict[str, Any]]]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a scheduled job ended: 0 for success, and one line for people."""
-
-    exit_code: int
-    message: str
-    run_id: str = ""
-    facts: Facts = field(default_factory=dict)
-
-
-def judge(job: Job, run: record.Record) -> Outcome:
+def judge(job: Job, run: record.Record) -> Ending:
     """Return a run's outcome; one that skipped a database, or found one that is not as it should be, is no success."""
     found = list(_problems(job, run))
     known = facts(run)
     if found:
         code, message = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Outcome(CODES[code][0], message + more, run["run_id"], known)
+        return Ending(CODES[code][0], message + more, run["run_id"], known)
     if run["exit_code"]:
-        return Outcome(run["exit_code"], "was interrupted", run["run_id"], known)
-    return Outcome(0, _well(job, run), run["run_id"], known)
+        return Ending(run["exit_code"], "was interrupted", run["run_id"], known)
+    return Ending(0, _well(job, run), run["run_id"], known)
 
 
 def _problems(job: Job, run: record.Record) -> Iterator[tuple[str, str]]:

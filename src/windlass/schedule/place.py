@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from windlass.settings import Settings
-
-TELLING = "telling.json"
 
 
 def label(environment: str) -> str:
@@ -25,12 +21,3 @@ def prefix(environment: str) -> str:
 def folder(settings: Settings, environment: str) -> Path:
     """Return the folder of an environment's ledger."""
     return settings.state / "schedule" / label(environment)
-
-
-def telling(place: Path) -> dict[str, Any]:
-    """Return what was kept for the jobs at installation (``Config.telling``); nothing where there is none."""
-    try:
-        found: Any = json.loads((place / TELLING).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
