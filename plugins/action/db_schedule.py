@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,13 +48,13 @@ class ActionModule(WindlassAction):
     # ------------------------------------------------------------ on the units' host
 
     def _require(self) -> None:
-        found = self._run(["systemctl", "list-timers", "--no-pager"])
+        found = self.run_command(["systemctl", "list-timers", "--no-pager"])
         if found["rc"]:
             lines = units.crontab(self.args["command"], self.args["jobs"])
             raise WindlassError(
                 "preflight_failed",
                 "systemd does not run here, and the schedule is made of its timers: "
-                + (str(found.get("stderr") or found.get("msg") or "").strip().splitlines() or ["no systemctl"])[-1],
+                + (str(found["stderr"]).strip().splitlines() or ["no systemctl"])[-1],
                 hint="run it on a control node with systemd, or put lines like these into a crontab "
                 "(choose the times yourself):\n" + "\n".join(lines),
             )
@@ -63,9 +63,9 @@ class ActionModule(WindlassAction):
                 self._require_time(job["name"], moment)
 
     def _require_time(self, job: str, moment: str) -> None:
-        found = self._run(["systemd-analyze", "calendar", "--", moment])
+        found = self.run_command(["systemd-analyze", "calendar", "--", moment])
         if found["rc"]:
-            said = str(found.get("stderr") or found.get("msg") or "").strip().splitlines()
+            said = str(found["stderr"]).strip().splitlines()
             raise WindlassError(
                 "inventory_invalid",
                 f"windlass_schedule.jobs.{job}: {moment!r} is no time that systemd understands: {(said or [''])[0]}",
@@ -85,12 +85,12 @@ class ActionModule(WindlassAction):
     def _look(self) -> None:
         name, asked = self.args["name"] or place.label(self.environment), NAMES
         prefix = place.prefix(name)
-        answer = self._run(showing.question(prefix, asked))
+        answer = self.run_command(showing.question(prefix, asked))
         if answer["rc"]:
             raise WindlassError("preflight_failed", "systemd does not run here, so there are no timers",
                                 hint="see docs/schedule.md for other schedulers")  # fmt: skip
-        ledger = self._run(["cat", "--", f"{self._state()}/ledger.json"])
-        jobs = showing.read(answer["stdout"], str(ledger.get("stdout", "")), prefix, asked)
+        ledger = self.run_command(["cat", "--", f"{self._state()}/ledger.json"])
+        jobs = showing.read(answer["stdout"], str(ledger["stdout"]), prefix, asked)
         part: dict[str, Any] = {"jobs": jobs}
         if self.args["changed"] is not None:
             check = bool(self._task.check_mode)
@@ -101,7 +101,13 @@ class ActionModule(WindlassAction):
         self.result["windlass_timers"] = {"": part}
 
     def _state(self) -> str:
-        return str(self.args["state"] or place.folder(Settings(ROOT), self.environment))
+        """Return the folder of the ledger: the given one, the control node's, or a target's."""
+        if self.args["state"]:
+            return str(self.args["state"])
+        if self.host == units.CONTROL_NODE:
+            return str(place.folder(Settings(ROOT), self.environment))
+        argv = ["sh", "-c", units.FIND_STATE, "sh", str(self.vars.get("windlass_state_dir") or "")]
+        return f"{str(self.run_command(argv)['stdout']).strip()}/schedule/{place.label(self.environment)}"
 
     def _notes(self) -> list[str]:
         """Return what the operator's shell has and the timers will not have."""
@@ -110,16 +116,3 @@ class ActionModule(WindlassAction):
         missing = [] if file else [name for name in _FROM_OUTSIDE if os.environ.get(name) and name not in given]
         return [f"{name} is set in this shell only; give it to the timers by windlass_schedule.environment"
                 for name in missing]  # fmt: skip
-
-    def _run(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Run a command that only looks, on the host, also in check mode."""
-        arguments = {"argv": list(argv), "_uses_shell": False}
-        known = self._task.check_mode
-        self._task.check_mode = False
-        try:
-            result: dict[str, Any] = self._execute_module(
-                module_name="ansible.legacy.command", module_args=arguments, task_vars=self.vars
-            )
-        finally:
-            self._task.check_mode = known
-        return {"rc": 1, **result}

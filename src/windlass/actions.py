@@ -214,6 +214,18 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             detail={"ssh": str(error)},
         )
 
+    def run_command(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Run a command that only looks on the target, also in check mode; return rc, stdout and stderr."""
+        known, self._task.check_mode = self._task.check_mode, False
+        try:
+            result: dict[str, Any] = self._execute_module(
+                module_name="ansible.legacy.command", module_args={"argv": list(argv), "_uses_shell": False},
+                task_vars=self.vars,
+            )  # fmt: skip
+        finally:
+            self._task.check_mode = known
+        return {"rc": 1, "stdout": "", "stderr": result.get("msg", ""), **result}
+
     # ------------------------------------------------------------ telling
 
     def _tell(self, lines: Sequence[str]) -> None:

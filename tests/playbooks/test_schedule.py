@@ -15,6 +15,7 @@ from testbed import Testbed
 from testbed.host import Host
 from testbed.waiting import wait_until
 from tests.control_node import HOME, ControlNode
+from tests.project import Project
 
 JOBS = {"verify": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
 LEDGER = "home/deploy/windlass/.windlass/schedule/bed/ledger.json"
@@ -154,3 +155,56 @@ def test_without_systemd_a_crontab_is_proposed(node: ControlNode) -> None:
         node.host.console("mv /usr/bin/systemctl.away /usr/bin/systemctl")
     assert "systemd does not run here" in output
     assert f"{HOME}/venv/bin/python -m invoke --search-root {HOME}/windlass run-scheduled --env bed --job backup" in output
+
+
+def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) -> None:
+    host = testbed["db2"]
+    project.system("tried")
+    database = {"name": "salon", "system": "tried", "url": host.database_url()}
+    folder = project.testbed_environment("fleet", testbed, {"db2": [database]})
+    (folder / "group_vars" / "all").mkdir(parents=True)
+    schedule = {"where": "target", "metrics": f"{HOME}/metrics", "jobs": {"backup": {"at": "*:*:0/5", "delay": "0"}}}
+    common = folder / "group_vars" / "all" / "main.yml"
+    common.write_text(yaml.safe_dump({"windlass_schedule": schedule, "windlass_retention": {"last": 2}}))
+    host.console(f"install -d -o deploy {HOME}/metrics")
+    place = f"{HOME}/.local/state/windlass/schedule/fleet"
+
+    def ledger() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(host.console(f"cat {place}/ledger.json || echo '{{\"jobs\": {{}}}}'").stdout)
+        return found["jobs"]
+
+    try:
+        # the control node's own part needs its systemd, which is not this machine's to give
+        limited = ("--limit", "all:!control-node")
+        first = project.playbook("schedule", "fleet", *limited)
+        assert first.code == 0 and first.hosts["db2"]["changed"] > 3, first.output
+        assert testbed.password not in first.output
+        wait_until(lambda: ledger().get("backup", {}).get("succeeded"), seconds=60, what="the timer of backup to fire")
+        assert host.console(f"stat -c %a {place}/work.json {place}/windlass.pyz").stdout.split() == ["600", "600"]
+        assert "windlass fleet backup ok: 1 database" in _journal(host, "backup")
+        backups = host.console(f"ls {HOME}/.local/state/windlass/backups/salon").stdout.split()
+        assert len(backups) >= 1
+        metrics = host.console(f"cat {HOME}/metrics/windlass-fleet.prom").stdout
+        assert 'windlass_backup_last_size_bytes{environment="fleet",host="db2",database="salon"}' in metrics
+        assert host.console("systemd-analyze verify --man=no /etc/systemd/system/windlass-fleet-* 2>&1").stdout == ""
+
+        common.write_text(yaml.safe_dump({"windlass_schedule": {**schedule, "jobs": {}}, "windlass_retention": {"last": 2}}))
+        assert project.playbook("schedule", "fleet", *limited).code == 0
+        again = project.playbook("schedule", "fleet", *limited)
+        assert again.changed == 0, again.output
+        host.console("systemctl start windlass-fleet-prune.service", timeout=60)
+        host.console("systemctl stop postgresql", timeout=60)
+        assert host.console("systemctl start windlass-fleet-backup.service", check=False, timeout=60).returncode
+        wait_until(lambda: ledger()["backup"]["status"] == "failed", seconds=30, what="the failure in the ledger")
+        assert ledger()["backup"]["exit_code"] == 7 and testbed.password not in _journal(host, "backup")
+        assert ledger()["prune"]["status"] == "ok"
+    finally:
+        host.console("systemctl start postgresql", timeout=60)
+        gone = project.playbook("schedule", "fleet", *limited, variables={"schedule_remove": True})
+        assert gone.code == 0, gone.output
+        assert host.console("ls /etc/systemd/system/windlass-* 2>/dev/null", check=False).stdout == ""
+        host.console(f"rm -rf {HOME}/.local/state/windlass {HOME}/metrics")
+
+
+def _journal(host: Host, job: str) -> str:
+    return host.console(f"journalctl -u windlass-fleet-{job}.service -o cat --no-pager").stdout

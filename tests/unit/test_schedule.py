@@ -50,7 +50,7 @@ def test_a_job_can_be_put_off_moved_and_asked_for():
     [
         ({"jobs": {"bakup": "02:00"}}, "did you mean backup?"),
         ({"job": {}}, "did you mean jobs?"),
-        ({"where": "moon"}, "one of control"),
+        ({"where": "moon"}, "one of control, target"),
         ({"jobs": ["backup"]}, "not a mapping of jobs to times"),
         ({"jobs": {"backup": "02:00\nExecStart=/bin/sh"}}, "jobs.backup is a time"),
         ({"jobs": {"backup": {"at": "02:00", "dalay": "1h"}}}, "did you mean delay?"),

@@ -10,7 +10,7 @@ from typing import Any
 from windlass.inventory_values import check, known_keys, milliseconds
 from windlass.schedule.jobs import JOBS, NAMES, Fleet, Job
 
-WHERE = ("control",)
+WHERE = ("control", "target")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+")
 _OFF, _ON = ("off", "false", "no"), ("on", "true", "yes")

@@ -25,7 +25,7 @@ class Job:
 
     ``part`` names the part of the record that every database must have, and not as skipped, for the run to be a
     success ("": the playbook's own end says all).  ``wanted`` tells whether it is scheduled where the inventory says
-    nothing of it.
+    nothing of it.  ``on_target`` says that it can run on a target without this checkout.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Job:
     wanted: Callable[[Fleet], bool]
     variables: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
+    on_target: bool = False
 
 
 def _maintenance(period: str, at: str) -> Job:
@@ -45,13 +46,13 @@ def _maintenance(period: str, at: str) -> Job:
 
 
 JOBS = (
-    Job("backup", "backup", "backup", "*-*-* 01:00:00", lambda fleet: True, part="backup"),
+    Job("backup", "backup", "backup", "*-*-* 01:00:00", lambda fleet: True, part="backup", on_target=True),
     Job("backup-test", "restore test", "restore_test", "*-*-* 04:00:00", lambda fleet: fleet.tests,
         part="restore_test"),
-    Job("offsite", "off-site copies", "offsite", "*-*-* 05:00:00", lambda fleet: fleet.offsite),
+    Job("offsite", "off-site copies", "offsite", "*-*-* 05:00:00", lambda fleet: fleet.offsite, on_target=True),
     Job("offsite-check", "check of the off-site repository", "offsite", "Sun *-*-* 05:30:00", lambda fleet: False,
-        {"windlass_offsite_check": True}),
-    Job("prune", "retention", "prune", "*-*-* 06:00:00", lambda fleet: fleet.retention),
+        {"windlass_offsite_check": True}, on_target=True),
+    Job("prune", "retention", "prune", "*-*-* 06:00:00", lambda fleet: fleet.retention, on_target=True),
     _maintenance("hourly", "hourly"),
     _maintenance("daily", "*-*-* 03:00:00"),
     _maintenance("monthly", "*-*-01 03:30:00"),

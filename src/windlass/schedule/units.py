@@ -18,6 +18,12 @@ from windlass_engine.errors import WindlassError
 #: What a play writes beside the project's own folder: Ansible's and restic's caches, and run files of local hosts.
 _WRITTEN = ("~/.ansible", "~/.cache", "~/.local/state/windlass", "/var/lib/windlass")
 _PATHS = ("windlass_state_dir", "windlass_backup_dir")
+#: What the control node is called in a play, where the inventory has no name for it.
+CONTROL_NODE = "control-node"
+#: Prints a target's folder for run files, found as the modules find it; its argument is the chosen one.
+FIND_STATE = """\
+if [ -n "$1" ]; then echo "$1"; elif [ -w /var/lib/windlass ]; then echo /var/lib/windlass
+else echo ~/.local/state/windlass; fi"""
 Variables = Mapping[str, Any]
 
 
@@ -52,21 +58,50 @@ def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, V
     invoke = [sys.executable, "-m", "invoke", "--search-root", str(settings.root)]
     command = [*invoke, "run-scheduled", "--env", environment]
     _usable(command)
+    here = [timer for timer in first.timers if first.where == "control" or not timer.job.on_target]
     return {
-        **_common(environment, first),
+        **_common(environment, first, here),
         "schedule_command": command,
         "schedule_directory": str(settings.root),
         "schedule_state": str(folder),
         "schedule_telling": first.telling(),
         "schedule_writable": [str(settings.state), *_WRITTEN, *_local(hosts), *first.writable, *_metrics(first)],
+        "schedule_program": "",
+        "schedule_work": {},
     }
 
 
-def _common(environment: str, found: Config) -> dict[str, Any]:
-    name = place.label(environment)
+def for_target(environment: str, host: Variables, state: str, python: str, program: Path) -> dict[str, Any]:
+    """Return the role's variables for a target: jobs that run there without this checkout.
+
+    ``host`` are its variables, ``state`` its folder for run files, ``python`` its interpreter, and ``program`` the
+    packed file on this machine.
+    """
+    found = config.read(host.get("windlass_schedule"), fleet_of_target(host))
+    folder = f"{state}/schedule/{place.label(environment)}"
+    command = [python, f"{folder}/{program.name}"]
+    _usable(command)
+    own = [str(host[key]) for key in _PATHS if host.get(key)]
     return {
-        "schedule_name": name,
-        "schedule_jobs": [_job(timer) for timer in found.timers],
+        **_common(environment, found, [timer for timer in found.timers if timer.job.on_target]),
+        "schedule_command": command,
+        "schedule_directory": "/",
+        "schedule_state": folder,
+        "schedule_telling": found.telling(),
+        "schedule_writable": [state, *own, "~/.cache", *found.writable, *_metrics(found)],
+        "schedule_program": str(program),
+    }
+
+
+def fleet_of_target(host: Variables) -> Fleet:
+    """Return what a host has of what decides on jobs that can run on it."""
+    return Fleet(retention=bool(host.get("windlass_retention")), offsite=bool(host.get("windlass_offsite")))
+
+
+def _common(environment: str, found: Config, timers: Sequence[Timer]) -> dict[str, Any]:
+    return {
+        "schedule_name": place.label(environment),
+        "schedule_jobs": [_job(timer) for timer in timers],
         "schedule_known": list(NAMES),
         "schedule_timeout": found.timeout,
         "schedule_environment": dict(found.environment),
