@@ -17,6 +17,7 @@ from tests.systems import Bench
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
+    from tests.servers.mssql import SQLServer
     from tests.servers.mysql import MySQLServer
 
 module_names.install()
@@ -91,6 +92,17 @@ def mysql() -> MySQLServer:
     from tests.servers import mysql as module
 
     return module.named() or pytest.skip(f"no MySQL: {module.VARIABLE} names no server (see compose.yaml)")
+
+
+@pytest.fixture(scope="session")
+def mssql() -> SQLServer:
+    """A SQL Server that somebody else runs."""
+    pytest.importorskip(
+        "pyodbc", reason="the driver is missing: pip install pyodbc mssql-python-odbc", exc_type=ImportError
+    )
+    from tests.servers import mssql as module
+
+    return module.named() or pytest.skip(f"no SQL Server: {module.VARIABLE} names no server (see compose.yaml)")
 
 
 @pytest.fixture

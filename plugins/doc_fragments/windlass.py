@@ -26,7 +26,8 @@ options:
       url:
         description:
           - Where the database is, as seen from the host that runs the module,
-            such as C(postgresql://deploy@127.0.0.1:5432/salon) or C(postgresql:///salon) for the local socket.
+            such as C(postgresql://deploy@127.0.0.1:5432/salon) or C(postgresql:///salon) for the local socket,
+            C(mysql://deploy@db1/blazz) or C(mssql://deploy@db2/clinic).
           - A password in it is taken out on the control node and travels as O(databases[].password).
         type: str
         required: true

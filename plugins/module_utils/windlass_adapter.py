@@ -105,7 +105,7 @@ def hidden(value: Any, secrets: Sequence[str], key: str = "") -> Any:
 
 def use_own_driver(state: str) -> None:
     """Let Python find the driver that `playbooks/prepare.yml` put into a virtual environment, where it lacks one."""
-    if not all(importlib.util.find_spec(name) for name in ("psycopg", "pymysql")):
+    if not all(importlib.util.find_spec(name) for name in ("psycopg", "pymysql", "pyodbc", "mssql_python_odbc")):
         places = [state] if state else ["/var/lib/windlass", os.path.expanduser("~/.local/state/windlass")]
         for place in places:
             sys.path.extend(glob.glob(os.path.join(glob.escape(place), "driver/lib/python3*/site-packages")))

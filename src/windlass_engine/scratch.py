@@ -45,8 +45,8 @@ def _make(keeper: Session, target: Target, name: str) -> None:
         raise WindlassError(
             "preflight_failed",
             f"no scratch database can be made: {error.message}",
-            hint="let the login make databases (PostgreSQL: CREATEDB; MySQL, MariaDB: ALL on `windlass_scratch_%`.*), "
-            "or name another server",
+            hint="let the login make databases (PostgreSQL: CREATEDB; MySQL, MariaDB: ALL on `windlass_scratch_%`.*; "
+            "SQL Server: the role dbcreator), or name another server",
             where={"database": target.name},
         ) from None
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.systems import Bench
 
-SERVERS = ("pg", "mariadb", "mysql")
+SERVERS = ("pg", "mariadb", "mysql", "mssql")
 
 
 @pytest.fixture(params=SERVERS)

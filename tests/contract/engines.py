@@ -11,7 +11,11 @@ from windlass_engine.session import ServerError
 
 @dataclass(frozen=True)
 class Words:
-    """SQL that differs: `rude` changes a session, `polite` returns a row where that has not leaked."""
+    """SQL that differs: `rude` changes a session, `polite` returns a row where that has leaked.
+
+    `between` parts statements, `add` adds a column, `replace` makes a view anew, `keep` makes a table of a query,
+    `read` reads a table so that nobody can change it, `some` deletes ten rows, `schema` is the database's own.
+    """
 
     rude: str
     polite: str
@@ -20,6 +24,13 @@ class Words:
     events: str
     statements: str
     wrong_login: str
+    between: str = ";\n"
+    add: str = "ADD COLUMN"
+    replace: str = "CREATE OR REPLACE VIEW"
+    keep: str = "CREATE TABLE {0} AS {1}"
+    read: str = "SELECT id FROM {}"
+    some: str = "DELETE FROM old ORDER BY id LIMIT 10"
+    schema: str = "DATABASE()"
 
 
 WORDS = {
@@ -31,6 +42,8 @@ WORDS = {
         "windlass.events",
         "windlass.statements",
         "postgres",
+        some="DELETE FROM old WHERE id IN (SELECT id FROM old ORDER BY id LIMIT 10)",
+        schema="current_schema",
     ),
     "mysql": Words(
         "SET SESSION foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES', time_zone = '+05:00', sql_select_limit = 1;\nSET timestamp = 1;\nSET NAMES latin1;\nDO 0",
@@ -41,12 +54,33 @@ WORDS = {
         "windlass_statements",
         "root",
     ),
+    "mssql": Words(
+        "SET QUOTED_IDENTIFIER OFF;\nSET XACT_ABORT OFF; SET ROWCOUNT 1; SET DATEFIRST 1; SET LANGUAGE Deutsch; SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;\nSELECT 1 AS x INTO #left_behind;\nSELECT 1 AS x",
+        "SELECT 'leaked' AS word WHERE SESSIONPROPERTY('QUOTED_IDENTIFIER') = 0 OR @@OPTIONS & 16384 = 0 OR @@DATEFIRST <> 7 OR @@LANGUAGE <> 'us_english' OR OBJECT_ID('tempdb..#left_behind') IS NOT NULL",
+        "RAISERROR(N'the server ends this session', 20, 1) WITH LOG",
+        "SELECT CAST(COUNT(*) AS nvarchar(20)) FROM {}",
+        "windlass.events",
+        "windlass.statements",
+        "nobody_of_that_name",
+        between="\nGO\n",
+        add="ADD",
+        replace="CREATE OR ALTER VIEW",
+        keep="SELECT * INTO {0} FROM ({1}) AS kept",
+        read="SELECT id FROM {} WITH (TABLOCK, HOLDLOCK)",
+        some="DELETE TOP (10) FROM old",
+        schema="SCHEMA_NAME()",
+    ),
 }
 
 
 def words(bench: Bench) -> Words:
     """The SQL of a bench's engine."""
     return WORDS[bench.make.engine]
+
+
+def parted(bench: Bench, text: str) -> str:
+    """A script, each of whose statements ends in a semicolon at a line's end, as the engine wants it parted."""
+    return text.replace(";\n", words(bench).between)
 
 
 def transactional(bench: Bench) -> bool:

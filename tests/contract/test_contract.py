@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.engines import stands, transactional, words
+from tests.contract.engines import parted, stands, transactional, words
 from tests.systems import Bench
 from windlass_engine import plan, session
 from windlass_engine.errors import WindlassError
@@ -20,7 +20,7 @@ def one(bench: Bench) -> Migration:
 
 def two(bench: Bench) -> Migration:
     up = "CREATE TABLE two (id int PRIMARY KEY, a int);\nCREATE INDEX two_a ON two (a);\nINSERT INTO two VALUES (1, 1)"
-    return bench.make.migration("002_two", up, "DROP TABLE IF EXISTS two")
+    return bench.make.migration("002_two", parted(bench, up), "DROP TABLE IF EXISTS two")
 
 
 def both(bench: Bench) -> ProjectView:
@@ -33,7 +33,9 @@ def test_applies_once_and_then_there_is_nothing_to_do(bench: Bench) -> None:
     assert bench.states() == {"001_one": "applied", "002_two": "applied"}
     assert bench.query("SELECT id, a FROM two") == [(1, 1)]
     assert bench.deploy(both(bench))["status"] == "nothing"
-    rows = bench.query(f"SELECT event, name, who, origin FROM {words(bench).events} WHERE event = 'applied' ORDER BY id")
+    rows = bench.query(
+        f"SELECT event, name, who, origin FROM {words(bench).events} WHERE event = 'applied' ORDER BY id"
+    )
     assert rows == [("applied", "001_one", "tester", "here"), ("applied", "002_two", "tester", "here")]
 
 
@@ -52,11 +54,13 @@ def test_a_stale_plan_is_refused(bench: Bench) -> None:
 
 
 def test_a_failure_says_what_is_permanent(bench: Bench) -> None:
-    broken = bench.make.migration("002_x", "CREATE TABLE x (id int);\nINSERT INTO x VALUES (1);\nINSERT INTO\n  nowhere VALUES (1)")
+    up = parted(bench, "CREATE TABLE x (id int);\nINSERT INTO x VALUES (1);\nINSERT INTO\n  nowhere VALUES (1)")
+    last = up.count("\n") + 1
+    broken = bench.make.migration("002_x", up)
     result = bench.deploy(bench.make.system(one(bench), broken))
     error = result["error"]
     assert (result["status"], result["applied"], error["code"]) == ("failed", ["001_one"], "migration_failed")
-    assert error["where"]["statement"] == "3 of 3" and error["where"]["line"] in (3, 4)
+    assert error["where"]["statement"] == "3 of 3" and error["where"]["line"] in (last - 1, last)
     assert "nowhere" in error["message"]
     if transactional(bench):
         assert "undone whole" in result["state"] and not stands(bench, "x")
@@ -67,13 +71,14 @@ def test_a_failure_says_what_is_permanent(bench: Bench) -> None:
 
 def test_a_failed_tail_may_be_edited_but_not_what_is_permanent(bench: Bench) -> None:
     make = bench.make
-    rows = "INSERT INTO one VALUES (1);\nINSERT INTO one VALUES (2);\n"
+    rows = parted(bench, "INSERT INTO one VALUES (1);\nINSERT INTO one VALUES (2);\n")
     bench.deploy(make.system(one(bench), make.migration("002_x", f"{LOOSE}{rows}INSERT INTO nowhere VALUES (1)")))
     assert bench.states()["002_x"] == "partial"
     with pytest.raises(WindlassError) as refusal:
         bench.plan(make.system(one(bench), make.migration("002_x", f"{LOOSE}{rows.replace('2', '9')}DELETE FROM one")))
     assert refusal.value.code == "checksum_changed" and "permanent already" in refusal.value.message
-    mended = make.system(one(bench), make.migration("002_x", f"{LOOSE}{rows}INSERT INTO one VALUES (3);\nCREATE TABLE y (id int)"))
+    more = parted(bench, "INSERT INTO one VALUES (3);\nCREATE TABLE y (id int)")
+    mended = make.system(one(bench), make.migration("002_x", f"{LOOSE}{rows}{more}"))
     planned = bench.plan(mended)
     assert (planned.steps[0].action, planned.steps[0].skip) == ("resume", 2)
     assert bench.run(planned)["error"] is None
@@ -82,7 +87,8 @@ def test_a_failed_tail_may_be_edited_but_not_what_is_permanent(bench: Bench) -> 
 
 
 def test_a_half_done_migration_can_be_undone(bench: Bench) -> None:
-    half = bench.make.migration("002_x", f"{LOOSE}INSERT INTO one VALUES (1);\nINSERT INTO nowhere VALUES (1)", f"{LOOSE}DELETE FROM one")
+    up = parted(bench, f"{LOOSE}INSERT INTO one VALUES (1);\nINSERT INTO nowhere VALUES (1)")
+    half = bench.make.migration("002_x", up, f"{LOOSE}DELETE FROM one")
     bench.deploy(bench.make.system(one(bench), half))
     assert bench.roll_back(steps=1)["error"] is None
     assert bench.query("SELECT id FROM one") == [] and bench.states()["002_x"] == "reverted"
@@ -125,7 +131,7 @@ def test_atomic_is_all_or_nothing_or_refused(bench: Bench) -> None:
 
 
 def test_a_repeatable_runs_again_when_its_text_changes(bench: Bench) -> None:
-    view = "CREATE OR REPLACE VIEW v AS SELECT id + {} AS n FROM one"
+    view = f"{words(bench).replace} v AS SELECT id + {{}} AS n FROM one"
     insert = bench.make.migration("002_i", "INSERT INTO one VALUES (1)")
 
     def project(number: int) -> ProjectView:
@@ -139,13 +145,15 @@ def test_a_repeatable_runs_again_when_its_text_changes(bench: Bench) -> None:
 
 def test_baseline_marks_only_what_verifies(bench: Bench) -> None:
     exists = "-- check: one stands\nSELECT 'one is missing' FROM (SELECT 1 AS x) y WHERE NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_name = 'one' AND table_schema = {})"
-    schema = "current_schema" if transactional(bench) else "DATABASE()"
-    stood = bench.make.migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE one", exists.format(schema))
+    verify = exists.format(words(bench).schema)
+    stood = bench.make.migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE one", verify)
     project = bench.make.system(stood, two(bench))
     refused = bench.run(plan.plan_baseline(project, bench.journal(), database="test", to="001_one"))
     assert refused["error"]["code"] == "verify_failed" and "one is missing" in refused["error"]["message"]
     bench.run_sql("CREATE TABLE one (id int)")
-    assert bench.run(plan.plan_baseline(project, bench.journal(), database="test", to="001_one"))["applied"] == ["001_one"]
+    assert bench.run(plan.plan_baseline(project, bench.journal(), database="test", to="001_one"))["applied"] == [
+        "001_one"
+    ]
     assert bench.deploy(project)["applied"] == ["002_two"]
 
 
@@ -155,7 +163,7 @@ def test_names_with_quotes_and_letters_of_all_kinds(bench: Bench) -> None:
     project = bench.make.system(
         bench.make.migration(
             name,
-            f"CREATE TABLE {quoted} (id int);\nINSERT INTO {quoted} VALUES (1)",
+            parted(bench, f"CREATE TABLE {quoted} (id int);\nINSERT INTO {quoted} VALUES (1)"),
             f"-- zurück 'é' \\ 😀\nDROP TABLE IF EXISTS {quoted}",
         )
     )
@@ -168,8 +176,8 @@ def test_names_with_quotes_and_letters_of_all_kinds(bench: Bench) -> None:
 
 
 def test_a_script_s_settings_reach_neither_the_journal_nor_the_next_one(bench: Bench) -> None:
-    rude = bench.make.migration("001_rude", words(bench).rude)
-    polite = bench.make.migration("002_polite", f"CREATE TABLE seen AS {words(bench).polite}")
+    rude = bench.make.migration("001_rude", parted(bench, words(bench).rude))
+    polite = bench.make.migration("002_polite", words(bench).keep.format("seen", words(bench).polite))
     project = bench.make.system(rude, polite)
     assert bench.deploy(project)["error"] is None
     assert bench.query("SELECT * FROM seen") == []
@@ -179,9 +187,8 @@ def test_a_script_s_settings_reach_neither_the_journal_nor_the_next_one(bench: B
 
 
 def test_a_killed_session_is_reported_with_the_true_state(bench: Bench) -> None:
-    project = bench.make.system(
-        one(bench), bench.make.migration("002_b", f"CREATE TABLE b (id int);\n{words(bench).kill_me};\nDELETE FROM b")
-    )
+    up = parted(bench, f"CREATE TABLE b (id int);\n{words(bench).kill_me};\nDELETE FROM b")
+    project = bench.make.system(one(bench), bench.make.migration("002_b", up))
     result = bench.deploy(project)
     assert result["error"]["code"] == "connection_lost"
     assert result["applied"] == ["001_one"]

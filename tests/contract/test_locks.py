@@ -17,7 +17,7 @@ from windlass_engine.project_view import ProjectView
 
 def project(bench: Bench, alter: bool = True) -> ProjectView:
     table = bench.make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY)")
-    change = bench.make.migration("002_a", "ALTER TABLE t ADD COLUMN a int")
+    change = bench.make.migration("002_a", f"ALTER TABLE t {words(bench).add} a int")
     return bench.make.system(table, *([change] if alter else []))
 
 
@@ -69,7 +69,7 @@ def test_a_blocked_table_is_waited_for_and_the_blocker_named(bench: Bench) -> No
     bench.deploy(project(bench, alter=False))
     bench.run_sql("INSERT INTO t VALUES (1)")
     with session.connect(bench.target, "the crm") as other:
-        other.run(["START TRANSACTION", "SELECT id FROM t"])
+        other.run([*bench.make.dialect.begin(0, 0), words(bench).read.format("t")])
 
         def emit(event: dict[str, object]) -> None:
             bench.events.append(event)
@@ -86,7 +86,7 @@ def test_patience_ends_with_the_blocker_named_and_nothing_changed(bench: Bench) 
     bench.deploy(project(bench, alter=False))
     before = bench.fingerprint()
     with session.connect(bench.target, "the crm") as other:
-        other.run(["START TRANSACTION", "SELECT id FROM t"])
+        other.run([*bench.make.dialect.begin(0, 0), words(bench).read.format("t")])
         result = bench.deploy(project(bench), lock_timeout_ms=200, lock_retries=2)
         assert result["error"]["code"] == "lock_timeout"
         assert f"pid {other.backend_pid}" in result["error"]["message"]
@@ -101,7 +101,7 @@ def test_a_locked_row_is_waited_for(bench: Bench) -> None:
         *project(bench, alter=False).migrations, bench.make.migration("002_u", "UPDATE t SET id = 2")
     )
     with session.connect(bench.target, "the crm") as other:
-        other.run(["START TRANSACTION", "UPDATE t SET id = 3"])
+        other.run([*bench.make.dialect.begin(0, 0), "UPDATE t SET id = 3"])
 
         def emit(event: dict[str, object]) -> None:
             if event["event"] == "retry" and f"pid {other.backend_pid}" in str(event["blockers"]):

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.contract.engines import words
+from tests.contract.engines import parted, words
 from tests.systems import Bench
 from windlass_engine import maintain, script, session
 from windlass_engine.errors import WindlassError
@@ -16,10 +16,6 @@ from windlass_engine.maintain import Job
 from windlass_engine.model import Options, Wire
 
 FAST = Options("run", "tester", "here", "test", lock_timeout_ms=200, deploy_lock_wait_s=0.6)
-DELETE = {
-    "postgresql": "DELETE FROM old WHERE id IN (SELECT id FROM old ORDER BY id LIMIT 10)",
-    "mysql": "DELETE FROM old ORDER BY id LIMIT 10",
-}
 
 
 @pytest.fixture
@@ -28,7 +24,9 @@ def standing(bench: Bench) -> Bench:
     rows = ", ".join(f"({n})" for n in range(25))
     up = f"CREATE TABLE old (id int PRIMARY KEY);\nINSERT INTO old VALUES {rows}"
     assert (
-        bench.deploy(bench.make.system(bench.make.migration("001_old", up, "DROP TABLE IF EXISTS old")))["error"]
+        bench.deploy(bench.make.system(bench.make.migration("001_old", parted(bench, up), "DROP TABLE IF EXISTS old")))[
+            "error"
+        ]
         is None
     )
     return bench
@@ -52,7 +50,7 @@ def log(bench: Bench) -> list[tuple[object, ...]]:
 
 
 def test_a_job_is_counted_and_written_down(standing: Bench) -> None:
-    result = run(standing, job(standing, DELETE[standing.make.engine]))
+    result = run(standing, job(standing, words(standing).some))
     [done] = result["jobs"]
     assert (result["status"], result["changed"], done["rows"], done["passes"]) == ("done", True, 10, 1)
     assert count(standing) == 15
@@ -60,14 +58,16 @@ def test_a_job_is_counted_and_written_down(standing: Bench) -> None:
 
 
 def test_a_job_that_repeats_goes_on_until_nothing_is_left(standing: Bench) -> None:
-    [done] = run(standing, job(standing, f"-- windlass: repeat 1ms\n{DELETE[standing.make.engine]}"))["jobs"]
+    [done] = run(standing, job(standing, f"-- windlass: repeat 1ms\n{words(standing).some}"))["jobs"]
     assert (done["rows"], done["passes"], count(standing)) == (25, 4, 0)
-    again = run(standing, job(standing, f"-- windlass: repeat 1ms\n{DELETE[standing.make.engine]}"))
+    again = run(standing, job(standing, f"-- windlass: repeat 1ms\n{words(standing).some}"))
     assert (again["changed"], again["jobs"][0]["rows"]) == (False, 0)
 
 
 def test_an_answer_of_numbers_is_the_count_and_one_of_rows_is_listed(standing: Bench) -> None:
-    numbers = job(standing, f"{DELETE[standing.make.engine]};\nSELECT 3 AS keys_deleted, 4 AS others", "numbers")
+    numbers = job(
+        standing, parted(standing, f"{words(standing).some};\nSELECT 3 AS keys_deleted, 4 AS others"), "numbers"
+    )
     rows = job(standing, "SELECT 'made', 'p1' UNION ALL SELECT 'dropped', 'p0'", "rows")
     first, second = run(standing, numbers, rows)["jobs"]
     assert (first["rows"], second["rows"]) == (7, 2)
@@ -75,12 +75,13 @@ def test_an_answer_of_numbers_is_the_count_and_one_of_rows_is_listed(standing: B
 
 
 def test_a_job_that_fails_is_rolled_back_and_stops_no_other(standing: Bench) -> None:
-    broken = job(standing, f"{DELETE[standing.make.engine]};\n\nDELETE FROM nowhere", "broken")
-    result = run(standing, broken, job(standing, DELETE[standing.make.engine]))
+    text = parted(standing, f"{words(standing).some};\n\nDELETE FROM nowhere")
+    broken = job(standing, text, "broken")
+    result = run(standing, broken, job(standing, words(standing).some))
     assert [item["status"] for item in result["jobs"]] == ["failed", "done"]
     assert result["status"] == "failed"
     assert result["error"]["code"] == "maintenance_failed"
-    assert result["error"]["where"] == {"database": "test", "file": "broken.sql", "line": 3}
+    assert result["error"]["where"] == {"database": "test", "file": "broken.sql", "line": text.count("\n") + 1}
     assert "--job broken" in result["error"]["hint"]
     assert count(standing) == 15
     assert [row[:2] for row in log(standing)] == [("maintenance_failed", "broken"), ("maintained", "tidy")]
@@ -97,11 +98,11 @@ def test_the_same_job_never_runs_twice_at_once(standing: Bench) -> None:
 def test_a_job_waits_for_a_deployment_and_says_who_holds_the_lock(standing: Bench) -> None:
     with session.connect(standing.target, "windlass 4711 alice") as other:
         assert other.dialect.try_lock(other.link)
-        result = run(standing, job(standing, DELETE[standing.make.engine]))
+        result = run(standing, job(standing, words(standing).some))
         assert result["error"]["code"] == "deploy_locked"
         assert "alice" in result["error"]["message"]
         other.dialect.unlock(other.link)
-        assert run(standing, job(standing, DELETE[standing.make.engine]))["status"] == "done"
+        assert run(standing, job(standing, words(standing).some))["status"] == "done"
     assert count(standing) == 15
 
 
@@ -111,7 +112,7 @@ def test_a_deployment_gets_in_between_two_passes(standing: Bench) -> None:
     first = standing.make.migration(
         "001_old", standing.journal("001_old").entries[0].up_text, "DROP TABLE IF EXISTS old"
     )
-    slow = job(standing, f"-- windlass: repeat 300ms\n{DELETE[standing.make.engine]}")
+    slow = job(standing, f"-- windlass: repeat 300ms\n{words(standing).some}")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, standing, slow)
         assert standing.deploy(standing.make.system(first, more), deploy_lock_wait_s=20)["applied"] == ["002_more"]
@@ -124,7 +125,7 @@ def test_a_table_that_is_locked_is_tried_again(standing: Bench) -> None:
     with session.connect(standing.target) as other, ThreadPoolExecutor(1) as pool:
         other.run(standing.make.dialect.begin(0, 0))
         other.run("UPDATE old SET id = id WHERE id < 5")
-        running = pool.submit(run, standing, job(standing, DELETE[standing.make.engine]))
+        running = pool.submit(run, standing, job(standing, words(standing).some))
         with suppress(TimeoutError):
             running.result(1)
         other.run("COMMIT")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from ..errors import WindlassError
 from .base import Dialect
+from .mssql import SQLServer
 from .mysql import MySQL
 from .postgresql import PostgreSQL
 
-_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL}
-_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mssql": SQLServer}
+_SCHEMES = {
+    "postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql", "mssql": "mssql",
+    "sqlserver": "mssql",
+}  # fmt: skip
 
 
 def names() -> tuple[str, ...]:
@@ -32,6 +36,6 @@ def for_url(url: str) -> Dialect:
         raise WindlassError(
             "inventory_invalid",
             f"unknown database URL scheme {scheme[:20]!r}" if "://" in url else "a database URL has no scheme",
-            hint="write postgresql://user@host:port/database or mysql://user@host:port/database",
+            hint="write postgresql://, mysql:// or mssql://, then user@host:port/database",
         )
     return get(_SCHEMES[scheme])

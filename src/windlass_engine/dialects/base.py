@@ -279,6 +279,16 @@ class Dialect(ABC):
     def as_text(self, expression: str) -> str:
         """Return SQL that gives a value as text."""
 
+    def last_of_batch(self, table: str, key: str, after: str, batch: int) -> str:
+        """Return the query for the last of a table's next ``batch`` keys as text, no row where none is left.
+
+        ``table`` and ``key`` are quoted, ``after`` is the WHERE that begins behind the keys done, or empty.
+        """
+        return (
+            f"SELECT {self.as_text('k')} FROM (SELECT {key} AS k FROM {table} {after} "
+            f"ORDER BY {key} LIMIT {batch:d}) batch ORDER BY batch.k DESC LIMIT 1"
+        )
+
     @abstractmethod
     def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
         """Return the statements that open a transaction with its timeouts (0: none).

@@ -88,10 +88,7 @@ class Backfill:
         """Return the last key of the next batch, or None where no key is left."""
         dialect = self._session.dialect
         key = dialect.identifier(self._plan.key.rpartition(".")[2])
-        table, text = dialect.identifier(self._plan.table), dialect.as_text("k")
         after = f"WHERE {key} > {dialect.literal(self._last)}" if self._last is not None else ""
-        rows = self._session.query(
-            f"SELECT {text} FROM (SELECT {key} AS k FROM {table} {after} "
-            f"ORDER BY {key} LIMIT {self._plan.batch:d}) batch ORDER BY batch.k DESC LIMIT 1"
-        )
+        table = dialect.identifier(self._plan.table)
+        rows = self._session.query(dialect.last_of_batch(table, key, after, self._plan.batch))
         return str(rows[0][0]) if rows else None

@@ -1,0 +1,220 @@
+"""SQL Server 2016 SP1 and newer, on Windows, Linux or as a managed service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
+
+from ...finding import Finding
+from ...mistakes import Mistake
+from ...model import Script, Statement, Target
+from .. import base
+from . import (
+    catalogue,
+    databases,
+    driver,
+    examination,
+    facts,
+    locks,
+    review,
+    session_state,
+    settle,
+    splitter,
+    text,
+    tokens,
+)
+from .journal_sql import BEGAN, SQLServerJournal
+from .own import Own
+
+#: Lock request time out, and deadlock victim: waiting and trying again helps.  Everything else is an error.
+_LOCK_FAILURES = (1222, 1205)
+#: The database is read-only; the transaction log cannot be written on a secondary.
+_READ_ONLY = (3906, 3908)
+
+
+class SQLServer(base.Dialect):
+    """SQL Server's answers."""
+
+    name = "mssql"
+    title = "SQL Server"
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout"})
+    journal = SQLServerJournal()
+
+    def driver(self) -> Finding:
+        """Look for pyodbc and an ODBC driver."""
+        return driver.examine()
+
+    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+        """Log in with pyodbc."""
+        return driver.connect(target, application, timeout_s)
+
+    def split(self, text: str, path: str) -> tuple[Statement, ...]:
+        """Part a script at its GO lines: a batch is a statement."""
+        return splitter.split(text, path)
+
+    def review(self, script: Script) -> list[Mistake]:
+        """Look for what SQL Server refuses in a transaction, lost sessions, passwords and broken backfills."""
+        return review.review(script)
+
+    def copy_parts(self, sql: str) -> tuple[str, str]:
+        """Return the batch as it is: there is no COPY."""
+        return sql, ""
+
+    def needs_no_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses something of this batch inside a transaction."""
+        return tokens.needs_no_transaction(sql)
+
+    def ends_transaction(self, sql: str) -> bool:
+        """Return whether the server refuses something of this batch inside a transaction."""
+        return tokens.needs_no_transaction(sql)
+
+    def is_whole(self, script: Script) -> bool:
+        """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
+        return script.directives.transactional
+
+    def fails_clean(self, sql: str) -> bool:
+        """Return whether it was one statement, which is all or nothing."""
+        return tokens.is_alone(sql)
+
+    def sets_session(self, sql: str) -> bool:
+        """Return whether a batch only takes a role or fills the session's context."""
+        return tokens.sets_session(sql)
+
+    def sets_role(self, sql: str) -> bool:
+        """Return whether it takes or leaves a role."""
+        return tokens.sets_role(sql)
+
+    def literal(self, value: Optional[str]) -> str:
+        """Return an N'' constant."""
+        return text.literal(value)
+
+    def identifier(self, dotted: str) -> str:
+        """Return a name in brackets."""
+        return text.identifier(dotted)
+
+    def as_text(self, expression: str) -> str:
+        """Return a conversion that loses nothing of a time."""
+        return f"CONVERT(nvarchar(4000), {expression}, 126)"
+
+    def last_of_batch(self, table: str, key: str, after: str, batch: int) -> str:
+        """Return the query with TOP."""
+        return (
+            f"SELECT TOP (1) {self.as_text('batch.k')} FROM (SELECT TOP ({batch:d}) {key} AS k FROM {table} {after} "
+            f"ORDER BY {key}) batch ORDER BY batch.k DESC"
+        )
+
+    def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
+        """Return the timeouts and BEGIN TRANSACTION; the driver keeps a read-only one from changing anything."""
+        (timeouts,) = self.set_timeouts(lock_timeout_ms, statement_timeout_ms)
+        opening = f"{timeouts}; {BEGAN}; BEGIN TRANSACTION"
+        return (Own(opening, opens=True, read_only=read_only, statement_ms=statement_timeout_ms),)
+
+    def set_timeouts(self, lock_timeout_ms: int, statement_timeout_ms: int) -> tuple[str, ...]:
+        """Return the session's lock timeout; that of statements is the driver's, in whole seconds."""
+        return (Own(f"SET LOCK_TIMEOUT {lock_timeout_ms or -1:d}", statement_ms=statement_timeout_ms),)
+
+    def own_session(self) -> tuple[str, ...]:
+        """Return what gives the login its own user back before the journal is written."""
+        return (Own("REVERT"),)
+
+    def reset_session(self, link: base.Link) -> tuple[str, ...]:
+        """Return what undoes a script's settings; the deployer lock stays."""
+        return session_state.reset(link)
+
+    def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
+        """Return the word for downs: the session's context `windlass.allow_data_loss`."""
+        value = "N'yes'" if allow_data_loss else "NULL"
+        return (Own(f"EXEC sys.sp_set_session_context N'windlass.allow_data_loss', {value}"),)
+
+    def leaves_settings(self, text: str) -> bool:
+        """Return whether a script holds a word that can leave something behind in the session."""
+        return session_state.leaves_settings(text)
+
+    def url_of_database(self, url: str, name: str) -> str:
+        """Return the URL with another database in its path."""
+        return databases.url_of(url, name)
+
+    def make_database(self, name: str) -> tuple[str, ...]:
+        """Make one, and keep it by a lock of its name."""
+        return databases.make(name)
+
+    def drop_database(self, name: str) -> str:
+        """Drop one with its sessions."""
+        return databases.drop(name)
+
+    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+        """Look for locks with the databases' names."""
+        return databases.unkept(link, prefix)
+
+    def facts(self, link: base.Link) -> base.Facts:
+        """Look at the server once."""
+        return facts.read(link)
+
+    def try_lock(self, link: base.Link) -> bool:
+        """Try the application lock."""
+        return locks.try_lock(link)
+
+    def unlock(self, link: base.Link) -> None:
+        """Give the deployer lock back."""
+        locks.unlock(link)
+
+    def try_job_lock(self, link: base.Link, name: str) -> bool:
+        """Try the lock of a maintenance job."""
+        return locks.try_job_lock(link, name)
+
+    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+        """Return who holds the lock."""
+        return locks.lock_holder(link)
+
+    def lacks_journal(self, error: base.ServerError) -> bool:
+        """Return whether there is no such table."""
+        return error.number == locks.NO_SUCH_OBJECT
+
+    def is_read_only_failure(self, error: base.ServerError) -> bool:
+        """Return whether the database is read-only."""
+        return error.number in _READ_ONLY
+
+    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+        """Return who keeps a session waiting."""
+        return locks.blockers(link, pid)
+
+    def is_lock_failure(self, error: base.ServerError) -> bool:
+        """Return whether it was a lock timeout or a deadlock."""
+        return error.number in _LOCK_FAILURES
+
+    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+        """Look for a proxy that moves transactions."""
+        return facts.pooler(connect, link)
+
+    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+        """Ask the catalogue whether an interrupted statement took effect."""
+        return settle.settle(link, sql)
+
+    def is_online(self, sql: str) -> bool:
+        """Return False: ONLINE = ON stands in a transaction, may lose a lock and be tried again."""
+        return False
+
+    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+        """Return nothing: there is no invalid leftover."""
+        return ()
+
+    def online_result(self, link: base.Link, sql: str) -> bool:
+        """Return True: a build is all or nothing."""
+        return True
+
+    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+        """Return the server's own figures, where it gives them."""
+        return locks.progress(link, pid)
+
+    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+        """Look at version, rights, old transactions, the log and settings."""
+        return examination.examine(link)
+
+    def objects(self, link: base.Link) -> Sequence[base.Object]:
+        """Read the catalogue."""
+        return catalogue.read(link)
+
+    def loose_spelling(self, definition: str) -> str:
+        """Return a definition without blanks and brackets."""
+        return re.sub(r"[\s()\[\]]+", "", definition).lower()

@@ -1,0 +1,53 @@
+"""One look at a SQL Server, and the search for a pooler in between."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from ..base import Facts, Link, ServerError
+from .own import Own
+
+_FACTS = Own("""
+SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), DB_NAME(), SUSER_SNAME(),
+  CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)),
+  COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'CREATE SCHEMA'), 0), @@SPID,
+  (SELECT COALESCE(SUM(CAST(f.size AS bigint)), 0) * 8192 FROM sys.database_files f WHERE f.type = 0),
+  CONVERT(nvarchar(33), SYSUTCDATETIME(), 126)
+""")
+_PID = Own("SELECT @@SPID")
+
+
+def read(link: Link) -> Facts:
+    """Look at the server once."""
+    version, database, user, updateability, may_create, pid, size, clock = link.query(_FACTS)[0]
+    return Facts(
+        link.server_version,
+        str(version),
+        str(database),
+        str(user),
+        str(updateability) == "READ_ONLY",
+        bool(may_create),
+        int(pid),
+        int(size),
+        f"{clock}Z",
+    )
+
+
+def pooler(connect: Callable[[], Link], link: Link) -> str:
+    """Return how a pooler was found, or an empty string: it may give each transaction another server session."""
+    backend = link.query(_PID)[0][0]
+    if backend == link.backend_pid:
+        return ""
+    try:
+        other = connect()
+    except Exception:
+        return "a second session could not be had through the proxy in front of this database"
+    try:
+        other.run(Own("BEGIN TRANSACTION", opens=True))
+        other.query(_PID)
+        moved = link.query(_PID)[0][0] != backend
+    except ServerError:
+        moved = True
+    finally:
+        other.close()
+    return "the server session changes between two statements of one connection" if moved else ""
