@@ -650,6 +650,19 @@ def testbed(_: Context, action: str, hosts: int = 3, dry_run: bool = False) -> i
     return playbook.module(SETTINGS, "testbed", [action, *size], dry_run=dry_run)
 
 
+@verb(
+    TRY,
+    full="everything, an hour or so, and write docs/reliability.md (default: a sample)",
+    seed="choose the same faults and moments again",
+)
+def faults(_: Context, full: bool = False, seed: int = 0, dry_run: bool = False) -> int:
+    """Break things in mid-deploy and mid-rollback on real target hosts, and see that one more command mends them."""
+    from windlass import playbook
+
+    arguments = [*(["--full", "--save"] if full else []), *(["--seed", str(seed)] if seed else [])]
+    return playbook.module(SETTINGS, "tests.faults", arguments, dry_run=dry_run)
+
+
 @verb(TRY)
 def bench(_: Context, dry_run: bool = False) -> int:
     """Measure Windlass beside other migration tools on this machine."""

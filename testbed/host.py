@@ -65,7 +65,7 @@ class Host:
         """
         self._process = machine.boot(
             self.root,
-            group=self._group,
+            group=self.group,
             name=self._machine,
             hostname=self.name,
             bridge=network.bridge(self._slot),
@@ -79,7 +79,7 @@ class Host:
         """Cut the host's power: every process ends at once. What it wrote stays, and boot() finds it."""
         if network.exists(self._cable):
             self.cut()  # a host without power does not close its connections
-        cgroups.kill(self._group)
+        cgroups.kill(self.group)
         if self._process is not None:
             self._process.wait(timeout=30)
             self._process = None
@@ -124,7 +124,7 @@ class Host:
         self, command: str, *, text: str | None = None, check: bool = True, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root as if at the host's console: needs neither its network nor its sshd."""
-        leader = str(machine.leader(self._group))
+        leader = str(machine.leader(self.group))
         return shell.run(
             "nsenter", "--target", leader, "--all", "--wd=/", "env", "-i",
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
@@ -199,7 +199,12 @@ class Host:
     @property
     def running(self) -> bool:
         """Whether the host has power."""
-        return bool(cgroups.processes(self._group))
+        return bool(cgroups.processes(self.group))
+
+    @property
+    def group(self) -> str:
+        """The control group that holds all of the host's processes."""
+        return f"{self._slot}/{self.name}"
 
     @property
     def _machine(self) -> str:
@@ -208,10 +213,6 @@ class Host:
     @property
     def _cable(self) -> str:
         return network.cable(self._machine)
-
-    @property
-    def _group(self) -> str:
-        return f"{self._slot}/{self.name}"
 
     def _write_identity(self, neighbours: dict[str, str]) -> None:
         hosts = {"localhost": "127.0.0.1", **neighbours}

@@ -22,6 +22,7 @@ class ActionModule(WindlassAction):
         "plans": (),
         "run_id": "",
         "kind": "migrate",
+        "at_work": None,
         "settle": "",
         "allow_data_loss": False,
         "broken_glass": "",
@@ -40,7 +41,8 @@ class ActionModule(WindlassAction):
         words |= {"archive": bool(self.args["archive"])} if self.args["archive"] not in (None, "") else {}
         words["broken_glass"] = str(self.args["broken_glass"] or "")
         settings = {database.name: self.settings(database, **words) for database in asked}
-        outcomes = self.follow("db_migrate", asked, plans=plans, settings=settings, kind=str(self.args["kind"]))
+        more = {"kind": str(self.args["kind"]), "at_work": self.args["at_work"] or {}}
+        outcomes = self.follow("db_migrate", asked, plans=plans, settings=settings, **more)
         self.result["windlass_run"] = {name: end["result"] for name, end in outcomes.items() if end["result"]}
         self._conclude(plans, outcomes)
 

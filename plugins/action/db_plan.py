@@ -33,7 +33,8 @@ class ActionModule(WindlassAction):
 
     def work(self) -> None:
         self._outlooks: list[Outlook] = []
-        self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, pending=False, gated=False)
+        self.result.update(windlass_plan={}, windlass_packed={}, windlass_info={}, windlass_at_work={})
+        self.result.update(pending=False, gated=False)
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
         projects = {system: load(root, system) for system in sorted({database.system for database in asked})}
@@ -93,6 +94,7 @@ class ActionModule(WindlassAction):
         info = self._facts(database, project, stands)
         if info["running"]:
             self.note(f"{database.name}: {at_work(info['running'])}")
+            self.result["windlass_at_work"][database.name] = info["running"]
         try:
             if stands["error"]:
                 raise WindlassError.from_wire(stands["error"])

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ansible.module_utils import windlass_detach
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +21,7 @@ from ansible.module_utils.windlass_detach import (
     Work,
     ensure,
     follow,
+    has_ended,
     holder_of,
     job_folder,
     state_dir,
@@ -139,12 +140,13 @@ def _folder(module: AnsibleModule, target: Target, make: bool = True) -> str:
 
 @dataclass(frozen=True)
 class Order:
-    """Detached work to be done on one database."""
+    """Detached work to be done on one database; ``seen`` is another's that was going on when it was planned."""
 
     database: str
     job: Job
     holder: dict[str, Any]
     work: Work
+    seen: Optional[Job] = None
 
     @property
     def scheduled(self) -> bool:
@@ -152,12 +154,25 @@ class Order:
         return bool(self.holder["scheduled"])
 
 
-def order(module: AnsibleModule, target: Target, kind: str, digest: str, lock: str, work: Work) -> Order:
-    """Return an order for one database under this run's id; ``lock`` says with what it may not overlap."""
+def order(
+    module: AnsibleModule,
+    target: Target,
+    kind: str,
+    digest: str,
+    lock: str,
+    work: Work,
+    seen: Optional[Mapping[str, Any]] = None,
+) -> Order:
+    """Return an order for one database under this run's id; ``lock`` says with what it may not overlap.
+
+    ``seen`` is who held that lock when the order was thought of: whatever became of it, it is what is followed.
+    """
     settings = module.params["settings"][target.name]
     holder = {"who": settings["who"], "origin": settings["origin"], "since": _now(), "digest": digest,
               "scheduled": bool(module.params.get("scheduled"))}  # fmt: skip
-    return Order(target.name, Job(_folder(module, target), module.params["run_id"], kind, lock), holder, work)
+    job = Job(_folder(module, target), module.params["run_id"], kind, lock)
+    other = Job(job.folder, seen["run_id"], seen["kind"], lock) if seen else None
+    return Order(target.name, job, holder, work, other if other and serves(other, job) else None)
 
 
 def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
@@ -238,6 +253,8 @@ def _job_and_offset(item: Order, cursor: dict[str, Any]) -> tuple[Job, int]:
     """Return the job to follow, started if it is new, and where to go on reading."""
     if "run_id" in cursor:
         return Job(item.job.folder, cursor["run_id"], cursor["kind"], cursor["lock"]), int(cursor["offset"])
+    if item.seen and has_ended(item.seen) and not os.path.exists(item.job.log):
+        return item.seen, 0  # it ended a moment ago: the plan knows only a part of what it did
     if not item.scheduled:
         _make_way(item.job)
     elif item.job.kind == "backup":  # its locks on tables would stand in the way of a change

@@ -9,6 +9,7 @@ line whose lock is free belongs to a process that died.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import json
@@ -30,6 +31,8 @@ KEPT_LOGS = 50
 REPLY_BYTES = 256 * 1024
 #: So long a scheduled job that was asked to end may take to end what it had started (seconds).
 WAY_S = 20.0
+#: Room that a job keeps for its closing line, for the case that the disk is full by then.
+RESERVE_BYTES = 256 * 1024
 CLOSING = "job_ended"
 
 
@@ -51,6 +54,11 @@ class Job:
     def lock_path(self) -> str:
         """Return the path of the lock, which also holds who has it."""
         return os.path.join(self.folder, f"{self.lock}.lock")
+
+    @property
+    def reserve_path(self) -> str:
+        """Return the path of the file that keeps room for the closing line."""
+        return os.path.join(self.folder, f"{self.lock}.reserve")
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,22 @@ def ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
     """Start a job, or find it running or ended; return the job to follow, another's when that holds the lock.
 
     ``holder`` says for people whose work it is.  ``work`` gets a function that takes events and returns the result.
+    Raises WindlassError (space_missing, deploy_locked).
     """
+    try:
+        return _ensure(job, holder, work)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise WindlassError(
+            "space_missing",
+            f"there is no room for the run's own files in {job.folder}; nothing was begun",
+            hint="make room there, or set windlass_state_dir to a folder on another disk",
+        ) from None
+
+
+def _ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
+    """Do what :func:`ensure` says; whatever the system refuses is raised as it is."""
     os.makedirs(job.folder, mode=0o700, exist_ok=True)
     seen: list[Optional[Job]] = []
     while len(seen) < 100:
@@ -171,6 +194,14 @@ def change_under_way(folder: str) -> Optional[Job]:
     return job if job and look(job, 0).end is None else None
 
 
+def has_ended(job: Job) -> bool:
+    """Return whether a job has left its closing line."""
+    news = look(job, 0)
+    while news.events and not news.end:
+        news = look(job, news.offset)
+    return news.end is not None
+
+
 def _is_alive(job: Job) -> bool:
     """Return whether a job's process lives: the lock is held, and by this job."""
     return not _is_free(job.lock_path) and current(job.folder, job.lock) == job
@@ -179,21 +210,32 @@ def _is_alive(job: Job) -> bool:
 def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:
     """Fork the detached process; it inherits the lock, and this process lets go of it."""
     log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    _prune(job)
     info = {**holder, "run_id": job.run_id, "kind": job.kind}
-    os.truncate(lock, 0)
-    os.pwrite(lock, json.dumps(info).encode(), 0)
     try:
+        _make_ready(job, lock, info)
         child = os.fork()
         if not child:
-            _detached(lock, log, info, work)
+            _detached(job, lock, log, info, work)
         os.waitpid(child, 0)
     finally:
         os.close(log)
         os.close(lock)
 
 
-def _detached(lock: int, log: int, info: dict[str, Any], work: Work) -> None:
+def _make_ready(job: Job, lock: int, info: dict[str, Any]) -> None:
+    """Drop old logs, take the room that the closing line may need, and say whose work it is."""
+    try:
+        _prune(job)
+        with open(job.reserve_path, "wb") as stream:
+            stream.write(bytes(RESERVE_BYTES))
+        os.truncate(lock, 0)
+        os.pwrite(lock, json.dumps(info).encode(), 0)
+    except OSError:
+        os.unlink(job.log)  # it would tell of a run that never began
+        raise
+
+
+def _detached(job: Job, lock: int, log: int, info: dict[str, Any], work: Work) -> None:
     """Leave session and terminal, do the work, write the closing line.  Never returns."""
     try:
         os.setsid()
@@ -202,7 +244,9 @@ def _detached(lock: int, log: int, info: dict[str, Any], work: Work) -> None:
         _cut_loose((lock, log))
         if info.get("scheduled"):
             _let_be_ended(lock, info)
-        _append(log, {"event": CLOSING, **_outcome(work, lambda event: _append(log, event))})
+        closing = {"event": CLOSING, **_outcome(work, lambda event: _tell(log, event))}
+        os.unlink(job.reserve_path)
+        _append(log, closing)
         os.fsync(log)
     finally:
         os._exit(0)  # nothing of Ansible's own clean-up may run twice
@@ -255,6 +299,15 @@ def unexpected(error: BaseException) -> WindlassError:
         trace = trace.tb_next
     hint = "this is a mistake in Windlass: please report it with this line"
     return WindlassError("internal_error", f"{type(error).__name__} in {' < '.join(places[:-4:-1])}", hint=hint)
+
+
+def _tell(log: int, event: Event) -> None:
+    """Write an event, if there is room for it: no line of progress is worth the work that it tells of."""
+    before = os.fstat(log).st_size
+    try:
+        _append(log, event)
+    except OSError:
+        os.ftruncate(log, before)
 
 
 def _append(log: int, event: Event) -> None:

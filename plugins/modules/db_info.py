@@ -131,10 +131,11 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         return {"losses": {target.name: lost(module, target) for target in adapter.targets(module)}}
     found = {}
     for target in adapter.targets(module):
+        running = adapter.running(module, target)  # asked first: what is read below may be the middle of its work
         found[target.name] = inspection.look(
             target, texts_of.get(target.name, ()), module.params["history"], module.params["lock_wait"]
         )
-        found[target.name]["running"] = adapter.running(module, target)
+        found[target.name]["running"] = running
         found[target.name]["backup"] = None
         if module.params["backups"]:
             found[target.name].update(known_backups(module, target))

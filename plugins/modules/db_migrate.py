@@ -27,6 +27,11 @@ options:
     type: str
     choices: [migrate, revert, baseline]
     default: migrate
+  at_work:
+    description:
+      - For each database what RV(db_plan#module:windlass_at_work) was. A run that was going on when the plan was made
+        is followed to its end, also where it has come to its end since.
+    type: dict
   settle:
     description:
       - For a statement that was interrupted and that the catalogue cannot judge, the operator's word on it.
@@ -117,6 +122,7 @@ SPEC = {
     **adapter.FOLLOWING,
     "plans": {"type": "dict", "required": True},
     "kind": {"type": "str", "default": "migrate", "choices": ["migrate", "revert", "baseline"]},
+    "at_work": {"type": "dict"},
     "settle": {"type": "str", "default": ""},
     "broken_glass": {"type": "str", "default": ""},
     "allow_data_loss": {"type": "bool", "default": False},
@@ -135,8 +141,9 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     plan = Plan.from_wire(packed["plan"])
     options = Options(**module.params["settings"][target.name])
     kind = module.params["kind"]
+    seen = (module.params["at_work"] or {}).get(target.name)
     return adapter.order(
-        module, target, kind, plan.digest, "run", lambda emit: execute.run(target, plan, options, emit)
+        module, target, kind, plan.digest, "run", lambda emit: execute.run(target, plan, options, emit), seen
     )
 
 

@@ -130,6 +130,10 @@ windlass_info:
   description: What stands, by database, as M(db_info) finds it, and how it differs from the project.
   returned: always
   type: dict
+windlass_at_work:
+  description: The runs that were going on when the plans were made, by database. M(db_migrate) follows them.
+  returned: always
+  type: dict
 windlass_error:
   description: Why there is no plan, with a stable word as C(code).
   returned: on failure

@@ -6,11 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.chance import some
+from tests.faults.dying import dies_at, messages_of
+from tests.faults.results import keep_killed
 from tests.systems import Bench, Maker
 
 if TYPE_CHECKING:
@@ -36,51 +38,6 @@ def state(bench: Bench) -> tuple[object, ...]:
     return bench.query(WORDS), bench.query(ROWS), bench.fingerprint(), bench.states()
 
 
-def deploy_dying_at(bench: Bench, number: int, after: bool) -> bool:
-    """Deploy in a child that kills itself before or after the nth statement it sends; tell whether it died."""
-    from windlass_engine.dialects.mysql.driver import MySQLLink
-
-    pid = os.fork()
-    if pid == 0:
-        try:
-            sent = 0
-            genuine = MySQLLink.execute
-
-            def execute(self: MySQLLink, statement: str, tick: object = None) -> int:
-                nonlocal sent
-                sent += 1
-                if sent == number and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                try:
-                    return genuine(self, statement, tick)  # type: ignore[arg-type]
-                finally:
-                    if sent == number and after:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
-            MySQLLink.execute = execute  # type: ignore[method-assign]
-            bench.deploy(PROJECT)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-
-
-def statements_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Deploy undisturbed, and return how many statements that took."""
-    from windlass_engine.dialects.mysql.driver import MySQLLink
-
-    sent, genuine = 0, MySQLLink.execute
-
-    def execute(self: MySQLLink, statement: str, tick: Any = None) -> int:
-        nonlocal sent
-        sent += 1
-        return genuine(self, statement, tick)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MySQLLink, "execute", execute)
-        assert bench.deploy(PROJECT)["error"] is None
-    return sent
-
-
 @pytest.fixture
 def fresh(mariadb: MariaDBServer) -> Iterator[Callable[[], Bench]]:
     opened = []
@@ -97,18 +54,19 @@ def fresh(mariadb: MariaDBServer) -> Iterator[Callable[[], Bench]]:
 
 @pytest.mark.timeout(3600)  # a hundred of them, or two, where everything is tried
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_a_statement(fresh: Callable[[], Bench], after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_a_statement(fresh: Callable[[], Bench], after: bool) -> None:
     clean = fresh()
-    count = statements_of(clean, monkeypatch)
+    count = messages_of(lambda: clean.deploy(PROJECT))
     wanted = state(clean)
     assert wanted[:2] == ([("once",), ("thrice?",), ("twice?",)], [(60,)])
     assert count > 80, "the set of migrations sends more statements than that"
     for number in some(range(1, count + 1), 10, "statement", after):
-        bench = fresh()
-        assert deploy_dying_at(bench, number, after), number
+        bench, began = fresh(), time.monotonic()
+        assert dies_at(number, after, lambda bench=bench: bench.deploy(PROJECT)), number  # type: ignore[misc]
         result = bench.deploy(PROJECT, deploy_lock_wait_s=PATIENCE_S)
         assert result["error"] is None, (number, result)
         assert state(bench) == wanted, number
+        keep_killed("deploy", "mysql", number, began)
 
 
 def test_killed_inside_a_schema_change(fresh: Callable[[], Bench]) -> None:

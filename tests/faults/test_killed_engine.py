@@ -6,15 +6,15 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from tests.faults.chance import some
+from tests.faults.dying import dies_at, messages_of
+from tests.faults.results import keep_killed
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, system
 from windlass_engine import session
-from windlass_engine.dialects.postgresql.driver import PostgresLink
 
 PROJECT = system(
     migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, a int, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id, a) SELECT g, g FROM generate_series(1, 60) g;\nCREATE TABLE log (word text)"),
@@ -29,63 +29,6 @@ ROWS = (
     "SELECT (SELECT array_agg(word ORDER BY word) FROM log), (SELECT count(*) FROM t WHERE n = 1 AND c = 1 AND a = id)"
 )
 CLEAN = [(["once", "thrice?", "twice?"], 60)]
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Fork, do the work, and return the child's wait status; the child never comes back."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    return os.waitpid(pid, 0)[1]
-
-
-def deploy_dying_at(bench: Bench, message: int, after: bool) -> bool:
-    """Deploy in a child that kills itself before or after its nth message; tell whether it died."""
-
-    def work() -> None:
-        sent = 0
-
-        def dying(genuine: Callable[..., Any]) -> Callable[..., Any]:
-            def send(*arguments: Any) -> Any:
-                nonlocal sent
-                sent += 1
-                if sent == message and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                result = genuine(*arguments)
-                if sent == message and after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return result
-
-            return send
-
-        for way in ("run", "_send_ahead"):
-            setattr(PostgresLink, way, dying(getattr(PostgresLink, way)))
-        bench.deploy(PROJECT)
-
-    return os.WIFSIGNALED(in_child(work))
-
-
-def messages_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Deploy undisturbed, and return how many messages that took."""
-    sent = 0
-
-    def counting(genuine: Callable[..., Any]) -> Callable[..., Any]:
-        def send(*arguments: Any) -> Any:
-            nonlocal sent
-            sent += 1
-            return genuine(*arguments)
-
-        return send
-
-    with monkeypatch.context() as patched:
-        for way in ("run", "_send_ahead"):
-            patched.setattr(PostgresLink, way, counting(getattr(PostgresLink, way)))
-        assert bench.deploy(PROJECT)["error"] is None
-    return sent
 
 
 @pytest.fixture
@@ -104,21 +47,22 @@ def fresh(pg: PostgresServer) -> Iterator[Callable[[], Bench]]:
 
 @pytest.mark.timeout(3600)  # a hundred of them, or two, where everything is tried
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool) -> None:
     clean = fresh()
-    count = messages_of(clean, monkeypatch)
+    count = messages_of(lambda: clean.deploy(PROJECT))
     assert clean.query(ROWS) == CLEAN
     wanted = clean.fingerprint()
     assert count > 15, "the set of migrations sends more messages than that"
     for message in some(range(1, count + 1), 6, "message", after):
-        bench = fresh()
-        assert deploy_dying_at(bench, message, after), message
+        bench, began = fresh(), time.monotonic()
+        assert dies_at(message, after, lambda bench=bench: bench.deploy(PROJECT)), message  # type: ignore[misc]
         bench.wait_for_deployers()
         result = bench.deploy(PROJECT, deploy_lock_wait_s=60)
         assert result["error"] is None, (message, result)
         assert bench.fingerprint() == wanted, message
         assert bench.query(ROWS) == CLEAN, message
         assert set(bench.states().values()) == {"applied"}, message
+        keep_killed("deploy", "postgresql", message, began)
 
 
 def killed_inside(bench: Bench, project: object, waiting: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ class Playing:
         wait_until(said, seconds=seconds, what=f"{text!r} in the output", every=0.05)
         assert text in self.output, self.output
 
+    def kill(self) -> None:
+        """Kill it with -9, and the processes that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def ends(self, *, seconds: float = 120) -> int:
         """Wait for the end and return the exit code."""
         return self.process.wait(timeout=seconds)
@@ -53,11 +60,11 @@ def playing(
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command, cwd=project.root, env={**inherited, **ours}, stdin=subprocess.DEVNULL, stdout=stream,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+    play = Playing(process, log)
     try:
-        yield Playing(process, log)
+        yield play
     finally:
         if process.poll() is None:
-            process.kill()
-        process.wait()
+            play.kill()

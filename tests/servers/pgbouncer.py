@@ -1,14 +1,15 @@
-"""A pgbouncer in transaction mode in front of a PostgreSQL server."""
+"""A pgbouncer in front of a PostgreSQL server."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
-
-import psycopg
 
 from testbed.waiting import wait_until
 from tests.servers import unprivileged
@@ -17,15 +18,15 @@ from tests.servers.postgresql import PostgresServer
 
 _CONFIGURATION = """\
 [databases]
-* = host=127.0.0.1 port={server_port}
+* = host={server.host} port={server.port}
 
 [pgbouncer]
-listen_addr = 127.0.0.1
+listen_addr = {listen}
 listen_port = {port}
 unix_socket_dir =
 auth_type = plain
 auth_file = {folder}/users
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 10
 max_client_conn = 100
 ignore_startup_parameters = extra_float_digits,options
@@ -33,16 +34,27 @@ logfile = {folder}/log
 """
 
 
-class Pgbouncer:
+@dataclass(frozen=True)
+class Behind:
+    """The server behind a pooler, and the one account that the pooler lets through."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+class Pool:
     """A running pgbouncer; `url_of(database)` goes through it to the server behind."""
 
-    def __init__(self, server: PostgresServer) -> None:
-        self.server = server
+    def __init__(self, server: Behind, *, mode: str = "transaction", listen: str = "127.0.0.1") -> None:
+        self.behind = server
+        self.listen = listen
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="windlass-pgbouncer-"))
         unprivileged.give(self.folder)
-        self._write("users", f'"{server.superuser}" "{server.password}"\n')
-        text = _CONFIGURATION.format(server_port=server.port, port=self.port, folder=self.folder)
+        self._write("users", f'"{server.user}" "{server.password}"\n')
+        text = _CONFIGURATION.format(server=server, port=self.port, folder=self.folder, mode=mode, listen=listen)
         self._write("pgbouncer.ini", text)
         self._process = subprocess.Popen(
             unprivileged.command([program(), str(self.folder / "pgbouncer.ini")], dies_with_parent=True),
@@ -51,9 +63,9 @@ class Pgbouncer:
         wait_until(self._answers, seconds=30, what="pgbouncer")
 
     def url_of(self, database: str) -> str:
-        """Return the URI of `database` through pgbouncer, as superuser."""
-        login = f"{self.server.superuser}:{quote(self.server.password, safe='')}"
-        return f"postgresql://{login}@127.0.0.1:{self.port}/{quote(database, safe='')}"
+        """Return the URI of `database` through pgbouncer."""
+        login = f"{self.behind.user}:{quote(self.behind.password, safe='')}"
+        return f"postgresql://{login}@{self.listen}:{self.port}/{quote(database, safe='')}"
 
     def remove(self) -> None:
         """Stop pgbouncer and delete its folder."""
@@ -70,11 +82,17 @@ class Pgbouncer:
     def _answers(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"pgbouncer ended: {(self.folder / 'log').read_text()}")
-        try:
-            psycopg.connect(self.url_of("postgres"), connect_timeout=5).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        with suppress(OSError), socket.create_connection((self.listen, self.port), timeout=5):
+            return True
+        return False
+
+
+class Pgbouncer(Pool):
+    """A pool in transaction mode in front of a server of the tests' own."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        super().__init__(Behind("127.0.0.1", server.port, server.superuser, server.password))
 
 
 def program() -> str:

@@ -60,9 +60,11 @@ class Fleet:
         }  # fmt: skip
         self.orders = [self.order(name, work) for name, work in works.items()]
 
-    def order(self, name: str, work: detach.Work, kind: str = "migrate", lock: str = "run") -> adapter.Order:
+    def order(
+        self, name: str, work: detach.Work, kind: str = "migrate", lock: str = "run", seen: Any = None
+    ) -> adapter.Order:
         target = Target(name, "tried", f"postgresql:///{name}")
-        return adapter.order(SimpleNamespace(params=self.params), target, kind, "d" * 64, lock, work)
+        return adapter.order(SimpleNamespace(params=self.params), target, kind, "d" * 64, lock, work, seen)
 
     def advance(self, **params: Any) -> dict[str, Any]:
         self.params.update(params)
@@ -124,6 +126,25 @@ def test_a_lost_reply_is_asked_for_again_without_starting_anything_twice(tmp_pat
     fleet = Fleet(tmp_path, a=done("a"), b=done("b"))
     assert fleet.advance() == fleet.advance()
     assert len(list(tmp_path.glob("runs/*/*.jsonl"))) == 2
+
+
+@pytest.mark.parametrize(("kind", "followed"), [("migrate", True), ("restore", False)])
+def test_a_change_seen_at_work_is_followed_though_it_has_ended_since(tmp_path: Path, kind: str, followed: bool) -> None:
+    other = Fleet(tmp_path, a=done("theirs"))
+    other.orders = [other.order("a", done("theirs"), kind)]
+    other.advance()
+    mine = Fleet(tmp_path, a=done("mine"))
+    mine.params["run_id"] = "run-2"
+    mine.orders = [mine.order("a", done("mine"), seen={"run_id": "run-1", "kind": kind})]
+    reply = mine.advance()
+    assert reply["outcomes"]["a"]["result"]["name"] == ("theirs" if followed else "mine")
+    assert ("a" in reply["attached"]) == followed
+
+
+def test_a_change_seen_at_work_that_has_died_is_not_waited_for(tmp_path: Path) -> None:
+    mine = Fleet(tmp_path, a=done("mine"))
+    mine.orders = [mine.order("a", done("mine"), seen={"run_id": "run-0", "kind": "migrate"})]
+    assert mine.advance()["outcomes"]["a"]["result"]["name"] == "mine"
 
 
 def test_anothers_change_is_followed_to_its_end(tmp_path: Path) -> None:

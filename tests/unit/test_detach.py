@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -216,6 +217,43 @@ def test_a_long_log_comes_in_parts_and_whole(job: Job) -> None:
         numbers += [event["number"] for event in news.events]
         offset, end = news.offset, news.end
     assert numbers == list(range(4001))
+
+
+def test_a_disk_that_fills_up_costs_progress_and_not_the_work(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = detach._append
+
+    def append(log: int, event: dict[str, Any]) -> None:
+        if event["event"] == "second":
+            os.write(log, b'{"event": "sec')
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room_kept = os.path.exists(job.reserve_path)
+        genuine(log, {**event, "room_kept": room_kept})
+
+    def work(emit: Emit) -> dict[str, Any]:
+        for name in ("first", "second", "third"):
+            emit({"event": name})
+        return {"status": "done"}
+
+    monkeypatch.setattr(detach, "_append", append)
+    news = follow(ensure(job, WHO, work), 0, 30)
+    while news.end is None:
+        news = follow(job, 0, 30)
+    assert [(event["event"], event["room_kept"]) for event in news.events] == [("first", True), ("third", True)]
+    assert (news.end["result"], news.end["room_kept"]) == ({"status": "done"}, False)
+
+
+def test_without_room_for_its_files_nothing_begins(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(WindlassError) as refusal:
+            ensure(job, WHO, lambda _: {"status": "done"})
+    assert refusal.value.code == "space_missing"
+    assert job.folder in refusal.value.message
+    assert not os.path.exists(job.log)
+    assert follow(ensure(job, WHO, lambda _: {"status": "done"}), 0, 30).lost is False
 
 
 def test_files_are_the_owners_alone(job: Job, gate: Path) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "status", "history", "verify", "doctor",
     "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
-    "lint", "new", "tunnel", "demo", "testbed", "bench",
+    "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
 ]  # fmt: skip
 KEEPING = {"backups", "archives", "prune", "offsite", "backup-test", "schedule"}
 WRITES = {
@@ -83,7 +83,7 @@ def test_what_is_data_can_be_had_as_json(name):
     assert "json" in [argument.name for argument in arguments_of(name)]
 
 
-@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "lint", "new", "demo", "testbed", "bench", "schedule", "run-scheduled"}))
+@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "lint", "new", "demo", "testbed", "faults", "bench", "schedule", "run-scheduled"}))
 def test_verbs_on_databases_take_environment_host_and_database(name):
     assert {"env", "host", "database"} <= {argument.name for argument in arguments_of(name)}
 

@@ -1,0 +1,97 @@
+"""``python -m tests.faults``: try the fault matrix, print what became of it, and with ``--save`` write it down."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+
+from bench.tables import save, table
+from tests.faults.results import VARIABLE, Result, read
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+HEAD = ("fault", "verb", "engine", "tries", "hit", "mended by one command", "the disturbed command")
+
+
+def main() -> int:
+    """Return pytest's exit code."""
+    chosen = _arguments().parse_args()
+    seed = chosen.seed or secrets.randbelow(1_000_000) + 1
+    print(f"seed {seed}: WINDLASS_FAULTS_SEED={seed} repeats the same choice and the same moments")
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "results"
+        found.touch()
+        code = _try(chosen, seed, found)
+        results = sorted(read(found), key=_row)
+    text = f"{_heading(seed, results)}\n\n{table(HEAD, list(_rows(results)))}"
+    print(text)
+    if chosen.save:
+        save("faults", text, DOCUMENT)
+    return code
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Try the fault matrix.")
+    parser.add_argument("--full", action="store_true", help="everything, not a sample: an hour or so")
+    parser.add_argument("--seed", type=int, default=0, help="choose the same again (default: a new one)")
+    parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k: a part of the matrix")
+    parser.add_argument("--workers", type=int, default=2, help="how many at once, each with hosts of its own (2)")
+    parser.add_argument("--save", action="store_true", help=f"write the results into docs/{DOCUMENT.name}")
+    return parser
+
+
+def _try(chosen: argparse.Namespace, seed: int, found: Path) -> int:
+    more = {"WINDLASS_FAULTS": "full" if chosen.full else "", "WINDLASS_FAULTS_SEED": str(seed), VARIABLE: str(found)}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(chosen.workers), "--dist", "load", "tests/faults"]
+    command += ["-k", chosen.only] if chosen.only else []
+    return subprocess.run(command, env={**os.environ, **more}, check=False).returncode
+
+
+def _row(result: Result) -> tuple[str, str, str]:
+    return result.fault, result.engine, result.verb
+
+
+def _rows(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each fault, engine and verb."""
+    for (fault, engine, verb), each in groupby(results, _row):
+        tries = list(each)
+        hit = sum(not result.ended.endswith("came") for result in tries)
+        ends = Counter(result.ended or "not as it should" for result in tries)
+        told = ", ".join(f"{count}x {end}" if count > 1 else end for end, count in ends.most_common())
+        mended = sum(result.mended for result in tries)
+        yield fault, verb, engine, str(len(tries)), str(hit), str(mended), told
+
+
+def _heading(seed: int, results: Sequence[Result]) -> str:
+    """Return when, with what, and how it went in all."""
+    mended = sum(result.mended for result in results)
+    minutes = sum(result.seconds for result in results) / 60
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, ansible-core {version('ansible-core')}, Python {sys.version.split()[0]}, "
+        f"{_servers()}; seed {seed}; {len(results)} tries in {minutes:.0f} minutes of work, {mended} of them mended by "
+        "one more command."
+    )
+
+
+def _servers() -> str:
+    """Return the versions of the servers on the target hosts, as their package manager knows them."""
+    from testbed import image
+
+    listed = subprocess.run(
+        ["dpkg-query", f"--root={image.get().root}", "-W", "-f", "${Package} ${Version}\\n", "postgresql-1*", "mariadb-server"],
+        capture_output=True, text=True, check=False,
+    ).stdout.split("\n")  # fmt: skip
+    return ", ".join(sorted(line for line in listed if " " in line.strip() and not line.endswith(" "))) or "servers"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What the matrix has found so far, a line for each try, for whoever wants to write a table of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+#: A file that is written only where this variable names it.
+VARIABLE = "WINDLASS_FAULTS_RESULTS"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One try; `ended` is how the disturbed command ended, `mended` whether one more brought all to its place."""
+
+    fault: str
+    verb: str
+    engine: str
+    number: int
+    ended: str
+    mended: bool
+    seconds: float
+
+
+def keep(result: Result) -> None:
+    """Add a try to the file, if there is one."""
+    if VARIABLE in os.environ:
+        with Path(os.environ[VARIABLE]).open("a") as stream:
+            stream.write(json.dumps(asdict(result)) + "\n")
+
+
+def keep_killed(verb: str, engine: str, number: int, began: float) -> None:
+    """Add a deployer on this machine that was killed at its nth message and mended; `began` is a monotonic time."""
+    keep(Result("engine killed -9 at a message", verb, engine, number, "killed", True, time.monotonic() - began))
+
+
+def read(path: Path) -> Iterator[Result]:
+    """Yield the tries of a file, in the order in which they were made."""
+    for line in path.read_text().splitlines():
+        yield Result(**json.loads(line))
