@@ -588,6 +588,36 @@ def prove(
 
 @verb(
     WRITE,
+    to="rehearse up to and with this migration (default: all)",
+    load="run a script of sql/SYSTEM/load meanwhile, by its name, or all of them",
+    workers="with --load: how many sessions make it",
+)
+def rehearse(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    to: str = "",
+    load: str = "",
+    workers: int = 4,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Run what is pending on a copy of the real data, back, and again; measure time, locks, growth and load.
+
+    The copy comes out of the newest backup and stands in a scratch database on the host that the policy's
+    restore_test_host names.  The result is kept for the plan's digest: plan and gate know of it.
+    """
+    from windlass import verbs
+
+    given = {"windlass_to": to, "windlass_load": load, "windlass_load_workers": workers}
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "rehearse", given, as_json=json, dry_run=dry_run)
+
+
+@verb(
+    WRITE,
     system="a folder below sql/ (default: all of them)",
     migration="only this migration",
     format="text, json, or sarif for editors and code hosts",

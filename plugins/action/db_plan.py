@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import keeping, planning, proofs
+from windlass import keeping, planning, proofs, rehearsals
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.gate import points
@@ -110,6 +110,7 @@ class ActionModule(WindlassAction):
         root = Path(self.args["project_root"] or ROOT)
         proved = [step.name for step in plan.steps if proofs.is_proved(root, plan.system, step)]
         shown = planning.shown(plan, info["schema_version"], database.policy.confirm, proved)
+        shown["rehearsal"] = rehearsals.told(root, plan.digest) if plan.steps else ""
         self.result["windlass_plan"][database.name] = shown
         if plan.steps:
             self._outlooks.append(Outlook(database, project, plan, shown))

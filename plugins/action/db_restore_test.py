@@ -6,24 +6,21 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import environment, identity, transfer
-from windlass.actions import ROOT, WindlassAction
+from windlass import identity, transfer
+from windlass.elsewhere import OnTestHost
 from windlass.environment import Database
 from windlass.project import Project, load
-from windlass.settings import Settings
-from windlass_engine.dialects import for_url
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import to_wire
 from windlass_engine.wire import pack
 
 
-class ActionModule(WindlassAction):
+class ActionModule(OnTestHost):
     """See plugins/modules/db_restore_test.py."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
@@ -32,7 +29,6 @@ class ActionModule(WindlassAction):
     }  # fmt: skip
 
     def work(self) -> None:
-        self.root = Path(self.args["project_root"] or ROOT)
         earlier = (self.args["earlier"] or {}).get("windlass_restore_test") or {}
         self.found: dict[str, dict[str, Any]] = {name: dict(known) for name, known in earlier.items()}
         self.result["windlass_restore_test"] = self.found
@@ -81,16 +77,12 @@ class ActionModule(WindlassAction):
             )  # fmt: skip
 
     def _fetch(self, name: str, entry: Mapping[str, Any]) -> None:
-        folder = self._transit / name
+        folder = self.transit / name
         with transfer.files_of(self._connection, self.host) as source:
             path = transfer.download(
                 source, entry["path"], folder, lambda line: self._tell([f"{self.host} {name}  {line}"])
             )
         self.found[name]["transit"] = str(path)
-
-    @property
-    def _transit(self) -> Path:
-        return Settings(self.root).state / "transit" / self.run_id / self.host
 
     # ------------------------------------------------------------ on the test host
 
@@ -101,13 +93,13 @@ class ActionModule(WindlassAction):
             return
         try:
             trials = {database.name: self._trial(database) for database in asked}
-            servers = [self._server(database) for database in asked]
+            servers = [self.server(database) for database in asked]
             done, errors = self.follow_all(
-                "db_restore_test", servers, trials=trials, client_bin=self._client_bin(),
+                "db_restore_test", servers, trials=trials, client_bin=self.client_bin(),
                 identity=identity.read(self.args["identity"]),
             )  # fmt: skip
         finally:
-            shutil.rmtree(self._transit, ignore_errors=True)
+            shutil.rmtree(self.transit, ignore_errors=True)
         for name, outcome in done.items():
             self.found[name].update(outcome)
         for name, error in errors.items():
@@ -121,40 +113,8 @@ class ActionModule(WindlassAction):
     def _trial(self, database: Database) -> dict[str, Any]:
         """Return where the backup lies on the test host, brought there if need be, and the scripts to run on it."""
         project = load(self.root, database.system, parse="all")
-        known = self.found[database.name]
-        path = known["path"]
-        if known.get("transit"):
-            place = self.call("db_restore_test", [self._server(database)], place=True, run_id=self.run_id)["folder"]
-            path = f"{place}/{database.name}/{known['backup']}"
-            with transfer.files_of(self._connection, known["host"]) as files:
-                files.mkdir(f"{place}/{database.name}")
-                transfer.upload(files, Path(known["transit"]), path)
+        path = self.path_there(database, self.found[database.name])
         return {"path": path, "scripts": pack(_scripts(project))}
-
-    def _server(self, database: Database) -> Database:
-        """Return how to log in to the server that takes the scratch database."""
-        if database.policy.restore_test_host == self.host:
-            return database
-        host = database.policy.restore_test_host
-        variables = self.vars.get("hostvars", {}).get(host) or {}
-        listed = variables.get("windlass_restore_test_servers") or variables.get("windlass_databases") or ()
-        wanted = for_url(database.url).name
-        for item in listed:
-            url, password = environment.part_url(str(item.get("url") or ""), host=host)
-            if for_url(url).name == wanted:
-                return replace(database, url=url, password=str(item.get("password") or password))
-        raise WindlassError(
-            "inventory_invalid",
-            f"the host {host} has no {for_url(database.url).title} server to restore into",
-            hint=f"give {host} windlass_restore_test_servers: [{{url: …, password: …}}]",
-            where={"database": database.name},
-        )
-
-    def _client_bin(self) -> str:
-        host = str((self.args["policy"] or {}).get("restore_test_host") or "")
-        if host == self.host:
-            return str(self.args["client_bin"])
-        return str((self.vars.get("hostvars", {}).get(host) or {}).get("windlass_client_bin") or "")
 
     # ------------------------------------------------------------ and back
 

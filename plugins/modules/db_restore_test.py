@@ -92,13 +92,12 @@ windlass_error:
 """
 
 import os
-import shutil
 from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import state_dir
-from ansible.module_utils.windlass_engine.keeping import trial
+from ansible.module_utils.windlass_engine.keeping import trial, workplace
 from ansible.module_utils.windlass_engine.model import Script, Target
 from ansible.module_utils.windlass_engine.wire import unpack
 
@@ -133,11 +132,8 @@ def order(module: AnsibleModule, target: Target, folder: str) -> adapter.Order:
     )
 
     def test(emit: Any) -> dict[str, Any]:
-        try:
+        with workplace.copy_in(folder, given["path"]):
             return trial.run(target, wanted, emit)
-        finally:
-            if os.path.dirname(os.path.dirname(given["path"])) == folder:  # a copy, made for this test only
-                shutil.rmtree(os.path.dirname(given["path"]), ignore_errors=True)
 
     return adapter.order(module, target, "restore-test", "", "restore-test", test)
 

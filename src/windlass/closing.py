@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from windlass import archives, console, doctor, keeping, record, risks, summary
+from windlass import archives, console, doctor, keeping, record, rehearsed, risks, summary
 from windlass.gate.told import checklist
 from windlass.schedule import showing
 from windlass_engine.errors import WindlassError
@@ -92,6 +92,8 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
         yield from map(Line, _step_table(plan["steps"]))
         yield from (Line(*line) for line in risks.lines(plan))
         yield from (Line(*line) for line in archives.plan_lines(plan))
+    if plan.get("rehearsal"):
+        yield Line(f"  {console.printable(plan['rehearsal'])}")
     for warning in plan.get("warnings") or ():
         yield Line(f"  warning: {console.printable(warning)}", "warn")
 
@@ -448,6 +450,7 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "purge_archive": _kept("archives", archives.lines),
     "download": _kept("download", keeping.download_lines),
     "restore_test": _kept("restore_test", keeping.test_lines),
+    "rehearse": _kept("rehearsal", rehearsed.lines),
     "restore": _restore,
     "schedule": _schedule,
     "schedule_status": _timers,

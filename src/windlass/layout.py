@@ -22,7 +22,9 @@ from windlass_engine.project_view import Migration, natural_key
 #: A longer name fits into no journal and no report.
 NAME_LENGTH = 200
 #: Folders of loose scripts, and the kind of script in each.
-KINDS = {"repeatable": "repeatable", "checks": "check", "samples": "sample", "maintenance": "maintenance"}
+KINDS = {
+    "repeatable": "repeatable", "checks": "check", "samples": "sample", "maintenance": "maintenance", "load": "load",
+}  # fmt: skip
 
 _PARTS = ("up", "down", "verify")
 _PART_FILES = tuple(f"{part}.sql" for part in _PARTS)

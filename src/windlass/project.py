@@ -33,6 +33,7 @@ class Project:
     checks: tuple[Script, ...]
     samples: tuple[Script, ...]
     maintenance: tuple[Script, ...]
+    load: tuple[Script, ...]
     _kinds: dict[str, str] = field(repr=False, compare=False)
     _whole: dict[tuple[str, str], Script] = field(default_factory=dict, repr=False, compare=False)
 
@@ -86,6 +87,7 @@ def _read(layout: Layout, system: str) -> Project:
         checks=layout.scripts("checks"),
         samples=layout.scripts("samples"),
         maintenance=layout.scripts("maintenance"),
+        load=layout.scripts("load"),
         _kinds=layout.kinds,
     )
 
@@ -108,6 +110,7 @@ def _whole(project: Project) -> Project:
         checks=tuple(map(full, project.checks)),
         samples=tuple(map(full, project.samples)),
         maintenance=tuple(map(full, project.maintenance)),
+        load=tuple(map(full, project.load)),
     )
 
 

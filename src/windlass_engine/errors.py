@@ -49,6 +49,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "backup_overdue": (36, "the newest verified backup is older than policy allows"),
     "lint_failed": (38, "lint found something that no script allows"),
     "gate_closed": (45, "a point of the environment's gate is not met"),
+    "rehearsal_failed": (47, "a plan failed on a copy of the data, or could not be rehearsed"),
     "evidence_broken": (46, "the chain of evidence was changed or is not whole"),
     "archive_failed": (39, "what a rollback would take away could not be archived, or an archive not be used"),
     "restore_untested": (37, "a restore test failed, or a database was skipped"),

@@ -22,7 +22,8 @@ RANKS = [
     {"session", "journal", "introspect", "messages", "scheduled"},
     {"running", "verify", "inspection", "scratch", "probing", "archiving"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
-    {"prove", "maintain", "weigh", "foresight"},
+    {"gauging", "load"},
+    {"prove", "rehearse", "maintain", "weigh", "foresight"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "status", "history", "verify", "doctor",
     "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
-    "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
+    "rehearse", "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
 ]  # fmt: skip
 KEEPING = {"backups", "archives", "prune", "offsite", "backup-test", "schedule"}
 WRITES = {

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import keeping
-from windlass.console import age
+from windlass import keeping, rehearsals
+from windlass.console import age, duration
 from windlass.environment import Database
 from windlass.gate import staged, window
+from windlass.gate.policy import Gate
 from windlass_engine.errors import WindlassError
 
 Plan = Mapping[str, Any]
@@ -93,6 +94,31 @@ def _backup_verified(subject: Subject) -> Point:
     return Point("backup_verified", True, f"the newest verified backup is {age(subject.info['verified']['age_s'])} old")
 
 
+def _rehearsed(subject: Subject) -> Point:
+    gate = subject.database.policy.gate
+    known = rehearsals.find(subject.root, subject.plan["digest"])
+    if not known:
+        return Point("rehearsed", False, "this plan was not rehearsed", f"invoke rehearse {subject.arguments}")
+    spent_s = rehearsals.age_s(known, subject.now)
+    found = f"rehearsed {age(max(spent_s, 0))} ago: {known['failed'] or rehearsals.cost(known)}"
+    if known["failed"] or spent_s * 1000 > gate.rehearsed:
+        return Point("rehearsed", False, found, f"invoke rehearse {subject.arguments}")
+    over = _over_budget(gate, known["parts"][0])
+    return Point("rehearsed", not over, f"{found}{over}")
+
+
+def _over_budget(gate: Gate, part: Mapping[str, Any]) -> str:
+    """Return how a plan went beyond its budget, "" where it did not."""
+    blocked_ms = (part["longest_block"] or {}).get("held_ms", 0)
+    if gate.longest_run and part["duration_ms"] > gate.longest_run:
+        return f"; {duration(gate.longest_run)} are allowed for the run"
+    if gate.longest_block and part["locks"] is None:
+        return "; how long it keeps others waiting is not known, and the policy has a limit for that"
+    if gate.longest_block and blocked_ms > gate.longest_block:
+        return f"; {duration(gate.longest_block)} are allowed for keeping others waiting"
+    return ""
+
+
 def _window(subject: Subject) -> Point:
     windows = subject.database.policy.gate.window
     is_open = window.is_open(windows, subject.now)
@@ -109,6 +135,7 @@ _JUDGES: Mapping[str, Callable[[Subject], Point]] = {
     "staged": _staged,
     "proved": _proved,
     "backup_verified": _backup_verified,
+    "rehearsed": _rehearsed,
     "window": _window,
 }
 

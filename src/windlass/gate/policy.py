@@ -14,15 +14,20 @@ from windlass.inventory_values import boolean, check, known_keys, milliseconds, 
 class Gate:
     """What is asked for; times are milliseconds, and 0, "" or () mean that a point is not asked for.
 
-    ``staged`` is the environment where the same scripts have to have been deployed and verified, ``soak`` how long
-    ago at least; ``backup_verified`` is how old the newest verified backup may be; ``window`` are the times at which
-    a deployment may begin; ``approvals`` is how many people other than the authors have to sign the plan.
+    ``staged`` is the environment where the same scripts have to have been deployed and verified, ``soak`` how long ago
+    at least; ``backup_verified`` and ``rehearsed`` are how old the newest verified backup and the plan's rehearsal may
+    be; in it the plan took ``longest_run`` at most and kept nobody waiting longer than ``longest_block``; ``window``
+    are the times at which a deployment may begin; ``approvals`` is how many people other than the authors have to
+    sign the plan.
     """
 
     staged: str = ""
     soak: int = 0
     proved: bool = False
     backup_verified: int = 0
+    rehearsed: int = 0
+    longest_run: int = 0
+    longest_block: int = 0
     window: tuple[str, ...] = ()
     approvals: int = 0
 
@@ -36,6 +41,8 @@ def read(raw: Any, base: Gate, **place: str) -> Gate:
     values = {item.name: getattr(base, item.name) for item in fields(Gate)}
     values.update({key: _value(key, value, place) for key, value in raw.items()})
     check(bool(values["staged"]) or not values["soak"], "policy gate.soak needs gate.staged: soaked where?", **place)
+    budget = values["longest_run"] or values["longest_block"]
+    check(bool(values["rehearsed"]) or not budget, "policy gate: a budget needs gate.rehearsed to measure it", **place)
     return Gate(**values)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from windlass import closing, console, record, risks, summary
+from windlass import closing, console, record, rehearsals, risks, summary
 from windlass.gate.told import checklist
-from windlass.report import timeline
+from windlass.report import picture, timeline
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
@@ -107,6 +107,7 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         **_risk(data.get("plan") or {}),
         "backup": data.get("backup"),
         "restore": data.get("restore"),
+        "rehearsal": _rehearsal(data.get("rehearsal") or {}),
         "groups": [("Checks", _checks(data, "checks")), ("Sample-data tests", _checks(data, "samples"))],
         "timeline": timeline.bars(events, data),
         "waits": timeline.waits(events),
@@ -119,6 +120,14 @@ def _risk(plan: dict[str, Any]) -> dict[str, Any]:
     told = risks.summary(plan["risk"]) if plan.get("risk") else ""
     findings = [risks.finding_text(item) for step in steps for item in step.get("findings") or ()]
     return {"risk": told, "risk_rows": list(risks.rows(plan)) if steps else [], "findings": findings}
+
+
+def _rehearsal(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a rehearsal that was held, with its cost in words and its load as a picture."""
+    if not found.get("parts"):
+        return {}
+    shown = picture.of(found["load"]) if found.get("load") else {}
+    return {**found, "cost": rehearsals.cost(found), "picture": shown}
 
 
 def _texts(run: record.Record) -> Iterator[dict[str, Any]]:

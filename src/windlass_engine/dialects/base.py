@@ -9,7 +9,8 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``backup``             Windlass can back this engine up and restore it (:meth:`Dialect.backups`);
 ``squawk``             squawk, a linter, reads this engine's scripts;
 ``weighs``             the server can be asked beforehand how it will do a schema change;
-``probes``             rows that would make a statement fail can be searched for beforehand.
+``probes``             rows that would make a statement fail can be searched for beforehand;
+``gauges``             the server tells what a working session locks and how much log it writes.
 """
 
 from __future__ import annotations
@@ -148,6 +149,35 @@ class Facts:
     backend_pid: int
     size_bytes: int
     clock: str
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A table lock of a session, had or (not ``granted``) waited for; ``blocks`` is whom it keeps waiting, in words."""
+
+    table: str
+    mode: str
+    blocks: str
+    granted: bool
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One look at a working session: bytes of log that the server has written, and the session's locks.
+
+    None is what the server does not tell.
+    """
+
+    log_bytes: Optional[int]
+    locks: Optional[tuple[HeldLock, ...]]
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """The bytes of each table with its indexes, and those of temporary files so far (None: nobody tells)."""
+
+    tables: dict[str, int]
+    temporary: Optional[int]
 
 
 class JournalWriter(Protocol):
@@ -368,6 +398,14 @@ class Dialect(ABC):
     def is_bad_value(self, error: ServerError) -> bool:
         """Return whether a statement failed on a value that it met."""
         return False
+
+    def gauge(self, link: Link, pid: int) -> Gauge:
+        """Look once at what session ``pid`` holds and what the server wrote.  Only where the engine ``gauges``."""
+        raise NotImplementedError
+
+    def volumes(self, link: Link) -> Volumes:
+        """Return how big each table is.  Only where the engine ``gauges``."""
+        raise NotImplementedError
 
     @abstractmethod
     def url_of_database(self, url: str, name: str) -> str:

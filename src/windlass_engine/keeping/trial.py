@@ -39,7 +39,7 @@ def run(server: Target, trial: Trial, emit: Callable[[Wire], None]) -> Wire:
     """
     began = time.monotonic()
     found: Wire = {"failed": "", "restored": None, "checks": [], "samples": []}
-    with _scratch(server) as (name, reached):
+    with scratch_place(server) as (name, reached):
         try:
             found["restored"] = restore.beside(server, trial.path, name, trial.client_bin, 0, emit, trial.identity)
         except WindlassError as error:
@@ -62,7 +62,7 @@ def _run(target: Target, scripts: Sequence[Script], kind: str, emit: Callable[[W
 
 
 @contextmanager
-def _scratch(server: Target) -> Iterator[tuple[str, Target]]:
+def scratch_place(server: Target) -> Iterator[tuple[str, Target]]:
     """Give the name of a database that a restore may make, and how to reach it; it is gone afterwards."""
     name = scratch.PREFIX + secrets.token_hex(6)
     with connect(server, name) as keeper:

@@ -66,6 +66,16 @@ def in_use(backup_path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def copy_in(folder: str, backup_path: str) -> Iterator[None]:
+    """Delete a backup afterwards where it lies in ``folder/DATABASE``: a copy that was brought for this work only."""
+    try:
+        yield
+    finally:
+        if os.path.dirname(os.path.dirname(backup_path)) == folder:
+            shutil.rmtree(os.path.dirname(backup_path), ignore_errors=True)
+
+
 def remove(backup_path: str) -> bool:
     """Delete a backup at once, by a rename, and then its files; return False when it is in use.  Raise OSError."""
     home, name = os.path.split(backup_path)

@@ -17,6 +17,7 @@ from . import (
     driver,
     examination,
     facts,
+    gauge,
     locks,
     measures,
     probing,
@@ -47,7 +48,7 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes"})
+    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "gauges"})
     grammar = "mysql"
     journal = MySQLJournal()
     archives = MySQLArchives()
@@ -160,6 +161,14 @@ class MySQL(base.Dialect):
     def is_timeout(self, error: base.ServerError) -> bool:
         """Return whether a statement or its wait for a lock took too long."""
         return error.number in (1205, 1969, 3024)
+
+    def gauge(self, link: base.Link, pid: int) -> base.Gauge:
+        """Look at a session's table locks and at the server's log."""
+        return gauge.gauge(link, pid)
+
+    def volumes(self, link: base.Link) -> base.Volumes:
+        """Measure the tables."""
+        return gauge.volumes(link)
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

@@ -16,6 +16,7 @@ from . import (
     driver,
     examination,
     facts,
+    gauge,
     locks,
     losses,
     measures,
@@ -51,7 +52,7 @@ class PostgreSQL(base.Dialect):
     name = "postgresql"
     title = "PostgreSQL"
     capabilities = frozenset(
-        {"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk", "probes"}
+        {"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk", "probes", "gauges"}
     )
     grammar = "postgresql"
     journal = PostgresJournal()
@@ -196,6 +197,14 @@ class PostgreSQL(base.Dialect):
     def is_bad_value(self, error: base.ServerError) -> bool:
         """Return whether it was a data exception."""
         return error.state.startswith("22")
+
+    def gauge(self, link: base.Link, pid: int) -> base.Gauge:
+        """Look at a session's table locks and at the server's log."""
+        return gauge.gauge(link, pid)
+
+    def volumes(self, link: base.Link) -> base.Volumes:
+        """Measure the tables."""
+        return gauge.volumes(link)
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

@@ -1,0 +1,94 @@
+"""What a rehearsal says: the cost of each statement, who would wait, the way back, and what the load felt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from windlass import console, rehearsals
+
+#: (text, style); the styles are those of the closing lines.
+Told = Iterator[tuple[str, str]]
+_LONGEST_SQL = 60
+
+
+def lines(place: str, found: Mapping[str, Any]) -> Told:
+    """Yield one database's rehearsal."""
+    if found.get("intended"):
+        yield f"{place}: would be rehearsed on {found['host']} with the backup {found['backup']}", ""
+        return
+    if found.get("skipped"):
+        yield f"{place}: not rehearsed: {console.printable(found['skipped'])}", "bad"
+        return
+    restored = console.duration(found["restore_ms"])
+    yield f"{place}: on a copy of {found['backup']} ({found['rows']} rows, restored in {restored})", "head"
+    for part in found["parts"]:
+        yield from _part(part)
+    yield from _tests(found)
+    yield from _load(found.get("load") or {})
+    style = "bad" if found["failed"] else "good"
+    yield f"  {found['failed'] or rehearsals.cost(found)}", style
+
+
+def _part(part: Mapping[str, Any]) -> Told:
+    """Yield a run: its statements as a table where it is the plan, and its totals."""
+    spent = [console.duration(part["duration_ms"])]
+    spent += [f"{console.size(part['log_bytes'])} of log"] if part["log_bytes"] is not None else []
+    spent += [f"{console.size(part['temporary_bytes'])} temporary"] if part["temporary_bytes"] else []
+    yield f"  {part['what']}: {', '.join(spent)}", "bad" if part["error"] else ""
+    if part["what"] == "the plan":
+        for text in _statements(part["statements"]):
+            yield text, ""
+        for text in _locks(part["locks"] or ()):
+            yield text, "warn"
+    for table, change in part["growth"].items():
+        yield f"    {table}: {'+' if change > 0 else '-'}{console.size(abs(change))}", ""
+    for line in part["differences"]:
+        yield f"    differs: {console.printable(line)}", "bad"
+
+
+def _statements(statements: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            item["migration"], f"line {item['line']}", console.duration(item["duration_ms"]), str(item["rows"]),
+            console.size(item["log_bytes"]) if item["log_bytes"] is not None else "",
+            console.printable(item["sql"][:_LONGEST_SQL]),
+        )
+        for item in statements
+    ]  # fmt: skip
+    return console.table(("WHERE", "AT", "TIME", "ROWS", "LOG", "STATEMENT"), rows, indent="    ") if rows else []
+
+
+def _locks(locks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for lock in locks:
+        if lock["blocks"]:
+            waited = f", after waiting {console.duration(lock['waited_ms'])} for it" if lock["waited_ms"] else ""
+            held = console.duration(lock["held_ms"])
+            yield f"    {lock['blocks']} of {lock['table']} wait for {held} ({lock['mode']}{waited})"
+
+
+def _tests(found: Mapping[str, Any]) -> Told:
+    for key, title in (("checks", "checks"), ("samples", "sample-data tests")):
+        bad = [each for each in found[key] if each["failures"] or each["error"]]
+        if found[key]:
+            yield f"  {title}: {len(found[key]) - len(bad)} of {len(found[key])} passed", "bad" if bad else ""
+        for each in bad:
+            why = each["error"] or "; ".join(each["failures"][:3])
+            yield f"    {each['name']}: {console.printable(why)}", "bad"
+
+
+def _load(load: Mapping[str, Any]) -> Told:
+    if not load:
+        return
+    rows = [
+        (title, str(figures["calls"]), f"{figures['per_s']:g}", *(f"{figures[key]:g} ms" for key in _TIMES))
+        for title, figures in (("while the plan ran", load["during"]), ("without it", load["alone"]))
+    ]
+    yield f"  load by {load['workers']} sessions:", ""
+    for text in console.table(("", "CALLS", "PER S", "P50", "P99", "WORST"), rows, indent="    "):
+        yield text, ""
+    for error in load["errors"]:
+        yield f"    {error['count']} x {console.printable(error['message'])}", "bad"
+
+
+_TIMES = ("p50_ms", "p99_ms", "worst_ms")

@@ -1,0 +1,131 @@
+"""Rehearsals on a real server: what a plan costs on a copy of the data, found before the original sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.engine import backups
+from tests.servers.postgresql import PostgresServer
+from tests.systems import Bench, migration, read, system
+from windlass_engine import rehearse, scratch
+from windlass_engine.errors import WindlassError
+from windlass_engine.model import Options, Plan
+
+ROWS = 60_000
+TABLE = f"""
+CREATE TABLE public.bookings (id int PRIMARY KEY, state text, note text);
+INSERT INTO public.bookings SELECT i, 'new', repeat('x', 40) FROM generate_series(1, {ROWS}) i;
+"""
+READS = "SELECT count(*) FROM (SELECT FROM public.bookings WHERE id < 200) part;\n"
+WRITES = "UPDATE public.bookings SET note = 'seen' WHERE id = (random() * 1000)::int;\n"
+
+
+@dataclass
+class Theatre:
+    """A database with a backup, and the plans to rehearse on copies of it."""
+
+    url: str
+    backup: str
+    client_bin: str
+
+    def plan(self, up: str, down: str | None, name: str = "001_change") -> Plan:
+        return Bench(self.url).plan(system(migration(name, up, down)))
+
+    def rehearse(self, plan: Plan, **more: Any) -> dict[str, Any]:
+        target = backups.target_of(self.url)
+        asked = rehearse.Rehearsal(self.backup, plan, client_bin=self.client_bin, **more)
+        found = rehearse.run(target, asked, Options("run", "tester", "here"), lambda _: None)
+        with psycopg.connect(self.url) as session:
+            left = session.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{scratch.PREFIX}%",))
+            assert left.fetchall() == [], "the scratch database goes"
+        return found
+
+
+@pytest.fixture(scope="module")
+def theatre(pg: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    with pg.database() as url:
+        backups.fill(url, TABLE)
+        made = backups.make(url, tmp_path_factory.mktemp("rehearse"), pg)
+        yield Theatre(url, made["path"], str(pg.bin))
+
+
+def what(found: dict[str, Any]) -> list[str]:
+    return [part["what"] for part in found["parts"]]
+
+
+def test_forth_back_and_forth_again(theatre: Theatre) -> None:
+    up = "ALTER TABLE public.bookings ADD COLUMN paid boolean;\nUPDATE public.bookings SET paid = false;\n"
+    checks = [read("-- check: all known\nSELECT id::text FROM public.bookings WHERE paid IS NULL;\n", "c.sql")]
+    found = theatre.rehearse(
+        theatre.plan(up, "ALTER TABLE public.bookings DROP COLUMN paid;\n"), checks=checks
+    )
+    assert found["failed"] == ""
+    assert (found["rows"], what(found)) == (ROWS, ["the plan", "the way back", "the plan again"])
+    added, updated = found["parts"][0]["statements"]
+    assert (added["line"], updated["line"], updated["rows"]) == (1, 2, ROWS)
+    assert updated["log_bytes"] > 1_000_000, "each row is written anew"
+    assert found["parts"][0]["growth"]["public.bookings"] > 1_000_000
+    assert [check["name"] for check in found["checks"] if not check["failures"]] == ["all known"]
+    with psycopg.connect(theatre.url) as session:
+        columns = session.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'bookings'")
+        assert columns.fetchone() == (3,), "the original is as it was"
+
+
+def test_a_lock_that_is_held_long_is_caught_and_its_online_form_is_not(theatre: Theatre) -> None:
+    """A transaction that alters a table first and works long afterwards keeps everybody waiting to its end."""
+    slow = "ALTER TABLE public.bookings ADD COLUMN a int;\nSELECT pg_sleep(0.6);\n"
+    long = theatre.rehearse(theatre.plan(slow, "ALTER TABLE public.bookings DROP COLUMN a;\n"))["parts"][0]
+    assert long["longest_block"]["table"] == "public.bookings"
+    assert long["longest_block"]["blocks"] == "reads and writes"
+    assert long["longest_block"]["held_ms"] >= 500
+    online = "SELECT pg_sleep(0.6);\nALTER TABLE public.bookings ADD COLUMN a int;\n"
+    short = theatre.rehearse(theatre.plan(online, "ALTER TABLE public.bookings DROP COLUMN a;\n"))["parts"][0]
+    assert (short["longest_block"] or {"held_ms": 0})["held_ms"] < long["longest_block"]["held_ms"] / 2
+
+
+def test_the_load_feels_what_the_plan_does(theatre: Theatre) -> None:
+    slow = "LOCK TABLE public.bookings IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(0.8);\n"
+    load = [read(READS, "sql/test/load/reads.sql"), read(WRITES, "sql/test/load/writes.sql")]
+    found = theatre.rehearse(theatre.plan(slow, None), load=load, workers=2)["load"]
+    assert found["errors"] == []
+    assert found["during"]["calls"] > 0 and found["alone"]["calls"] > 20
+    assert found["during"]["worst_ms"] >= 600, "somebody waited for the lock"
+    assert found["alone"]["p50_ms"] < 600
+    assert max(point["worst_ms"] for point in found["picture"]) == found["during"]["worst_ms"]
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "words"),
+    [
+        ("ALTER TABLE public.nowhere ADD COLUMN a int;\n", "SELECT 1;\n", "the plan fails"),
+        ("CREATE TABLE public.b (id int);\n", "DROP TABLE public.nowhere;\n", "the way back fails"),
+        ("CREATE TABLE public.b (id int);\n", "SELECT 1;\n", "the way back does not lead to the schema of before"),
+    ],
+)
+def test_what_would_go_wrong_is_said(theatre: Theatre, up: str, down: str, words: str) -> None:
+    assert words in theatre.rehearse(theatre.plan(up, down))["failed"]
+
+
+def test_a_failing_check_speaks_against_the_plan(theatre: Theatre) -> None:
+    checks = [read("-- check: none is new\nSELECT 'still new' FROM public.bookings LIMIT 1;\n", "c.sql")]
+    found = theatre.rehearse(theatre.plan("CREATE TABLE public.b (id int);\n", "DROP TABLE public.b;\n"), checks=checks)
+    assert found["failed"] == "1 checks fail after it, the first: none is new"
+
+
+def test_a_backup_of_another_state_is_refused(pg: PostgresServer, tmp_path: Path) -> None:
+    with pg.database() as url:
+        bench = Bench(url)
+        made = backups.make(url, tmp_path, pg)
+        first = migration("001_a", "CREATE TABLE public.a (id int);\n", "DROP TABLE public.a;\n")
+        bench.deploy(system(first))
+        plan = bench.plan(system(first, migration("002_b", "CREATE TABLE public.b (id int);\n")))
+        with pytest.raises(WindlassError) as caught:
+            Theatre(url, made["path"], str(pg.bin)).rehearse(plan)
+        assert caught.value.code == "plan_stale"
+        assert "invoke backup" in caught.value.hint

@@ -1,0 +1,27 @@
+"""The shipped load scripts run on what their systems make, again and again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.project import ROOT
+from tests.systems import Bench
+from windlass import project
+from windlass_engine import load
+
+SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
+SYSTEMS = sorted(path.parent.name for path in ROOT.glob("sql/*/load"))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_load_script_runs(request: pytest.FixtureRequest, system: str) -> None:
+    found = project.load(ROOT, system, parse="all")
+    assert found.load
+    with request.getfixturevalue(SERVERS[found.engine]).database() as url:
+        bench = Bench(url)
+        assert bench.deploy(found.view())["error"] is None
+        with load.Workload(bench.target, found.load, 2) as running:
+            pass
+    result = running.result()
+    assert result["errors"] == []
+    assert result["alone"]["calls"] + result["during"]["calls"] > 10

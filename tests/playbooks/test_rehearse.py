@@ -1,0 +1,74 @@
+"""A rehearsal from the front door: measured on a copy, kept for its plan, and asked for by the gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.project import Project
+from tests.servers.postgresql import PostgresServer
+
+POLICY = {"confirm": "none", "backup": "never", "restore_test_host": "here"}
+ROWS = "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a SELECT generate_series(1, 5000);\n"
+
+
+@pytest.fixture
+def stage(project: Project, database: str, pg: PostgresServer) -> Project:
+    """An environment `here` with one database `d` that holds rows, and one pending migration."""
+    project.system("tried")
+    project.migration("001_note", "ALTER TABLE public.a ADD COLUMN note text;\n",
+                      down="ALTER TABLE public.a DROP COLUMN note;\n",
+                      verify="SELECT 'no note' WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.a'::regclass AND attname = 'note');\n")  # fmt: skip
+    project.write("sql/tried/load/read.sql", "SELECT count(*) FROM public.a;\n")
+    project.write("inventories/here/group_vars/all/more.yml", f"windlass_client_bin: {pg.bin}\n")
+    policy = {**POLICY, "gate": {"rehearsed": "1h", "longest_run": "1h", "longest_block": "1h"}}
+    project.local_environment("here", [{"name": "d", "system": "tried", "url": database}], policy=policy)
+    with psycopg.connect(database, autocommit=True) as session:
+        session.execute(ROWS)
+    return project
+
+
+def invoked(project: Project, *words: str, code: int = 0) -> str:
+    done = project.invoke(*words, "--env", "here")
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def test_rehearsed_then_deployed(stage: Project) -> None:
+    assert "there is no complete backup" in invoked(stage, "rehearse", code=47)
+    assert "rehearsed: this plan was not rehearsed" in invoked(stage, "deploy", "--yes", code=45)
+    invoked(stage, "backup")
+    assert "would be rehearsed on here" in invoked(stage, "rehearse", "--dry-run")
+    told = invoked(stage, "rehearse", "--load", "all", "--workers", "2")
+    for words in ("on a copy of", "5000 rows", "the way back", "the plan again", "load by 2 sessions", "needs"):
+        assert words in told
+    (kept,) = (stage.root / ".windlass" / "rehearsals").glob("*.json")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert json.loads(kept.read_text())["parts"][0]["statements"][0]["migration"] == "001_note"
+    assert "rehearsed 0 s ago: needs" in invoked(stage, "plan").replace("1 s ago", "0 s ago").replace("2 s ago", "0 s ago")
+    invoked(stage, "deploy", "--yes")
+
+
+def test_a_plan_that_fails_on_the_copy_touches_nothing_else(stage: Project, database: str) -> None:
+    invoked(stage, "backup")
+    stage.migration("002_late", "SELECT 1 / (5000 - count(*)) FROM public.a;\n", down="SELECT 1;\n")
+    assert "division by zero" in invoked(stage, "rehearse", code=47)
+    assert "division by zero" in invoked(stage, "plan"), "and the plan remembers"
+    with psycopg.connect(database) as session:
+        assert session.execute("SELECT to_regclass('windlass.migrations')").fetchone() == (None,)
+        left = session.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'windlass\\_scratch\\_%'")
+        assert left.fetchone() == (0,)
+
+
+def test_a_budget_that_is_not_kept_closes_the_gate(stage: Project, tmp_path: Path) -> None:
+    slow = "ALTER TABLE public.a ADD COLUMN b int;\nSELECT pg_sleep(0.5);\n"
+    stage.migration("002_slow", slow, down="ALTER TABLE public.a DROP COLUMN b;\n")
+    path = stage.root / "inventories/here/hosts.yml"
+    path.write_text(path.read_text().replace("longest_block: 1h", "longest_block: 200ms"))
+    invoked(stage, "backup")
+    invoked(stage, "rehearse")
+    refused = invoked(stage, "deploy", "--yes", code=45)
+    assert "0.2 s are allowed for keeping others waiting" in refused
