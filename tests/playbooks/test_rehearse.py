@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import psycopg
@@ -48,7 +49,7 @@ def test_rehearsed_then_deployed(stage: Project) -> None:
     (kept,) = (stage.root / ".windlass" / "rehearsals").glob("*.json")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert json.loads(kept.read_text())["parts"][0]["statements"][0]["migration"] == "001_note"
-    assert "rehearsed 0 s ago: needs" in invoked(stage, "plan").replace("1 s ago", "0 s ago").replace("2 s ago", "0 s ago")
+    assert re.search(r"rehearsed \d+ (s|min) ago: needs", invoked(stage, "plan"))
     invoked(stage, "deploy", "--yes")
 
 
