@@ -19,6 +19,7 @@ SERVERS = {
     "messaging": ("pg15", "pg16", "pg18"),
     "blazz": ("mariadb",),
     "jobs": ("mariadb",),
+    "clinic": ("mssql",),
 }
 EVERY = [(system, server) for system, servers in SERVERS.items() for server in servers]
 
