@@ -290,6 +290,15 @@ def evidence(_: Context, env: str = "", verify: bool = False, json: bool = False
     return verbs.show_evidence(SETTINGS, env, verify=verify, as_json=json)
 
 
+@verb(LOOK, out="folder for the page and the reports (default: .windlass/dashboard)")
+def dashboard(_: Context, out: str = "") -> None:
+    """Write a page over all run records: versions, changes, backups, restore tests, rehearsals, history."""
+    from windlass.report import dashboard
+
+    folder = Path(out).expanduser().resolve() if out else SETTINGS.state / "dashboard"
+    print(dashboard.write(SETTINGS.root, folder))
+
+
 @verb(LOOK, strict="end with exit code 36 when a newest verified backup is older than the policy's backup_max_age")
 def status(
     _: Context,

@@ -61,7 +61,7 @@ def _row(host: str, part: Mapping[str, Any], name: str, data: Mapping[str, Any])
     return Row(
         host=host,
         database=name,
-        system=_system(data),
+        system=system(data),
         before=before,
         after=after,
         work=work(data),
@@ -74,7 +74,8 @@ def _row(host: str, part: Mapping[str, Any], name: str, data: Mapping[str, Any])
     )
 
 
-def _system(data: Mapping[str, Any]) -> str:
+def system(data: Mapping[str, Any]) -> str:
+    """Return the system of a database, as any part of its record names it."""
     parts = (data.get(part) or {} for part in ("plan", "run", "info"))
     return next((str(part["system"]) for part in parts if part.get("system")), "")
 

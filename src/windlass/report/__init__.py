@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from windlass import closing, console, record, rehearsals, risks, summary
-from windlass.gate.told import checklist
-from windlass.report import picture, timeline
+from windlass.gate import told
+from windlass.report import checklist, picture, timeline
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
@@ -41,7 +41,8 @@ def view(run: record.Record) -> dict[str, Any]:
         "tone": _tone(run),
         "errors": [(host, _full(error)) for host, error in record.errors(run)],
         "todo": _todo(run),
-        "gate": [line for line in checklist(run["gate"]) if line[0]],
+        "phases": checklist.phases(run),
+        "gate": [line for line in told.checklist(run["gate"]) if line[0]],
         **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
         "texts": list(_texts(run)),
@@ -92,6 +93,9 @@ def _todo(run: record.Record) -> list[tuple[str, str]]:
     untouched = [host for host, part in run["hosts"].items() if part["status"] == "untouched"]
     if untouched:
         found.append((f"Left untouched because a host before failed: {', '.join(untouched)}", ""))
+    if run["status"] == "done" and run["verb"] in record.CHANGING:
+        watch = "Watch it for a day: its standing checks, who waits for whom, and the application's own errors."
+        found.append((watch, f"invoke verify --env {run['environment']}"))
     if run["status"] == "interrupted":
         found.append(("What had begun on a target goes on there.", f"invoke status --env {run['environment']}"))
     return found

@@ -1,0 +1,76 @@
+"""The page over all run records."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.unit import record_of
+from windlass import record
+from windlass.report import dashboard
+
+NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+def keep(root: Path, run_id: str, hours_ago: float, run: dict[str, Any], report: bool = True, **more: Any) -> None:
+    at = (NOW - timedelta(hours=hours_ago)).isoformat()
+    run = {**run, "run_id": run_id, "started": at, "finished": at, **more}
+    record.write(root / ".windlass" / "runs" / run_id / "record.json", record.dumps(run))
+    if report:
+        record.write(root / ".windlass" / "runs" / run_id / "report.html", f"report of {run_id}")
+
+
+def deployed(version: str, status: str = "done") -> dict[str, Any]:
+    parts = {"windlass_plan": {"salon": record_of.plan()}}
+    return record_of.closed(
+        db1={**parts, "windlass_run": {"salon": record_of.run(status, schema_version=version)}}
+    )
+
+
+def page(root: Path) -> str:
+    text = dashboard.write(root, root / "site", NOW).read_text()
+    return re.sub(r"<[^>]+>|\s+", " ", text)
+
+
+def test_versions_stand_side_by_side(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 48, deployed("001_a"), environment="staging")
+    keep(tmp_path, "r2", 24, deployed("002_b"), environment="staging")
+    keep(tmp_path, "r3", 12, deployed("001_a"), environment="prod")
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    assert "System prod staging salon 001_a 002_b" in text
+
+
+def test_ages_come_from_the_newest_run_of_each_kind(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 50, record_of.closed("backup", db1={"windlass_backup": {"salon": {"id": "b1", "bytes": 1000}}}))
+    keep(tmp_path, "r2", 5, record_of.closed("backup", db1={"windlass_backup": {"salon": {"id": "b2", "bytes": 2000}}}))
+    tested = {"backup": "b2", "host": "db2", "failed": "rows differ", "duration_ms": 900}
+    keep(tmp_path, "r3", 3, record_of.closed("restore_test", db1={"windlass_restore_test": {"salon": tested}}))
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    assert "5 h ago 2.0 kB" in text and "3 h ago rows differ" in text and "never" in text
+
+
+def test_a_dry_run_teaches_nothing(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 1, deployed("001_a"), check=True)
+    text = page(tmp_path)
+    assert "dry run" in text and "Versions" not in text
+
+
+def test_reports_are_beside_the_page_and_as_private(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 1, deployed("001_a"))
+    keep(tmp_path, "r2", 1, deployed("001_a"), report=False)
+    made = dashboard.write(tmp_path, tmp_path / "site", NOW)
+    assert 'href="runs/r1.html"' in made.read_text() and 'href="runs/r2.html"' not in made.read_text()
+    copied = tmp_path / "site" / "runs" / "r1.html"
+    assert copied.read_text() == "report of r1"
+    assert {path.stat().st_mode & 0o777 for path in (made, copied)} == {0o600}
+
+
+def test_a_name_cannot_break_the_page(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 1, deployed("<script>alert(1)</script>"))
+    assert "<script>" not in dashboard.write(tmp_path, tmp_path / "site", NOW).read_text()
+
+
+def test_nothing_yet(tmp_path: Path) -> None:
+    assert "There is no run yet" in page(tmp_path)
