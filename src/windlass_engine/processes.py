@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Callable, Optional
+from typing import IO, Callable, Optional, Union
 from urllib.parse import quote
 
 #: Called a few times a second while a process works, with the seconds elapsed.
@@ -54,18 +54,20 @@ class Process:
         *,
         secrets: Sequence[str] = (),
         held: Sequence[int] = (),
-        output: Optional[IO[bytes]] = None,
+        output: Union[IO[bytes], int, None] = None,
+        source: Optional[int] = None,
     ) -> None:
         """Start ``argv``.  Raise OSError.
 
-        ``held`` are file descriptors that it keeps open.  ``output`` is a file that takes its standard output whole,
-        where that is data and not words.
+        ``held`` are file descriptors that it keeps open.  ``output`` is a file or descriptor that takes its standard
+        output whole, where that is data and not words; ``source`` is the descriptor of its standard input, if any.
         """
         self._secrets = secrets
         self._began = time.monotonic()
         self._process = subprocess.Popen(
-            list(argv), env=environment(env), stdin=subprocess.DEVNULL, stdout=output or subprocess.PIPE,
-            stderr=subprocess.PIPE, pass_fds=tuple(held), start_new_session=True, umask=0o077,
+            list(argv), env=environment(env), stdin=subprocess.DEVNULL if source is None else source,
+            stdout=subprocess.PIPE if output is None else output, stderr=subprocess.PIPE, pass_fds=tuple(held),
+            start_new_session=True, umask=0o077,
         )  # fmt: skip
         self._output = _Drain(self._process.stdout)
         self._errors = _Drain(self._process.stderr)
@@ -86,6 +88,11 @@ class Process:
     def has_ended(self) -> bool:
         """Return whether it has ended."""
         return self._process.poll() is not None
+
+    def pause(self) -> None:
+        """Wait for the end, but only for a moment."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TICK_S)
 
     def wait(self, tick: Optional[Tick] = None) -> Finished:
         """Wait for the end."""

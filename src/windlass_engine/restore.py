@@ -130,7 +130,8 @@ class _Restoring:
             saved = Schema.from_wire(json.load(file))
         real = introspect.real_difference(saved, found, session.dialect.loose_spelling)
         wrong = [line for line in real if not self.restoring.excuse(line, session.server_version)]
-        return wrong, [line for line in introspect.difference(saved, found) if line not in wrong]
+        excused = [line for line in introspect.difference(saved, found) if line not in wrong]
+        return wrong, [line for line in excused if self.restoring.is_noted(line)]
 
     def _phase(self, phase: str) -> None:
         """Tell what is going on."""

@@ -135,6 +135,10 @@ class Restoring(ABC):
     def excuse(self, line: str, version: int) -> bool:
         """Return whether a difference of the schema makes no bad restore on a server of that version."""
 
+    def is_noted(self, line: str) -> bool:
+        """Return whether an excused difference is worth a note."""
+        return True
+
     @abstractmethod
     def try_writing(self, link: Link) -> None:
         """Write, change and delete in a transaction that is taken back."""

@@ -30,6 +30,7 @@ from . import (
 )
 from .archive_sql import MySQLArchives
 from .journal_sql import BEGAN, MySQLJournal
+from .keeper import MySQLKeeper
 
 _SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
 #: Lock wait timeout, deadlock, and NOWAIT: waiting and trying again helps.  Everything else is an error.
@@ -48,7 +49,7 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "gauges"})
+    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "gauges", "backup"})
     grammar = "mysql"
     journal = MySQLJournal()
     archives = MySQLArchives()
@@ -257,3 +258,7 @@ class MySQL(base.Dialect):
     def loose_spelling(self, definition: str) -> str:
         """Return a definition without blanks and brackets."""
         return re.sub(r"[\s()`]+", "", definition).lower()
+
+    def backups(self) -> MySQLKeeper:
+        """Return the dump programs, the client and renaming."""
+        return MySQLKeeper()

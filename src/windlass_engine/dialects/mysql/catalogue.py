@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from ..base import Link, Object, ServerError
+from .aside import TABLE as ASIDE
 from .journal_sql import ARCHIVE_PREFIX, TABLES
 from .text import literal, quoted
 
-_OWN = ", ".join(literal(name) for name in TABLES)
+_OWN = ", ".join(literal(name) for name in (*TABLES, ASIDE))
 _NOT_OURS = f"NOT IN ({_OWN}) AND LEFT({{0}}, {len(ARCHIVE_PREFIX)}) <> {literal(ARCHIVE_PREFIX)}"
 _HERE = f"table_schema = DATABASE() AND table_name {_NOT_OURS.format('table_name')}"
 

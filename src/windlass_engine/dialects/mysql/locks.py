@@ -75,6 +75,11 @@ def unlock(link: Link) -> None:
     link.query(f"SELECT RELEASE_LOCK({_NAME})")
 
 
+def name_of(database: str) -> str:
+    """Return the expression for the name of a database's deployer lock, for a session that is in none."""
+    return f"CONCAT('windlass ', SHA1({literal(database)}))"
+
+
 def try_job_lock(link: Link, name: str) -> bool:
     """Try to take a maintenance job's lock, without waiting."""
     job = f"CONCAT('windlass ', SHA1(CONCAT(DATABASE(), ' ', {literal(name)})))"

@@ -1,0 +1,283 @@
+"""A restore under way: the parts of a dump into a new database, its code as far as that cannot reach the original.
+
+Code that names its own schema is left out beside the original, and said; it waits in :mod:`.aside` for the swap, when
+its database has the original's name again.  Events are made, but do not run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from ... import processes
+from ...errors import WindlassError
+from ...model import Target, Wire
+from .. import backups
+from ..base import Link, ServerError, Tick
+from . import aside, client, code, contents, databases, driver, surroundings
+from .dumping import CODE
+from .streams import Unpacked
+from .text import literal, quoted
+
+_HINT = "the new database was dropped again; mend the cause and start again"
+_LOGIN_S = 10
+_BATCH = 50
+_GONE = "waits for the swap, which makes it"
+
+
+@contextmanager
+def maintenance(target: Target) -> Iterator[Link]:
+    """Log in to the target's server, to a database that is always there."""
+    there = Target(target.name, target.system, databases.url_of(target.url, "information_schema"), target.password)
+    link = driver.connect(there, "windlass restore", _LOGIN_S)
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+class MySQLRestoring(backups.Restoring):
+    """Into a database with the original's character set; grants belong to names, so they are the swap's."""
+
+    def __init__(self, target: Target, known: Wire, folder: str, name: str, asked: backups.Asked) -> None:
+        """Find the programs."""
+        self.target = target
+        self.known = known
+        self.folder = os.path.join(folder, backups.DUMP)
+        self.name = name
+        self.asked = asked
+        self.original = str(known["globals"]["database"])
+        with maintenance(target) as admin:
+            self.server_version = admin.server_version
+        self.is_mariadb = self.server_version >= driver.MARIADB
+        self.client = client.find(self.server_version, asked.client_bin, code="restore_failed")
+        self.packer = str(known["compression"]).partition(":")[0]
+        self.pieces: list[code.Piece] = []
+        self.waiting: list[str] = []
+        self._apart: list[code.Piece] = []
+
+    def obstacles(self) -> tuple[list[str], list[str]]:
+        """Look for a database of that name, another make or an older server, missing users; name what is left out."""
+        known = self.known
+        self.pieces = self._saved_code()
+        with maintenance(self.target) as admin:
+            lines = self._misfits(admin)
+            lacking = self._lacking_users(admin)
+        absent_before = [name for name in lacking if name in known["globals"]["missing_definers"]]
+        lacking = [name for name in lacking if name not in absent_before]
+        if lacking:
+            lines.append(f"the server lacks the users {', '.join(lacking)}, as whom code runs (CREATE USER them first)")
+        notes = [f"the user {name}, as whom code runs, is missing, as in the original" for name in absent_before]
+        named = [f"{label} names the schema {self.original!r}: it {_GONE}" for label in known["names_itself"]]
+        if known["counted"] != "of the dump's snapshot":
+            notes.append(f"rows were counted near the dump's moment, not at it ({known['not_held_because']})")
+        return lines, notes + named
+
+    def create(self) -> None:
+        """Make the database, with the mark in its own table."""
+        with maintenance(self.target) as admin:
+            admin.run(surroundings.create_statement(self.name, self.known["settings"]))
+            try:
+                aside.make(admin, self.name, aside.UNFINISHED)
+                aside.put(admin, self.name, aside.CODE, self._kept_code())
+            except BaseException:
+                self.drop()
+                raise
+
+    def load(self, tick: Tick) -> None:
+        """Load all parts, some at a time; then make the code."""
+        parts = [str(name) for name in self.known["parts"]]
+        for at in range(0, len(parts), max(1, self.asked.jobs)):
+            self._load_together(parts[at : at + max(1, self.asked.jobs)], tick)
+        with maintenance(self.target) as admin:
+            known = self.known["own_defaults"]
+            surroundings.point_defaults(admin, self.name, known, self.original, self.name)
+            admin.run(f"USE {quoted(self.name)}")
+            self._make_code(admin)
+
+    def compare(self, link: Link) -> tuple[list[str], list[str]]:
+        """Compare rows, counters, code and settings."""
+        found = code.read(link, self.name)
+        link.run("START TRANSACTION READ ONLY")
+        rows = contents.count_rows(link, self.name, contents.tables(link, self.name))
+        lines = backups.rows_lines(self.known["rows"], rows)
+        loose = [f"table {name}: " for name in self.known["approximate"]]
+        notes = [line for line in lines if any(line.startswith(prefix) for prefix in loose) and " no rows" not in line]
+        failures = [line for line in lines if line not in notes]
+        behind = contents.counters_behind(link, self.name)
+        failures += [line for line in behind if line not in self.known["counters_behind"]]
+        notes += [f"{line}, as in the original" for line in behind if line in self.known["counters_behind"]]
+        settings = surroundings.settings(link, self.name)
+        failures += [
+            f"the database's {key} differs" for key in settings if settings[key] != self.known["settings"][key]
+        ]
+        return failures + self._code_lines(found), notes + self.waiting
+
+    def excuse(self, line: str, version: int) -> bool:
+        """Excuse grants, code that waits, events (they are compared apart), and how another version prints."""
+        newer = version // 100 != self.known["server_version"] // 100
+        return not self.is_noted(line) or (newer and line[0] == "~")
+
+    def is_noted(self, line: str) -> bool:
+        """Return whether it is none of those that have to be, or were told already."""
+        name = line[2:].partition(": ")[0]
+        return not (name.startswith(("grant ", "event ")) or name in self._waiting_names())
+
+    def try_writing(self, link: Link) -> None:
+        """Write, change and delete in the mark's own table."""
+        table = f"{quoted(self.name)}.{aside.TABLE}"
+        link.run(
+            [
+                "START TRANSACTION READ WRITE",
+                f"INSERT INTO {table} VALUES ('write test', 'a'), ('write test 2', 'b')",
+                f"UPDATE {table} SET value = 'c' WHERE name = 'write test 2'",
+                f"DELETE FROM {table} WHERE name = 'write test'",
+                "ROLLBACK",
+            ]
+        )
+
+    def polish(self, link: Link) -> None:
+        """Let the server look at every table."""
+        names = [table.name for table in contents.tables(link, self.name) if not table.is_sequence]
+        for at in range(0, len(names), _BATCH):
+            listed = ", ".join(f"{quoted(self.name)}.{quoted(name)}" for name in names[at : at + _BATCH])
+            link.run(f"ANALYZE TABLE {listed}")
+
+    def accept(self) -> None:
+        """Change the mark."""
+        with maintenance(self.target) as admin:
+            aside.put(admin, self.name, aside.STATE, aside.RESTORED)
+
+    def drop(self) -> None:
+        """Drop it."""
+        with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
+            admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)}")
+
+    def _misfits(self, admin: Link) -> list[str]:
+        """Return what of the server and the name does not fit."""
+        lines = []
+        if admin.query(f"SELECT 1 FROM information_schema.SCHEMATA WHERE schema_name = {literal(self.name)}"):
+            lines.append("there is a database of that name already, and nothing is ever restored over one")
+        theirs = int(self.known["server_version"])
+        if self.is_mariadb != (theirs >= driver.MARIADB):
+            lines.append("the backup comes from the other of MySQL and MariaDB")
+        elif self.server_version // 100 < theirs // 100:
+            lines.append(f"the server is {_version(self.server_version)}, the backup comes from {_version(theirs)}")
+        if not client.has_packer(self.packer):
+            lines.append(f"the program {self.packer}, which unpacks it, is not installed")
+        return lines
+
+    def _lacking_users(self, admin: Link) -> list[str]:
+        """Return the users of the code that the server does not have, as far as the login may know."""
+        there = code.accounts(admin)
+        return [name for name in self.known["globals"]["definers"] if there is not None and name not in there]
+
+    def _saved_code(self) -> list[code.Piece]:
+        with open(os.path.join(self.folder, CODE), encoding="utf-8") as file:
+            return [code.Piece.from_wire(item) for item in json.load(file)]
+
+    def _kept_code(self) -> Wire:
+        return {
+            "pieces": [piece.to_wire() for piece in self.pieces],
+            "defaults": self.known["own_defaults"],
+            "named": self.original,
+        }
+
+    def _load_together(self, parts: Sequence[str], tick: Tick) -> None:
+        """Load some parts at once; the first that fails ends all."""
+        with client.login(self.target, self.is_mariadb) as way:
+            loading = [_Loading(self, name, way) for name in parts]
+            try:
+                pending = loading
+                while pending:
+                    pending[0].pause(tick)
+                    pending = [each for each in loading if not each.is_done()]
+            finally:
+                for each in loading:
+                    each.end()
+
+    def _make_code(self, admin: Link) -> None:
+        """Make what cannot reach the original; what needs a piece that waits, waits too."""
+        apart = [piece for piece in self.pieces if piece.names(self.original)]
+        failed = code.make_all(admin, [piece.disabled() for piece in self.pieces if piece not in apart])
+        if failed and not apart:
+            piece, error = failed[0]
+            raise WindlassError("restore_failed", f"{piece.label} cannot be made: {error.message}", hint=_HINT)
+        self.waiting = [f"{piece.label} {_GONE} ({error.message})" for piece, error in failed]
+        self._apart = [*apart, *(piece for piece, _ in failed)]
+
+    def _code_lines(self, found: Sequence[code.Piece]) -> list[str]:
+        """Return which pieces of code are not as they were saved."""
+        there = {piece.label: piece for piece in found}
+        expected = {piece.label: piece for piece in self.pieces}
+        for piece in self._apart:
+            del expected[piece.label]
+        lines = [f"{label} is missing" for label in expected if label not in there]
+        lines += [f"{label} was not saved" for label in there if label not in expected]
+        return lines + [
+            f"{label} differs" for label in expected if label in there and not there[label].is_like(expected[label])
+        ]
+
+    def _waiting_names(self) -> list[str]:
+        """Return how the lines of the schema's comparison call what waits."""
+        return [f"{piece.kind.lower()} {piece.name}" for piece in self._apart]
+
+
+class _Loading:
+    """One part on its way into the database: an unpacker, and a client that stops at the first error."""
+
+    def __init__(self, restoring: MySQLRestoring, name: str, way: client.Login) -> None:
+        """Start both."""
+        path = os.path.join(restoring.folder, name)
+        self._name = os.path.basename(restoring.client.client)
+        self._packer = restoring.packer
+        self._began = time.monotonic()
+        self._unpacked = Unpacked(client.unpack_command(restoring.packer, path))
+        try:
+            if name in restoring.known["sandbox"] and not restoring.client.knows_sandbox:
+                self._unpacked.skip_line()
+            argv = [
+                restoring.client.client, way.option, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
+                "--max-allowed-packet=1G", "--database", restoring.name,
+            ]  # fmt: skip
+            self._client = processes.Process(
+                argv, {}, secrets=way.secrets, held=[way.descriptor], source=self._unpacked.reading
+            )
+        except BaseException:
+            self._unpacked.__exit__(None, None, None)
+            raise
+        self._unpacked.release()
+
+    def is_done(self) -> bool:
+        """Return whether both have ended well.  Raise WindlassError when one did not."""
+        if not self._client.has_ended():
+            return False
+        finished = _without_rows(self._client.wait())
+        if finished.code == 0 or not self._unpacked.has_failed():
+            backups.require_success(finished, self._name, "restore_failed", _HINT)
+        backups.require_success(self._unpacked.wait(), self._packer, "restore_failed", _HINT)
+        return True
+
+    def pause(self, tick: Tick) -> None:
+        """Wait for a moment."""
+        tick(time.monotonic() - self._began)
+        self._client.pause()
+
+    def end(self) -> None:
+        """End both."""
+        self._client.end()
+        self._unpacked.__exit__(None, None, None)
+
+
+def _without_rows(finished: processes.Finished) -> processes.Finished:
+    """Return an end without the statement that failed, which the client repeats with all its rows."""
+    said = [line for line in finished.errors.splitlines() if line.startswith("ERROR ")]
+    return replace(finished, errors="\n".join(said)) if said else finished
+
+
+def _version(number: int) -> str:
+    return f"{number // 10000}.{number // 100 % 100}"

@@ -1,0 +1,151 @@
+"""Programs joined by pipes, where the end of each of them counts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Optional
+
+from ... import processes
+from .. import backups
+from ..base import Tick
+
+_HINT = "nothing was kept; mend the cause and start again"
+#: A dump program has begun its snapshot when it has written more than its heading.  It writes 4 kB at a time.
+_BEGUN_BYTES = 2048
+_POLL_S = 0.005
+_CHUNK = 1 << 20
+_KEPT = 4096
+
+
+class Part:
+    """One dump program, and the packer that writes what it says into a file."""
+
+    def __init__(
+        self, name: str, packer: str, argv: Sequence[str], path: str, secrets: Sequence[str], held: Sequence[int],
+        folder: str,
+    ) -> None:  # fmt: skip
+        """Start the dump program; it waits when the pipe is full, until :meth:`pack`."""
+        self.name = name
+        self.packer = packer
+        self.path = path
+        self.folder = folder
+        self._packing: Optional[processes.Process] = None
+        self._reading, writing = os.pipe()
+        try:
+            self._dumping = processes.Process(argv, {}, secrets=secrets, held=held, output=writing)
+        except BaseException:
+            os.close(self._reading)
+            raise
+        finally:
+            os.close(writing)
+
+    def await_beginning(self) -> None:
+        """Wait until the dump program reads, or has ended.  Raise WindlassError when it ended badly."""
+        while self._waiting_bytes() < _BEGUN_BYTES and not self._dumping.has_ended():
+            time.sleep(_POLL_S)
+        self.check()
+
+    def pack(self, argv: Sequence[str], held: Sequence[int]) -> None:
+        """Start the packer.  Raise OSError."""
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            self._packing = processes.Process(argv, {}, held=held, output=file, source=self._reading)
+        self._close()
+
+    def check(self) -> None:
+        """Raise WindlassError, OSError when a program ended badly."""
+        # A dead packer kills the dump program, so it is looked at first.
+        for process, name in ((self._packing, self.packer), (self._dumping, self.name)):
+            if process and process.has_ended():
+                backups.require_success(process.wait(), name, "backup_failed", _HINT, self.folder)
+
+    def finish(self, tick: Tick) -> None:
+        """Wait for both to end well."""
+        while not self._dumping.has_ended():
+            self.check()
+            self._pause(self._dumping, tick)
+        while self._packing and not self._packing.has_ended():
+            self._pause(self._packing, tick)
+        self.check()
+
+    def end(self) -> None:
+        """End both."""
+        self._close()
+        for process in (self._dumping, self._packing):
+            if process:
+                process.end()
+
+    def _pause(self, process: processes.Process, tick: Tick) -> None:
+        tick(0)
+        process.pause()
+
+    def _waiting_bytes(self) -> int:
+        """Return what lies in the pipe."""
+        return int(struct.unpack("i", fcntl.ioctl(self._reading, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+    def _close(self) -> None:
+        if self._reading >= 0:
+            os.close(self._reading)
+            self._reading = -1
+
+
+class Unpacked:
+    """The content of a packed file, as its unpacker gives it."""
+
+    def __init__(self, argv: Sequence[str], held: Sequence[int] = ()) -> None:
+        """Start the unpacker."""
+        self.reading, writing = os.pipe()
+        try:
+            self._process = processes.Process(argv, {}, held=held, output=writing)
+        except BaseException:
+            os.close(self.reading)
+            raise
+        finally:
+            os.close(writing)
+
+    def __enter__(self) -> Unpacked:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        """End the unpacker."""
+        self.release()
+        self._process.end()
+
+    def release(self) -> None:
+        """Close our end of the pipe: whoever else has it reads alone."""
+        if self.reading >= 0:
+            os.close(self.reading)
+            self.reading = -1
+
+    def ends(self) -> tuple[bytes, bytes]:
+        """Read everything; return the first and the last bytes."""
+        head = tail = b""
+        while True:
+            chunk = os.read(self.reading, _CHUNK)
+            if not chunk:
+                return head, tail
+            head += chunk[: max(0, _KEPT - len(head))]
+            tail = (tail + chunk)[-_KEPT:]
+
+    def skip_line(self) -> None:
+        """Read the first line, and no byte more."""
+        with suppress(OSError):
+            while os.read(self.reading, 1) not in (b"\n", b""):
+                continue
+
+    def has_failed(self) -> bool:
+        """Return whether the unpacker has ended badly."""
+        return self._process.has_ended() and self._process.wait().code != 0
+
+    def wait(self) -> processes.Finished:
+        """Wait for the unpacker's end."""
+        return self._process.wait()

@@ -1,0 +1,103 @@
+"""What belongs to a database and is not in its tables: its character set, the grants on it, the users of its code."""
+
+from __future__ import annotations
+
+from ...errors import WindlassError
+from ...model import Wire
+from ..base import Link
+from . import code
+from .text import literal, quoted
+
+#: Without these the server shows less than there is, and says nothing.
+_NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+_RIGHTS = """
+SELECT privilege_type FROM information_schema.USER_PRIVILEGES WHERE {mine}
+UNION SELECT privilege_type FROM information_schema.SCHEMA_PRIVILEGES
+WHERE {mine} AND {database} LIKE table_schema"""
+_MINE = """grantee IN (SELECT CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
+  QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))) UNION SELECT CONCAT(QUOTE(role_name), '@', QUOTE(''))
+  FROM information_schema.ENABLED_ROLES UNION SELECT role_name FROM information_schema.ENABLED_ROLES
+  UNION SELECT QUOTE(role_name) FROM information_schema.ENABLED_ROLES)"""
+_GRANTS = """
+SELECT grantee, 'ON SCHEMA', privilege_type, is_grantable FROM information_schema.SCHEMA_PRIVILEGES
+WHERE {database} LIKE table_schema
+UNION ALL SELECT grantee, CONCAT('ON TABLE ', table_name), privilege_type, is_grantable
+FROM information_schema.TABLE_PRIVILEGES WHERE table_schema = {database}
+UNION ALL SELECT grantee, CONCAT('ON COLUMN ', table_name, '.', column_name), privilege_type, is_grantable
+FROM information_schema.COLUMN_PRIVILEGES WHERE table_schema = {database}
+ORDER BY 1, 2, 3"""
+_DEFAULTS = """
+SELECT table_name, column_name, column_default FROM information_schema.COLUMNS
+WHERE table_schema = {database} AND column_default LIKE {pattern} ORDER BY 1, 2"""
+
+
+def require_rights(link: Link, database: str, is_mariadb: bool) -> None:
+    """Refuse a login that would not see everything.  Raise WindlassError (backup_failed), ServerError."""
+    if not is_mariadb:
+        return  # what a role gives is not listed there
+    rows = link.query(_RIGHTS.format(mine=_MINE, database=literal(database)))
+    lacking = [right for right in _NEEDED if right not in {str(name) for (name,) in rows}]
+    if lacking:
+        raise WindlassError(
+            "backup_failed",
+            f"the login lacks {', '.join(lacking)} on {database}, so the server would show only a part of it",
+            hint=f"GRANT {', '.join(lacking)} ON {quoted(database)}.* TO the login; RELOAD (or LOCK TABLES) lets it "
+            "count rows at the dump's very moment",
+        )
+
+
+def code_of(link: Link, database: str) -> list[code.Piece]:
+    """Return the code of a database.  Raise WindlassError (backup_failed) when a text is kept from the login."""
+    try:
+        return code.read(link, database)
+    except code.Hidden as hidden:
+        raise WindlassError(
+            "backup_failed",
+            f"the login may not see the text of {hidden}",
+            hint="grant it SELECT on mysql.proc (MariaDB), SHOW CREATE ROUTINE (MariaDB 11.3) or SHOW_ROUTINE (MySQL)",
+        ) from None
+
+
+def settings(link: Link, database: str) -> Wire:
+    """Return what ``CREATE DATABASE`` was told."""
+    rows = link.query(
+        "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA "
+        f"WHERE schema_name = {literal(database)}"
+    )
+    return {"charset": str(rows[0][0]), "collation": str(rows[0][1])}
+
+
+def described(link: Link, database: str, pieces: list[code.Piece]) -> Wire:
+    """Return the manifest fields: settings, grants, definers, and which pieces of code name their own schema."""
+    there = code.accounts(link)
+    used = code.definers(pieces)
+    return {
+        "settings": {**settings(link, database), "sql_mode": str(link.query("SELECT @@global.sql_mode")[0][0])},
+        "globals": {
+            "database": database,
+            "grants": [[str(part) for part in row] for row in link.query(_GRANTS.format(database=literal(database)))],
+            "definers": used,
+            "missing_definers": [name for name in used if there is not None and name not in there],
+        },
+        "names_itself": [piece.label for piece in pieces if piece.names(database)],
+        "own_defaults": own_defaults(link, database),
+    }
+
+
+def own_defaults(link: Link, database: str) -> list[list[str]]:
+    """Return (table, column, default) of columns whose default names their own schema, as that of a sequence does."""
+    pattern = literal(f"%{quoted(database)}.%")
+    rows = link.query(_DEFAULTS.format(database=literal(database), pattern=pattern))
+    return [[str(part) for part in row] for row in rows]
+
+
+def point_defaults(link: Link, database: str, known: list[list[str]], old: str, new: str) -> None:
+    """Let such defaults of a database's tables name ``new`` instead of ``old``.  Raise ServerError."""
+    for table, column, default in known:
+        said = default.replace(f"{quoted(old)}.", f"{quoted(new)}.")
+        link.run(f"ALTER TABLE {quoted(database)}.{quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT {said}")
+
+
+def create_statement(name: str, known: Wire) -> str:
+    """Return the statement that makes a database like the one described."""
+    return f"CREATE DATABASE {quoted(name)} CHARACTER SET {known['charset']} COLLATE {known['collation']}"
