@@ -218,6 +218,14 @@ def _restore_done(event: Event) -> str:
     return f"restored into {event['into']} in {duration(event['duration_ms'])}"
 
 
+def _restore_notes(event: Event) -> str:
+    return "before anything is touched: " + "; ".join(event["notes"])
+
+
+def _swap_continued(event: Event) -> str:
+    return "an earlier swap was broken off: going on with it"
+
+
 def _swap_started(event: Event) -> str:
     return f"{event['incoming']} takes the place of the original"
 
@@ -256,7 +264,9 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
     "restore_started": _restore_started,
     "restore_progress": _restore_progress,
     "restore_done": _restore_done,
+    "restore_notes": _restore_notes,
     "swap_started": _swap_started,
+    "swap_continued": _swap_continued,
 }
 #: Events that repeat while one thing goes on: not every one of them is shown.
 _REPEATING = frozenset({"waiting", "retry", "progress", "backup_progress", "lock_waiting"})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.systems import Bench, Maker
 from windlass import project as projects
-from windlass_engine import backup, doctor, plan, session, verify
+from windlass_engine import doctor, plan, session, verify
 from windlass_engine.doctor import Places
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import FAIL
@@ -59,13 +59,6 @@ def test_a_careful_down_asks_for_a_word(bench: Bench) -> None:
     bench.deploy(make.system(make.migration("001_t", "CREATE TABLE t (id int)", down)))
     assert "rows would be lost" in bench.roll_back(steps=1)["error"]["message"]
     assert bench.run(bench.plan_down(steps=1), allow_data_loss=True, settle="again")["error"] is None
-
-
-def test_a_backup_is_refused_plainly(bench: Bench, tmp_path: Path) -> None:
-    with pytest.raises(WindlassError) as refusal:
-        backup.make(bench.target, backup.BackupSettings(str(tmp_path)), lambda _: None)
-    assert refusal.value.code == "backup_failed" and "not built yet" in refusal.value.message
-    assert "backup: never" in refusal.value.hint
 
 
 def test_the_doctor_finds_nothing_that_stops(bench: Bench, tmp_path: Path) -> None:

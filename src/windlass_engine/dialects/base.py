@@ -415,6 +415,10 @@ class Dialect(ABC):
     def make_database(self, name: str) -> tuple[str, ...]:
         """Return what makes an empty database, to be sent one by one."""
 
+    def keep_database(self, name: str) -> tuple[str, ...]:
+        """Return what lets this session keep a database that is made elsewhere, where its name alone does not."""
+        return ()
+
     @abstractmethod
     def drop_database(self, name: str) -> str:
         """Return what drops a database where it is there, with the sessions in it."""

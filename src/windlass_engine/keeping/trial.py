@@ -67,6 +67,8 @@ def scratch_place(server: Target) -> Iterator[tuple[str, Target]]:
     name = scratch.PREFIX + secrets.token_hex(6)
     with connect(server, name) as keeper:
         _drop_stale(keeper, server)
+        for statement in keeper.dialect.keep_database(name):
+            keeper.run(statement)
         try:
             yield name, replace(server, url=keeper.dialect.url_of_database(server.url, name))
         finally:

@@ -179,6 +179,10 @@ class MySQL(base.Dialect):
         """Make one, and keep it by a lock of its name."""
         return databases.make(name)
 
+    def keep_database(self, name: str) -> tuple[str, ...]:
+        """Take the lock of its name."""
+        return databases.keep(name)
+
     def drop_database(self, name: str) -> str:
         """Drop one."""
         return databases.drop(name)
@@ -249,7 +253,7 @@ class MySQL(base.Dialect):
 
     def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
         """Look at version, rights, connections, old transactions and settings."""
-        return examination.examine(link, _is_mariadb(link))
+        return examination.examine(link, _is_mariadb(link), client_bin)
 
     def objects(self, link: base.Link) -> Sequence[base.Object]:
         """Read the catalogue."""

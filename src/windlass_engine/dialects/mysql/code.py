@@ -97,7 +97,20 @@ def read(link: Link, database: str) -> list[Piece]:
     found += [_trigger(*map(str, row)) for row in link.query(_TRIGGERS.format(database=here))]
     found += [_view(link, *map(str, row)) for row in link.query(_VIEWS.format(database=here))]
     found += [_event(link, *map(str, row)) for row in link.query(_EVENTS.format(database=here))]
-    return sorted(found, key=lambda piece: KINDS.index(piece.kind))
+    return _in_order(found)
+
+
+def _in_order(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces by their kind, and each view after those that its text names."""
+    left = [piece for piece in pieces if piece.kind == "VIEW"]
+    views: list[Piece] = []
+    while left:
+        named = {piece.name for piece in left}
+        free = [piece for piece in left if not any(quoted(name) in piece.sql for name in named - {piece.name})]
+        views += free or left[:1]
+        left = [piece for piece in left if piece not in views]
+    others = [piece for piece in pieces if piece.kind != "VIEW"]
+    return sorted([*others, *views], key=lambda piece: KINDS.index(piece.kind))
 
 
 def _routine(link: Link, kind: str, name: str, definer: str) -> Piece:

@@ -15,7 +15,12 @@ def url_of(url: str, name: str) -> str:
 
 def make(name: str) -> tuple[str, ...]:
     """Return what makes an empty database and, for as long as this session lives, keeps it."""
-    return (f"DO GET_LOCK({literal(name)}, 0)", f"CREATE DATABASE {quoted(name)} CHARACTER SET utf8mb4")
+    return (*keep(name), f"CREATE DATABASE {quoted(name)} CHARACTER SET utf8mb4")
+
+
+def keep(name: str) -> tuple[str, ...]:
+    """Return what keeps a database for as long as this session lives."""
+    return (f"DO GET_LOCK({literal(name)}, 0)",)
 
 
 def drop(name: str) -> str:

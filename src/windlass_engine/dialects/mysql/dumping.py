@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Optional
 
 from ...errors import WindlassError
 from ...model import Target, Wire
@@ -52,6 +53,7 @@ class MySQLDumping(backups.Dumping):
         self.tables: list[contents.Table] = []
         self.parts: list[Part] = []
         self.moment = holding.Moment("")
+        self.helper: Optional[Link] = None
 
     def begin(self) -> None:
         """Let the session last, and look at the tables."""
@@ -76,28 +78,27 @@ class MySQLDumping(backups.Dumping):
         """Hold commits up until every dump program and this session see the same rows."""
         self.folder = folder
         os.mkdir(folder, 0o700)
-        holder = driver.connect(self.target, "windlass backup", _LOGIN_S)
-        try:
-            plain = [table.name for table in self.tables if not table.is_sequence]
-            patience_s = self.asked.lock_wait_ms / 1000
-            with holding.held(holder, self.database, plain, self.is_mariadb, patience_s) as self.moment:
-                with client.login(self.target, self.is_mariadb) as way:
-                    for names in self._shares():
-                        self.parts.append(self._part(way, names, held))
-                    for part in self.parts:
-                        part.await_beginning()
-                self.link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        finally:
-            holder.close()
+        self.helper = driver.connect(self.target, "windlass backup", _LOGIN_S)
+        plain = [table.name for table in self.tables if not table.is_sequence]
+        patience_s = self.asked.lock_wait_ms / 1000
+        with holding.held(self.helper, self.database, plain, self.is_mariadb, patience_s) as self.moment:
+            with client.login(self.target, self.is_mariadb) as way:
+                for names in self._shares():
+                    self.parts.append(self._part(way, names, held))
+                for part in self.parts:
+                    part.await_beginning()
+            self.link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         for part in self.parts:
             part.pack(client.pack_command(self.packer), held)
 
     def surroundings(self) -> Wire:
         """Return the database's settings, users and grants, and write its code down."""
-        pieces = surroundings.code_of(self.link, self.database)
+        # Not in the transaction: the server's own tables know no savepoints, and neither would it.
+        link = self.helper or self.link
+        pieces = surroundings.code_of(link, self.database)
         _write(os.path.join(self.folder, CODE), json.dumps([piece.to_wire() for piece in pieces], ensure_ascii=False))
         _write(os.path.join(self.folder, SCRIPT), code.script(pieces))
-        return surroundings.described(self.link, self.database, pieces)
+        return surroundings.described(link, self.database, pieces)
 
     def read_aside(self) -> tuple[str, str]:
         """Return nothing to do: a failed query ends no transaction here."""
@@ -144,7 +145,9 @@ class MySQLDumping(backups.Dumping):
         return {"parts": files, "sandbox": [name for name, (head, _) in zip(files, ends) if _SANDBOX.match(head)]}
 
     def end(self) -> None:
-        """End all programs."""
+        """End all programs, and the second session."""
+        if self.helper:
+            self.helper.close()
         for part in self.parts:
             part.end()
 
@@ -159,6 +162,9 @@ class MySQLDumping(backups.Dumping):
         """Part the tables among the dump programs; one that gets no list takes what there is but views."""
         size = sum(table.data_bytes for table in self.tables)
         count = min(self.asked.jobs, len(self.tables), 1 + size // _WORTH_A_PART)
+        # A table whose default asks a sequence cannot be filled before that is there.
+        if surroundings.own_defaults(self.link, self.database):
+            return [[]]
         if count < 2 or not self.moment.way or sum(len(t.name.encode()) + 1 for t in self.tables) > _NAMES_BYTES:
             return [[]]
         shares: list[list[str]] = [[] for _ in range(count)]

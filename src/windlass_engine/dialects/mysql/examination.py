@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...errors import WindlassError
 from ...finding import Finding, failure, good, warning
 from ..base import Facts, Link
-from . import facts
+from . import client, facts, surroundings
 from .session_state import SQL_MODE
 
 OLDEST_MARIADB, OLDEST_MYSQL = 100_600, 80_000
@@ -29,12 +30,14 @@ WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'Inn
 """
 
 
-def examine(link: Link, is_mariadb: bool) -> Iterator[Finding]:
-    """Look at version, rights, connections, old transactions and settings."""
+def examine(link: Link, is_mariadb: bool, client_bin: str = "") -> Iterator[Finding]:
+    """Look at version, rights, client programs, connections, old transactions and settings."""
     seen = facts.read(link)
     yield _version(seen, is_mariadb)
     yield _writable(seen)
     yield _rights(link)
+    yield _client_programs(link.server_version, client_bin)
+    yield _backup_rights(link, seen.database, is_mariadb)
     yield _connections(link)
     yield from _old_transactions(link)
     yield from _engines(link)
@@ -67,6 +70,23 @@ def _rights(link: Link) -> Finding:
         mend = "GRANT PROCESS ON *.* to the deploying user"
         return warning("rights", "no PROCESS: blocking sessions cannot be named", "PROCESS", mend)
     return good("rights", "all that migrations need")
+
+
+def _client_programs(server_version: int, client_bin: str) -> Finding:
+    name, needed = "client programs", "a dump program and a client of the server's make, as new as the server"
+    try:
+        found = client.find(server_version, client_bin, code="preflight_failed")
+    except WindlassError as error:
+        return warning(name, error.message, needed, error.hint)
+    return good(name, f"{found.version}: {found.dump}", needed)
+
+
+def _backup_rights(link: Link, database: str, is_mariadb: bool) -> Finding:
+    try:
+        surroundings.require_rights(link, database, is_mariadb)
+    except WindlassError as error:
+        return warning("rights for backups", error.message, "to see everything that a backup holds", error.hint)
+    return good("rights for backups", "all that backups need")
 
 
 def _connections(link: Link) -> Finding:

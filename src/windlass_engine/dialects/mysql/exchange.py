@@ -116,8 +116,6 @@ class _Exchange:
             self._rename_all([(self.name, table, self.name, own) for table, own in hidden.items() if table in there])
             self._drop_code(self.name, self.old, ("TRIGGER", "EVENT"))
         self._drop_code(self.incoming, [*self.new, *code.read(self.admin, self.incoming)], code.KINDS)
-        here = surroundings.own_defaults(self.admin, self.incoming)
-        surroundings.point_defaults(self.admin, self.incoming, here, self.incoming, self.name)
 
     def _rename(self) -> None:
         """Move all tables at once."""
@@ -133,7 +131,9 @@ class _Exchange:
         self._rename_all(moved)
 
     def _recode(self) -> None:
-        """Make routines and triggers."""
+        """Let defaults ask the sequences that came along; make routines and triggers."""
+        strange = surroundings.own_defaults(self.admin, self.name, self.incoming)
+        surroundings.point_defaults(self.admin, self.name, strange, self.incoming, self.name)
         replacing = self.admin.server_version >= driver.MARIADB
         routines = [piece for piece in self.new if piece.kind in code.ROUTINES and piece not in self.old]
         stay = {piece.label for piece in self.new if replacing or piece not in routines}

@@ -56,6 +56,7 @@ class MySQLRestoring(backups.Restoring):
         self.is_mariadb = self.server_version >= driver.MARIADB
         self.client = client.find(self.server_version, asked.client_bin, code="restore_failed")
         self.packer = str(known["compression"]).partition(":")[0]
+        self.own_words = self._own_words()
         self.pieces: list[code.Piece] = []
         self.waiting: list[str] = []
         self._apart: list[code.Piece] = []
@@ -94,8 +95,6 @@ class MySQLRestoring(backups.Restoring):
         for at in range(0, len(parts), max(1, self.asked.jobs)):
             self._load_together(parts[at : at + max(1, self.asked.jobs)], tick)
         with maintenance(self.target) as admin:
-            known = self.known["own_defaults"]
-            surroundings.point_defaults(admin, self.name, known, self.original, self.name)
             admin.run(f"USE {quoted(self.name)}")
             self._make_code(admin)
 
@@ -156,6 +155,13 @@ class MySQLRestoring(backups.Restoring):
         """Drop it."""
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)}")
+
+    def _own_words(self) -> dict[bytes, bytes]:
+        """Return the defaults that name the original schema, and what they have to be here."""
+        return {
+            default.encode(): surroundings.pointed(default, self.original, self.name).encode()
+            for _, _, default in self.known["own_defaults"]
+        }
 
     def _misfits(self, admin: Link) -> list[str]:
         """Return what of the server and the name does not fit."""
@@ -240,6 +246,8 @@ class _Loading:
         try:
             if name in restoring.known["sandbox"] and not restoring.client.knows_sandbox:
                 self._unpacked.skip_line()
+            if restoring.own_words:
+                self._unpacked.changed(restoring.own_words)
             argv = [
                 restoring.client.client, way.option, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
                 "--max-allowed-packet=1G", "--database", restoring.name,

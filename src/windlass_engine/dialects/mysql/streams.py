@@ -6,20 +6,25 @@ import fcntl
 import os
 import struct
 import termios
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Optional
 
 from ... import processes
+from ...errors import WindlassError
 from .. import backups
 from ..base import Tick
 
+_BUSY = "nothing was kept; look for what keeps tables locked (SHOW PROCESSLIST), and start again"
 _HINT = "nothing was kept; mend the cause and start again"
 #: A dump program has begun its snapshot when it has written more than its heading.  It writes 4 kB at a time.
 _BEGUN_BYTES = 2048
 _POLL_S = 0.005
+#: Others' commits are held up while a dump program begins: for so long at most.
+_BEGINNING_S = 15.0
 _CHUNK = 1 << 20
 _KEPT = 4096
 
@@ -47,8 +52,13 @@ class Part:
             os.close(writing)
 
     def await_beginning(self) -> None:
-        """Wait until the dump program reads, or has ended.  Raise WindlassError when it ended badly."""
+        """Wait until the dump program reads or has ended.  Raise WindlassError when it does neither, or ended badly."""
+        deadline = time.monotonic() + _BEGINNING_S
         while self._waiting_bytes() < _BEGUN_BYTES and not self._dumping.has_ended():
+            if time.monotonic() > deadline:
+                raise WindlassError(
+                    "backup_failed", f"{self.name} did not begin within {_BEGINNING_S:.0f} s", hint=_BUSY
+                )
             time.sleep(_POLL_S)
         self.check()
 
@@ -136,6 +146,14 @@ class Unpacked:
             head += chunk[: max(0, _KEPT - len(head))]
             tail = (tail + chunk)[-_KEPT:]
 
+    def changed(self, words: Mapping[bytes, bytes]) -> int:
+        """Return the descriptor of the same content with words exchanged in the lines that define a column."""
+        reading, writing = os.pipe()
+        source, self.reading = self.reading, -1
+        threading.Thread(target=_change, args=(source, writing, words), daemon=True).start()
+        self.reading = reading
+        return reading
+
     def skip_line(self) -> None:
         """Read the first line, and no byte more."""
         with suppress(OSError):
@@ -149,3 +167,16 @@ class Unpacked:
     def wait(self) -> processes.Finished:
         """Wait for the unpacker's end."""
         return self._process.wait()
+
+
+def _change(source: int, sink: int, words: Mapping[bytes, bytes]) -> None:
+    """Copy lines; a dump writes each row's line breaks as escapes, so such a line is never one of data."""
+    with suppress(BrokenPipeError), os.fdopen(source, "rb") as given, os.fdopen(sink, "wb") as taken:
+        for line in given:
+            taken.write(_changed(line, words) if line.startswith(b"  `") else line)
+
+
+def _changed(line: bytes, words: Mapping[bytes, bytes]) -> bytes:
+    for old, new in words.items():
+        line = line.replace(old, new)
+    return line

@@ -84,9 +84,12 @@ def described(link: Link, database: str, pieces: list[code.Piece]) -> Wire:
     }
 
 
-def own_defaults(link: Link, database: str) -> list[list[str]]:
-    """Return (table, column, default) of columns whose default names their own schema, as that of a sequence does."""
-    pattern = literal(f"%{quoted(database)}.%")
+def own_defaults(link: Link, database: str, named: str = "") -> list[list[str]]:
+    """Return (table, column, default) of columns whose default names a schema, as that of a sequence does.
+
+    ``named`` is that schema, by default the database itself.
+    """
+    pattern = literal(f"%{quoted(named or database)}.%")
     rows = link.query(_DEFAULTS.format(database=literal(database), pattern=pattern))
     return [[str(part) for part in row] for row in rows]
 
@@ -94,8 +97,13 @@ def own_defaults(link: Link, database: str) -> list[list[str]]:
 def point_defaults(link: Link, database: str, known: list[list[str]], old: str, new: str) -> None:
     """Let such defaults of a database's tables name ``new`` instead of ``old``.  Raise ServerError."""
     for table, column, default in known:
-        said = default.replace(f"{quoted(old)}.", f"{quoted(new)}.")
-        link.run(f"ALTER TABLE {quoted(database)}.{quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT {said}")
+        place = f"{quoted(database)}.{quoted(table)}"
+        link.run(f"ALTER TABLE {place} ALTER COLUMN {quoted(column)} SET DEFAULT {pointed(default, old, new)}")
+
+
+def pointed(default: str, old: str, new: str) -> str:
+    """Return a default that names ``new`` instead of ``old``."""
+    return default.replace(f"{quoted(old)}.", f"{quoted(new)}.")
 
 
 def create_statement(name: str, known: Wire) -> str:
