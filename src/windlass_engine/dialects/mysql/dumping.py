@@ -32,6 +32,7 @@ _NAMES_BYTES = 200_000
 _TRAILER = re.compile(rb"\n-- Dump completed(?: on [^\n]*)?\s*\Z")
 _SANDBOX = re.compile(rb"\A/\*M?!999999\\- [^\n]*\*/ ?\n")
 _LOGIN_S = 10
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 
 class MySQLDumping(backups.Dumping):
@@ -54,20 +55,13 @@ class MySQLDumping(backups.Dumping):
         self.parts: list[Part] = []
         self.moment = holding.Moment("")
         self.helper: Optional[Link] = None
+        #: A session that does nothing else: one that has seen the server's own tables knows no savepoints any more.
+        self.counting: Link = link
 
     def begin(self) -> None:
         """Let the session last, and look at the tables."""
         surroundings.require_rights(self.link, self.database, self.is_mariadb)
-        lock_wait_s = max(1, self.asked.lock_wait_ms // 1000)
-        self.link.run(
-            [
-                f"SET SESSION lock_wait_timeout = {lock_wait_s:d}, net_write_timeout = 3600 "
-                "/*M!100101 , max_statement_time = 0 */",
-                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-            ]
-        )
-        if not self.is_mariadb:
-            self.link.run("SET SESSION information_schema_stats_expiry = 0")
+        self._settle(self.link)
         self.tables = contents.tables(self.link, self.database)
 
     def sizes(self) -> tuple[int, int]:
@@ -79,6 +73,8 @@ class MySQLDumping(backups.Dumping):
         self.folder = folder
         os.mkdir(folder, 0o700)
         self.helper = driver.connect(self.target, "windlass backup", _LOGIN_S)
+        self.counting = driver.connect(self.target, "windlass backup", _LOGIN_S)
+        self._settle(self.counting)
         plain = [table.name for table in self.tables if not table.is_sequence]
         patience_s = self.asked.lock_wait_ms / 1000
         with holding.held(self.helper, self.database, plain, self.is_mariadb, patience_s) as self.moment:
@@ -87,13 +83,14 @@ class MySQLDumping(backups.Dumping):
                     self.parts.append(self._part(way, names, held))
                 for part in self.parts:
                     part.await_beginning()
-            self.link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            for link in (self.link, self.counting):
+                link.run(_SNAPSHOT)
+        self.jobs = len(self.parts)
         for part in self.parts:
             part.pack(client.pack_command(self.packer), held)
 
     def surroundings(self) -> Wire:
         """Return the database's settings, users and grants, and write its code down."""
-        # Not in the transaction: the server's own tables know no savepoints, and neither would it.
         link = self.helper or self.link
         pieces = surroundings.code_of(link, self.database)
         _write(os.path.join(self.folder, CODE), json.dumps([piece.to_wire() for piece in pieces], ensure_ascii=False))
@@ -112,7 +109,7 @@ class MySQLDumping(backups.Dumping):
             for part in self.parts:
                 part.check()
 
-        rows = contents.count_rows(self.link, self.database, self.tables, watching)
+        rows = contents.count_rows(self.counting, self.database, self.tables, watching)
         loose = [t.name for t in self.tables if not t.is_sequence and not (self.moment.way and t.is_transactional)]
         return {
             "rows": rows,
@@ -145,9 +142,10 @@ class MySQLDumping(backups.Dumping):
         return {"parts": files, "sandbox": [name for name, (head, _) in zip(files, ends) if _SANDBOX.match(head)]}
 
     def end(self) -> None:
-        """End all programs, and the second session."""
-        if self.helper:
-            self.helper.close()
+        """End all programs, and the other sessions."""
+        for link in (self.helper, self.counting):
+            if link and link is not self.link:
+                link.close()
         for part in self.parts:
             part.end()
 
@@ -174,6 +172,19 @@ class MySQLDumping(backups.Dumping):
             weights[lightest] += table.data_bytes + 1
             shares[lightest].append(table.name)
         return shares
+
+    def _settle(self, link: Link) -> None:
+        """Let a session last, and its transactions see one state."""
+        lock_wait_s = max(1, self.asked.lock_wait_ms // 1000)
+        lasting = "/*M!100101 , max_statement_time = 0 */"
+        link.run(
+            [
+                f"SET SESSION lock_wait_timeout = {lock_wait_s:d}, net_write_timeout = 3600 {lasting}",
+                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            ]
+        )
+        if not self.is_mariadb:
+            link.run("SET SESSION information_schema_stats_expiry = 0")
 
     def _part(self, way: client.Login, names: list[str], held: Sequence[int]) -> Part:
         """Start one dump program."""
