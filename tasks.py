@@ -65,7 +65,7 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
         names = list(body.__annotations__)
         CONTENTS.setdefault(group, []).append(body.__name__.replace("_", "-"))
         texts = {name: help.get(name) or HELP[name] for name in names if name not in ("_", "return")}
-        options: dict[str, Any] = {"iterable": ["database"]} if "database" in names else {}
+        options: dict[str, Any] = {"iterable": [name for name in ("database", "table") if name in names]}
         options |= {"incrementable": ["verbose"]} if "verbose" in names else {}
         return task(help=texts, auto_shortflags=False, **options)(guarded)
 
@@ -539,7 +539,8 @@ def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, 
 @verb(
     KEEP,
     backup="which one: latest, an id that `invoke status` or `invoke backup` showed, or a path",
-    into="name of the new database (default: DATABASE_restored)",
+    into="name of the new database (default: DATABASE_restored, with --table DATABASE_restored_tables)",
+    table="bring back the rows of this table only, as SCHEMA.TABLE or a pattern; may be repeated",
     swap="let the restored database take the place of the original, which is kept under another name",
     undo_swap="restore nothing; put the original that --swap set aside back into its place",
 )
@@ -550,6 +551,7 @@ def restore(
     database: Names = None,
     backup: str = "latest",
     into: str = "",
+    table: Names = None,
     swap: bool = False,
     undo_swap: bool = False,
     yes: bool = False,
@@ -564,6 +566,7 @@ def restore(
         policy = "typed" if swap or undo_swap else "yes"
         confirm.ask(policy, where.environment, "restore", reviewable=False)
     given = {"windlass_backup_ref": backup, "windlass_restore_into": into, "windlass_swap": swap}
+    given |= {"windlass_restore_tables": list(table)} if table else {}
     return verbs.do(SETTINGS, where, "restore", {**given, "windlass_undo_swap": undo_swap}, dry_run=dry_run)
 
 

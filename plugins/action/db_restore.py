@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from windlass import identity
-from windlass.actions import WindlassAction
+from windlass.actions import WindlassAction, names_of
 from windlass_engine.errors import WindlassError
 
 
@@ -20,7 +20,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "backup": "latest", "into": "", "swap": False, "undo": False, "backup_dir": "", "client_bin": "", "run_id": "",
-        "identity": "", "offsite": None,
+        "identity": "", "offsite": None, "tables": (),
     }  # fmt: skip
 
     def work(self) -> None:
@@ -29,11 +29,16 @@ class ActionModule(WindlassAction):
         if self.args["into"] and len(asked) > 1:
             hint = "choose one: windlass_database (--database NAME)"
             raise WindlassError("usage", "several databases cannot be restored into one", hint=hint)
+        tables = names_of(self.args["tables"])
+        if tables and (self.args["swap"] or self.args["undo"]):
+            hint = "copy the rows back from the side database, or restore the whole backup to swap"
+            raise WindlassError("usage", "single tables cannot take the place of a database", hint=hint)
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
         passed_on = ("backup", "into", "swap", "undo", "backup_dir", "client_bin", "offsite")
         more = {key: self.args[key] for key in passed_on}
+        more["tables"] = tables
         more["identity"] = identity.read(self.args["identity"])
         ends = self.follow("db_restore", asked, settings=settings, **more)
         done = {name: end["result"] for name, end in ends.items() if end["result"]}

@@ -12,7 +12,8 @@ description:
   - With O(swap) the restored database takes the place of the original, which is kept under a dated name; O(undo)
     exchanges them back.
   - The work is done by a process of its own on the target and survives a lost link, as with M(db_migrate).
-  - In check mode only looks whether the backup is there and whole.
+  - In check mode hashes the backup, and tells what a restore would meet, such as versions, roles, extensions,
+    tablespaces, room, sessions, and objects that name the original database.
 extends_documentation_fragment:
   - windlass
   - windlass.following
@@ -29,6 +30,12 @@ options:
     description: Whether the restored database takes the place of the original.
     type: bool
     default: false
+  tables:
+    description:
+      - The only tables whose rows are restored, as full names or patterns (C(public.event_*)). The other tables are
+        there and empty; foreign keys and triggers are left out.
+    type: list
+    elements: str
   undo:
     description: Whether to put back the database that the last swap kept, instead of restoring anything.
     type: bool
@@ -105,6 +112,7 @@ SPEC = {
     "backup": {"type": "str", "default": "latest"},
     "into": {"type": "str", "default": ""},
     "swap": {"type": "bool", "default": False},
+    "tables": {"type": "list", "elements": "str"},
     "undo": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
@@ -135,11 +143,13 @@ def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
 
 def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
     path = backup_path(module, target)
-    into = module.params["into"] or f"{keeper_of(target).database_name(target)}_restored"
+    tables = tuple(module.params["tables"] or ())
+    end = "_restored_tables" if tables else "_restored"
+    into = module.params["into"] or f"{keeper_of(target).database_name(target)}{end}"
+    client_bin = module.params["client_bin"]
     if module.check_mode:
-        whole = backup_store.check(path)
-        return {"into": into, "backup": whole["id"], "path": path, "swapped": False, "skipped": "check mode"}
-    restored = restore.beside(target, path, into, module.params["client_bin"], 0, emit, module.params["identity"])
+        return {**restore.look(target, path, into, client_bin, tables), "skipped": "check mode"}
+    restored = restore.beside(target, path, into, client_bin, 0, emit, module.params["identity"], tables)
     return {**restored, **exchange.swap(target, into, emit)} if module.params["swap"] else restored
 
 

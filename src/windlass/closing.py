@@ -375,8 +375,11 @@ def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
     backup = f" from backup {restored['backup']}" if restored.get("backup") else ""
     if restored.get("skipped"):
         yield Line(f"{place}: would stand in {restored['into']}{backup} ({restored['skipped']})")
+        yield from (Line(f"  {console.printable(text)}") for text in restored.get("outlook") or ())
         return
     yield Line(f"{place}: stands in {restored['into']}{backup}", "good")
+    if restored.get("only"):
+        yield Line(f"  with the rows of these tables only: {console.printable(', '.join(restored['only']))}")
     if restored.get("tables") is not None:
         yield Line(f"  {console.plural(restored['tables'], 'table')}, {restored.get('total_rows', 0)} rows, compared")
     if restored.get("kept_as"):

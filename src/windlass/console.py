@@ -214,6 +214,10 @@ def _restore_progress(event: Event) -> str:
     return f"restore: {event['phase']}, {duration(event['elapsed_ms'])}"
 
 
+def _restore_outlook(event: Event) -> str:
+    return f"restore: {event['text']}"
+
+
 def _restore_done(event: Event) -> str:
     return f"restored into {event['into']} in {duration(event['duration_ms'])}"
 
@@ -265,6 +269,7 @@ _FORMS: Mapping[str, Callable[[Event], str | None]] = {
     "restore_progress": _restore_progress,
     "restore_done": _restore_done,
     "restore_notes": _restore_notes,
+    "restore_outlook": _restore_outlook,
     "swap_started": _swap_started,
     "swap_continued": _swap_continued,
 }

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any, Callable
 
 from . import backup_store, introspect, manifest
@@ -25,19 +27,28 @@ from .keeping import encryption, workplace
 from .model import Target, Wire
 from .session import Session, connect
 
-__all__ = ["UNFINISHED", "beside", "swap", "undo_swap"]
+__all__ = ["UNFINISHED", "beside", "look", "swap", "undo_swap"]
 
 
 def beside(
-    target: Target, backup_path: str, new_name: str, client_bin: str, jobs: int, emit: Emit, identity: str = ""
+    target: Target,
+    backup_path: str,
+    new_name: str,
+    client_bin: str,
+    jobs: int,
+    emit: Emit,
+    identity: str = "",
+    tables: Sequence[str] = (),
 ) -> Wire:
     """Restore a backup into the new database ``new_name`` on the target's server, and verify it.
 
     ``client_bin`` is the folder of the client programs (empty: found by itself), ``jobs`` the workers (0: by the
-    processors), ``identity`` the private key of age that opens an encrypted backup.
-    Returns ``{into, backup, path, tables, total_rows, differences, duration_ms, swapped}``; ``differences`` are notes
-    that do not make it a bad restore.  Emits ``restore_started``, ``restore_notes`` (before anything is touched),
-    ``restore_progress`` and ``restore_done``.
+    processors), ``identity`` the private key of age that opens an encrypted backup, ``tables`` patterns of the only
+    tables whose rows are brought back (the others are there and empty; foreign keys and triggers are left out).
+    Returns ``{into, backup, path, tables, total_rows, only, outlook, differences, duration_ms, swapped}``; ``outlook``
+    is what was found before anything was touched, ``differences`` are notes that do not make it a bad restore.  Emits
+    ``restore_started``, ``restore_outlook`` and ``restore_notes`` (before anything is touched), ``restore_progress``
+    and ``restore_done``.
 
     Raises WindlassError: ``backup_failed`` when the backup is not whole (nothing was touched), ``restore_failed``,
     ``connection_lost``, and those of a login.  After a failure the new database is gone.
@@ -50,13 +61,19 @@ def beside(
         backup_store.check(backup_path, job_count(jobs))
         known = manifest.load(backup_path)
         with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
-            notes = _restored(keeper, target, known, folder, new_name, Asked(client_bin, job_count(jobs)), emit, began)
+            chosen = _chosen(keeper, known, tables)
+            asked = Asked(client_bin, job_count(jobs), tables=chosen)
+            restoring, outlook, notes = _looked(keeper, target, known, folder, new_name, asked)
+            _tell(emit, outlook, notes)
+            notes += _restored(restoring, _login_to(target, new_name), folder, known, emit, began)
         result = {
             "into": new_name,
             "backup": known["id"],
             "path": backup_path,
-            "tables": known["tables"],
-            "total_rows": known["total_rows"],
+            "tables": len(chosen) or known["tables"],
+            "total_rows": sum(known["rows"][name] for name in chosen or known["rows"]),
+            "only": list(chosen),
+            "outlook": outlook,
             "differences": notes,
             "duration_ms": int((time.monotonic() - began) * 1000),
             "swapped": False,
@@ -65,19 +82,67 @@ def beside(
         return result
 
 
-def _restored(
-    keeper: Keeper, target: Target, known: Wire, folder: str, name: str, asked: Asked, emit: Emit, began: float
-) -> list[str]:
-    """Look for obstacles, restore, verify; return the notes."""
+def look(target: Target, backup_path: str, new_name: str, client_bin: str, tables: Sequence[str] = ()) -> Wire:
+    """Look at a backup and at the server as a restore does before it touches anything.
+
+    Returns ``{into, backup, path, only, outlook, swapped}``.  Raises as :func:`beside` does.
+    """
+    keeper = keeper_of(target)
+    with told(target, "restore"), workplace.in_use(backup_path):
+        backup_store.check(backup_path)
+        known = manifest.load(backup_path)
+        chosen = _chosen(keeper, known, tables)
+        _, outlook, notes = _looked(keeper, target, known, backup_path, new_name, Asked(client_bin, tables=chosen))
+    found = {"into": new_name, "backup": known["id"], "path": backup_path, "only": list(chosen), "swapped": False}
+    return {**found, "outlook": outlook + notes}
+
+
+def _looked(
+    keeper: Keeper, target: Target, known: Wire, folder: str, name: str, asked: Asked
+) -> tuple[Restoring, list[str], list[str]]:
+    """Look for obstacles, which are an error; return the restore that can begin, the outlook, and notes."""
     _require_engine(keeper, known)
     restoring = keeper.restoring(target, known, folder, name, asked)
     notes = _require_fit(keeper, restoring, known, name)
+    return restoring, restoring.outlook(), notes
+
+
+def _tell(emit: Emit, outlook: Sequence[str], notes: Sequence[str]) -> None:
+    """Tell what was found before anything is touched."""
+    for text in outlook:
+        emit({"event": "restore_outlook", "text": text})
     if notes:
-        emit({"event": "restore_notes", "notes": notes})
+        emit({"event": "restore_notes", "notes": list(notes)})
+
+
+def _restored(
+    restoring: Restoring, there: Callable[[], Session], folder: str, known: Wire, emit: Emit, began: float
+) -> list[str]:
+    """Restore and verify; return the notes."""
     restoring.create()
     with _dropped_on_failure(restoring):
-        there = _login_to(target, name)
-        return notes + _Restoring(restoring, there, folder, known, emit, began).run()
+        return _Restoring(restoring, there, folder, known, emit, began).run()
+
+
+def _chosen(keeper: Keeper, known: Wire, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the tables of a backup that patterns mean; a name without schema means any that ends so."""
+    if patterns and not keeper.restores_tables:
+        raise _unknown(f"single tables of {keeper.engine} cannot be restored yet", "restore the whole database beside")
+    found: set[str] = set()
+    for pattern in patterns:
+        fit = [name for name in known["rows"] if fnmatchcase(name, pattern)]
+        fit = fit or [name for name in known["rows"] if fnmatchcase(name, f"*.{pattern}")]
+        if not fit:
+            near = get_close_matches(pattern, list(known["rows"]), 5, 0.5)
+            hint = f"similar ones: {', '.join(near)}" if near else "its manifest.json lists them under rows"
+            raise _unknown(f"the backup {known['id']} holds no rows of a table {pattern!r}", hint)
+        found.update(fit)
+    return tuple(sorted(found))
+
+
+def _unknown(message: str, hint: str) -> WindlassError:
+    """Return the error of tables that cannot be had."""
+    return WindlassError("restore_failed", message, hint=f"nothing was touched; {hint}")
 
 
 def _login_to(target: Target, name: str) -> Callable[[], Session]:
@@ -118,7 +183,9 @@ class _Restoring:
     def _compare(self, session: Session) -> tuple[list[str], list[str]]:
         """Compare the new database with the manifest; return what is wrong, and what is worth a note."""
         failures, notes = self.restoring.compare(session.link)
-        wrong, different = self._schema_lines(session, introspect.snapshot(session))
+        wrong, different = (
+            self._schema_lines(session, introspect.snapshot(session)) if self.restoring.whole else ([], [])
+        )
         session.run("COMMIT")
         return failures + wrong, notes + different
 

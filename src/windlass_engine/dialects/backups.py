@@ -22,6 +22,8 @@ from .base import Link, Tick
 
 #: What a database that is being restored is marked with, until it is verified.
 UNFINISHED = "windlass: restore under way, not verified"
+#: How the comment of a database begins that holds the rows of some tables only.
+PARTIAL = "windlass: only some tables, of backup "
 #: The folder of a backup that holds the engine's own files.
 DUMP = "dump"
 _NO_SPACE = os.strerror(errno.ENOSPC)
@@ -29,11 +31,15 @@ _NO_SPACE = os.strerror(errno.ENOSPC)
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for: the folder of the client programs (empty: any), workers, patience with locked tables."""
+    """What was asked for: the folder of the client programs (empty: any), workers, patience with locked tables.
+
+    ``tables`` are those whose rows a restore is to bring, as the manifest names them (none: all).
+    """
 
     client_bin: str = ""
     jobs: int = 1
     lock_wait_ms: int = 60_000
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,16 @@ class Restoring(ABC):
     Its methods are called in the order in which they stand here.  They raise ServerError, WindlassError and OSError.
     """
 
+    #: Whether everything is restored, and not only the rows of some tables.
+    whole = True
+
     @abstractmethod
     def obstacles(self) -> tuple[list[str], list[str]]:
         """Return what stands in the way, and what is only worth knowing, before anything is touched."""
+
+    def outlook(self) -> list[str]:
+        """Return what else people want to know before anything is touched: versions, room, who is there now."""
+        return []
 
     @abstractmethod
     def create(self) -> None:
@@ -164,6 +177,8 @@ class Keeper(ABC):
     name_unit: str
     #: What the manifest calls the engine.
     engine: str
+    #: Whether single tables can be restored.
+    restores_tables = False
 
     @abstractmethod
     def name_length(self, name: str) -> int:

@@ -28,6 +28,12 @@ ZSTD_SINCE = 16
 _WORTH_A_PROCESS = 16 << 20
 #: The fastest level of each method: a backup holds up a deployment.
 FAST_ZSTD, FAST_GZIP = "zstd:1", "gzip:1"
+_LEFT_OUT = re.compile(
+    r"\d+; \d+ \d+ "
+    r"(FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION|SUBSCRIPTION|BLOB|LARGE OBJECT)"
+)
+_TABLE_DATA = re.compile(r"\d+; \d+ \d+ TABLE DATA (.*)\n?$")
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 _NOT_FOR_ARGUMENTS = ("password", "sslpassword")
 
 
@@ -149,12 +155,43 @@ def part(listing: str, folder: str, parts: int) -> list[str]:
     return [_write(f"{listing}.{number}", share) for number, share in enumerate(shares)]
 
 
-def restore_command(client: Client, way: Login, folder: str, jobs: int) -> list[str]:
-    """Return the call that restores a dump and stops at the first error."""
+def restore_command(client: Client, way: Login, folder: str, jobs: int, chosen: str = "") -> list[str]:
+    """Return the call that restores a dump, or the ``chosen`` part of it, and stops at the first error."""
     return [
         client.program("pg_restore"), "--exit-on-error", f"--jobs={jobs:d}", "--no-password",
-        "-d", way.conninfo, folder,
+        *([f"--use-list={chosen}"] if chosen else []), "-d", way.conninfo, folder,
     ]  # fmt: skip
+
+
+def choose(listing: str, tables: Sequence[str], every: Sequence[str]) -> str:
+    """Write a table of contents with the data of some tables only; return its path.  Raise OSError.
+
+    ``every`` are the names of all tables.  What needs the other tables' rows is left out: foreign keys, triggers,
+    contents of materialized views; and what would reach beyond: event triggers, publications, subscriptions.
+    """
+    spelled = {_as_listed(name): name for name in every}
+    wanted = set(tables)
+    with open(listing, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line for line in file if not _LEFT_OUT.match(line)]
+    kept = []
+    for line in lines:
+        data = _TABLE_DATA.match(line)
+        if not data or spelled.get(_longest(data.group(1), spelled)) in wanted:
+            kept.append(line)
+    return _write(f"{listing}.chosen", kept)
+
+
+def _longest(listed: str, spelled: Mapping[str, str]) -> str:
+    """Return the name at the beginning of ``schema table owner``, each of which may hold blanks."""
+    words = listed.split(" ")
+    found = (" ".join(words[:count]) for count in range(len(words) - 1, 1, -1))
+    return next((name for name in found if name in spelled), "")
+
+
+def _as_listed(name: str) -> str:
+    """Return a full name as pg_restore lists it: unquoted, a blank between, no line breaks."""
+    parts = [quoted.replace('""', '"') or plain for quoted, plain in _PART.findall(name)]
+    return re.sub(r"[\r\n]", " ", " ".join(parts))
 
 
 def _write(path: str, lines: list[str]) -> str:

@@ -128,6 +128,8 @@ def _require_possible(admin: Link, name: str, incoming: str) -> None:
     )[0][0]
     if comment == backups.UNFINISHED:
         raise backups.refusal(f"{incoming!r} was never restored to its end; drop it and restore again")
+    if str(comment or "").startswith(backups.PARTIAL):
+        raise backups.refusal(f"{incoming!r} holds the rows of some tables only; restore the whole backup to swap")
     prepared = admin.query(
         f"SELECT gid FROM pg_prepared_xacts WHERE database IN ({literal(name)}, {literal(incoming)})"
     )

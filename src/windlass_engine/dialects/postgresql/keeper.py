@@ -18,6 +18,7 @@ class PostgresKeeper(backups.Keeper):
     engine = "postgresql"
     name_limit = 63
     name_unit = "bytes"
+    restores_tables = True
 
     def name_length(self, name: str) -> int:
         """Count bytes."""

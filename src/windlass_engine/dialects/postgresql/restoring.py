@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 
 from ... import processes
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..base import Link, ServerError, Tick
-from . import contents, driver, dump, surroundings, together
+from . import contents, driver, dump, outlook, surroundings, together
 from .exchange import LOGIN_S, maintenance
 from .surroundings import quoted
-from .text import literal
 
 #: What a restored database must have in common with the original, besides its content.
 _COMPARED = ("owner", "encoding", "collate", "ctype", "connection_limit", "acl", "settings", "role_settings")
 _CONTROL = "windlass_write_test"
+_HINT = "the new database was dropped again; mend the cause and start again"
 
 
 class PostgresRestoring(backups.Restoring):
@@ -30,32 +31,21 @@ class PostgresRestoring(backups.Restoring):
         self.folder = folder
         self.name = name
         self.asked = asked
+        self.whole = not asked.tables
         with maintenance(target) as admin:
             self.major = admin.server_version // 10000
         self.client = dump.find_client(self.major, asked.client_bin, known["client_major"], code="restore_failed")
 
     def obstacles(self) -> tuple[list[str], list[str]]:
-        """Look for a database of that name, an older server, missing roles and extensions."""
+        """Look at name, version, roles, extensions, tablespaces and room."""
         with maintenance(self.target) as admin:
-            return self._obstacles(admin), []
+            return outlook.obstacles(admin, self.known, self.name, self.whole), []
 
-    def _obstacles(self, admin: Link) -> list[str]:
-        known, lines = self.known, []
-        if admin.query(f"SELECT 1 FROM pg_database WHERE datname = {literal(self.name)}"):
-            lines.append("there is a database of that name already, and nothing is ever restored over one")
-        if self.major < known["server_version"] // 10000:
-            lines.append(
-                f"the server is PostgreSQL {self.major}, the backup comes from {known['server_version'] // 10000}"
-            )
-        roles = {role for (role,) in admin.query("SELECT rolname::text FROM pg_roles")}
-        lacking = [role for role in known["globals"]["needed_roles"] if role not in roles]
-        if lacking:
-            lines.append(f"the server lacks the roles {', '.join(lacking)} (CREATE ROLE them first)")
-        extensions = {extension for (extension,) in admin.query("SELECT name::text FROM pg_available_extensions")}
-        missing = [item["name"] for item in known["settings"]["extensions"] if item["name"] not in extensions]
-        if missing:
-            lines.append(f"the server has no files of the extensions {', '.join(missing)}")
-        return lines
+    def outlook(self) -> list[str]:
+        """Tell versions, needs, room, sessions, and what names the original."""
+        original = dump.database_name(self.target)
+        with maintenance(self.target) as admin:
+            return outlook.lines(admin, self.known, self.folder, original, self.client.version, self.whole)
 
     def create(self) -> None:
         """Make the database, with the mark as its comment."""
@@ -70,17 +60,29 @@ class PostgresRestoring(backups.Restoring):
     def load(self, tick: Tick) -> None:
         """Run pg_restore to its end, or to its first error; then carry the settings over."""
         way = dump.login(self.target, self.name)
-        argv = dump.restore_command(self.client, way, os.path.join(self.folder, backups.DUMP), self.asked.jobs)
-        finished = processes.run(argv, way.env, secrets=way.secrets, tick=tick)
-        hint = "the new database was dropped again; mend the cause and start again"
-        backups.require_success(finished, "pg_restore", "restore_failed", hint)
+        folder = os.path.join(self.folder, backups.DUMP)
+        with TemporaryDirectory(prefix="windlass-") as scratch:
+            chosen = "" if self.whole else self._choose(folder, scratch)
+            argv = dump.restore_command(self.client, way, folder, self.asked.jobs, chosen)
+            finished = processes.run(argv, way.env, secrets=way.secrets, tick=tick)
+        backups.require_success(finished, "pg_restore", "restore_failed", _HINT)
         self._administer(surroundings.carry_over(self.name, self.known["settings"]))
+
+    def _choose(self, folder: str, scratch: str) -> str:
+        """Write the list of what is restored where only some tables are; return its path."""
+        listing = os.path.join(scratch, "contents")
+        done = processes.run(dump.list_command(self.client, folder, listing), {})
+        backups.require_success(done, "pg_restore, listing the backup,", "restore_failed", _HINT)
+        return dump.choose(listing, self.asked.tables, list(self.known["rows"]))
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
         """Compare rows, large objects, sequences and settings."""
         contents.begin_reading(link, contents.LOCK_WAIT_MS)
         names = list(contents.tables(link).values())
         found = together.count_rows(link, self._login, self.asked.jobs, names)
+        if not self.whole:
+            wanted = {name: self.known["rows"][name] for name in self.asked.tables}
+            return backups.rows_lines(wanted, {name: found[name] for name in wanted if name in found}), []
         failures = backups.rows_lines(self.known["rows"], found)
         objects = contents.count_large_objects(link)
         if objects != self.known["large_objects"]:
@@ -109,8 +111,10 @@ class PostgresRestoring(backups.Restoring):
         together.analyse(link, self._login, self.asked.jobs)
 
     def accept(self) -> None:
-        """Give the database the original's comment instead of the mark."""
-        self._administer([surroundings.comment_statement(self.name, self.known["settings"]["comment"])])
+        """Give the database the original's comment instead of the mark, or one that says what it lacks."""
+        some = f"{backups.PARTIAL}{self.known['id']}: {', '.join(self.asked.tables)}"
+        comment = self.known["settings"]["comment"] if self.whole else some
+        self._administer([surroundings.comment_statement(self.name, comment)])
 
     def drop(self) -> None:
         """Drop it with the sessions in it."""

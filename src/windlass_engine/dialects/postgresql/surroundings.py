@@ -63,6 +63,11 @@ _TABLESPACES = """
 SELECT spcname::text, pg_get_userbyid(spcowner)::text, pg_tablespace_location(oid)
 FROM pg_tablespace WHERE spcname !~ '^pg_' ORDER BY 1"""
 
+_NEEDED_TABLESPACES = """
+SELECT DISTINCT spcname::text FROM pg_tablespace WHERE spcname <> 'pg_global' AND oid IN (
+    SELECT reltablespace FROM pg_class
+    UNION SELECT dattablespace FROM pg_database WHERE datname = current_database()) ORDER BY 1"""
+
 
 def settings(query: Query, version: int) -> Wire:
     """Return what ``CREATE DATABASE`` and ``ALTER DATABASE`` were told about the current database."""
@@ -86,6 +91,7 @@ def globals_of(query: Query) -> Wire:
     return {
         "roles": [dict(zip(_ROLE_FIELDS, row)) for row in query(_ROLES)],
         "needed_roles": [role for (role,) in query(_NEEDED_ROLES)],
+        "needed_tablespaces": [name for (name,) in query(_NEEDED_TABLESPACES)],
         "tablespaces": [dict(zip(("name", "owner", "location"), row)) for row in query(_TABLESPACES)],
     }
 
