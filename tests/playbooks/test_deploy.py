@@ -236,15 +236,15 @@ def test_restore_stands_beside_and_the_swap_can_be_undone(
     with psycopg.connect(database, autocommit=True) as session:
         session.execute("DELETE FROM public.a")
     into = {"windlass_restore_into": f"side_{Path(database).name[-8:]}"}
-    looked = tried.playbook("restore", "here", variables=into, check=True)
-    good(looked, 0)
-    assert f"would stand in {into['windlass_restore_into']}" in looked.output
-    assert "it will take about" in looked.output and "nobody is in" in looked.output
+    good(tried.playbook("restore", "here", variables=into, check=True), 0)
+    looked = tried.invoke("restore", "--env", "here", "--dry-run")
+    assert "would stand in" in looked.stdout, looked.stdout
+    assert "it will take about" in looked.stdout and "nobody is in" in looked.stdout
     try:
         some = tried.invoke("restore", "--env", "here", "--table", "public.a", "--yes")
-        assert some.code == 0 and "with the rows of these tables only: public.a" in some.output, some.output
+        assert some.returncode == 0 and "with the rows of these tables only: public.a" in some.stdout, some.stdout
         swapped = tried.invoke("restore", "--env", "here", "--table", "public.a", "--swap", "--yes")
-        assert swapped.code != 0 and "single tables cannot take the place of a database" in swapped.output
+        assert swapped.returncode != 0 and "single tables cannot take the place of a database" in swapped.stdout + swapped.stderr
         good(tried.playbook("restore", "here", variables={**into, "windlass_swap": True}), 1)
         assert ask("SELECT id FROM public.a") == [(1,)]
         good(tried.playbook("restore", "here", variables={"windlass_undo_swap": True}), 1)
