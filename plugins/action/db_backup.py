@@ -34,20 +34,29 @@ class ActionModule(WindlassAction):
         return database.policy.backup if self.args["by_policy"] else "required"
 
     def _back_up(self, asked: Sequence[Database], need: str) -> None:
-        """Back up the databases of one policy; only a required backup that fails is a failure."""
+        """Back up the databases of one policy; only a required backup that fails is a failure.
+
+        Before a change the first failure is the end.  Else every other database still gets its backup.
+        """
         made = self.result["windlass_backup"]
         if need == "never":
             made.update({database.name: {"skipped": "the policy asks for none"} for database in asked})
             return
-        left = list(asked)
+        left, failed = list(asked), []
         while left:
             ends = self._run(left)
             made.update({name: end["result"] for name, end in ends.items() if end["result"]})
             for name, end in ends.items():
                 if end["error"]:
-                    self._failed(name, WindlassError.from_wire(end["error"]), need)
+                    failed += self._failed(name, WindlassError.from_wire(end["error"]), need)
+            if failed and self.args["plans"] is not None:
+                break
             left = [database for database in left if database.name not in ends]
         self.result["changed"] = any("skipped" not in backup for backup in made.values())
+        for error in failed[1:]:
+            self.note(f"{error.where['database']}: {error.code}: {error.message.splitlines()[0]}")
+        if failed:
+            raise failed[0]
 
     def _run(self, asked: Sequence[Database]) -> dict[str, Any]:
         settings = {database.name: self.settings(database) for database in asked}
@@ -56,8 +65,10 @@ class ActionModule(WindlassAction):
         bands = {database.name: database.policy.backup_size_band for database in asked}
         return self.follow("db_backup", asked, settings=settings, recipients=recipients, size_bands=bands, **more)
 
-    def _failed(self, database: str, error: WindlassError, need: str) -> None:
+    def _failed(self, database: str, error: WindlassError, need: str) -> list[WindlassError]:
+        """Return the error where a backup is required; else note that the run goes on without."""
         if need == "required":
-            raise error.located(host=self.host, database=database)
+            return [error.located(host=self.host, database=database)]
         self.note(f"{database}: goes on without a backup, as the policy allows: {error.message}")
         self.result["windlass_backup"][database] = {"skipped": error.message}
+        return []

@@ -71,7 +71,10 @@ class ActionModule(WindlassAction):
 
     def _backup(self) -> dict[str, Any]:
         recipients = names_of(self.args["recipients"])
-        return {"client_bin": str(self.args["client_bin"] or ""), "recipients": recipients, "why": "by the clock"}
+        return {
+            "client_bin": str(self.args["client_bin"] or ""), "recipients": recipients, "why": "by the clock",
+            "size_bands": {database.name: database.policy.backup_size_band for database in self.databases},
+        }  # fmt: skip
 
     def _offsite(self, check: bool = False) -> dict[str, Any]:
         return {"offsite": self.args["offsite"], "create": False, "check": check, "fetch": ""}

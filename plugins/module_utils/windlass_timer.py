@@ -26,10 +26,11 @@ from ansible.modules import db_backup, db_offsite, db_prune
 TRIES = 3
 #: How long one look at detached work takes (seconds).
 SLICE_S = 60.0
-MODULES: Mapping[str, Callable[[Any], dict[str, Any]]] = {
-    "db_backup": db_backup.make,
-    "db_offsite": db_offsite.copy,
-    "db_prune": db_prune.prune,
+#: What each module does, and the options that it takes.
+MODULES: Mapping[str, tuple[Callable[[Any], dict[str, Any]], Mapping[str, Any]]] = {
+    "db_backup": (db_backup.make, db_backup.SPEC),
+    "db_offsite": (db_offsite.copy, db_offsite.SPEC),
+    "db_prune": (db_prune.prune, db_prune.SPEC),
 }
 Problem = tuple[str, str]
 
@@ -100,8 +101,10 @@ def _outcomes(step: Mapping[str, Any], names: Sequence[str], run_id: str) -> dic
     """Let a module do its work on databases, and follow it to its end."""
     ends: dict[str, Any] = {}
     left, cursor = list(names), None
+    work, spec = MODULES[step["module"]]
+    defaults = {name: option.get("default") for name, option in spec.items()}
     while left:
-        reply = MODULES[step["module"]](_asked(step["params"], left, run_id, cursor))
+        reply = work(_asked({**defaults, **step["params"]}, left, run_id, cursor))
         ends.update(reply["outcomes"])
         cursor = reply["cursor"]
         if cursor is None:

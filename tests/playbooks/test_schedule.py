@@ -17,6 +17,7 @@ from testbed.waiting import wait_until
 from tests.control_node import HOME, ControlNode
 from tests.project import Project
 
+ODD = 'a "b" 100% \\ $HOME; #'
 JOBS = {"verify": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
 LEDGER = "home/deploy/windlass/.windlass/schedule/bed/ledger.json"
 UNITS = "/etc/systemd/system/windlass-bed-*"
@@ -24,11 +25,18 @@ UNITS = "/etc/systemd/system/windlass-bed-*"
 
 @pytest.fixture
 def node(testbed: Testbed) -> Iterator[ControlNode]:
-    """A control node whose environment `bed` is its own PostgreSQL; its units are gone afterwards."""
+    """A control node whose environment `bed` is its own PostgreSQL, and that of db1 over SSH; left as it was."""
     found = ControlNode(testbed["db3"])
     found.system("tried")
+    for name in ("key", "known_hosts"):
+        found.write(f"ssh/{name}", (testbed.folder / name).read_text()).chmod(0o600)
+    found.write("hook", '#!/bin/sh\necho "$WINDLASS_JOB $WINDLASS_RESULT $ODD" >> ~/metrics/told\n').chmod(0o755)
+    page = "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/paged\n"
+    (found.host.root / "etc/systemd/system/page-me.service").write_text(page)
     found.host.console(f"install -d -o deploy {HOME}/metrics")
     yield found
+    found.host.console("rm -f /etc/systemd/system/page-me.service /run/paged")
+    testbed["db1"].console(f"rm -rf {HOME}/.local/state/windlass")
     found.host.console(f"systemctl stop '{UNITS.rpartition('/')[2]}' || true; rm -f {UNITS}; systemctl daemon-reload")
     found.host.console(f"rm -rf {HOME}/windlass {HOME}/venv {HOME}/metrics")
 
@@ -58,14 +66,24 @@ def heard() -> Iterator[list[str]]:
 def environment(node: ControlNode, **schedule: Any) -> None:
     """Write the environment `bed`."""
     database = {"name": "salon", "system": "tried", "url": node.host.database_url()}
-    here = {
-        "ansible_connection": "local",
+    known = f"-o UserKnownHostsFile={HOME}/windlass/ssh/known_hosts -o StrictHostKeyChecking=yes"
+    there = {
+        "ansible_host": node.host.address.rpartition(".")[0] + ".11",
+        "ansible_user": "deploy",
+        "ansible_ssh_private_key_file": f"{HOME}/windlass/ssh/key",
+        "ansible_ssh_common_args": known,
+    }
+    common = {
         "ansible_python_interpreter": "/usr/bin/python3",
         "windlass_databases": [database],
         "windlass_policy": {"confirm": "none"},
-        "windlass_schedule": {"jobs": JOBS, "metrics": f"{HOME}/metrics", **schedule},
-    }
-    node.write("inventories/bed/hosts.yml", yaml.safe_dump({"databases": {"hosts": {"here": here}}}))
+        "windlass_schedule": {
+            "jobs": JOBS, "metrics": f"{HOME}/metrics", "command": f"{HOME}/windlass/hook",
+            "environment": {"ODD": ODD}, "on_failure": "page-me.service", **schedule,
+        },
+    }  # fmt: skip
+    hosts = {"here": {"ansible_connection": "local"}, "db1": there}
+    node.write("inventories/bed/hosts.yml", yaml.safe_dump({"databases": {"hosts": hosts, "vars": common}}))
 
 
 def jobs(host: Host) -> dict[str, Any]:
@@ -114,9 +132,12 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     assert heard[1:] == ["/hook/start", "/hook"]
     metrics = (host.root / "home/deploy/metrics/windlass-bed.prom").read_text()
     assert 'windlass_job_last_result{environment="bed",job="backup"} 1' in metrics
-    assert 'windlass_backup_last_size_bytes{environment="bed",host="here",database="salon"}' in metrics
+    for name in ("here", "db1"):
+        assert f'windlass_backup_last_size_bytes{{environment="bed",host="{name}",database="salon"}}' in metrics
     lines = host.console("journalctl -u windlass-bed-backup.service -o cat --no-pager").stdout
-    assert "windlass bed backup ok: 1 database" in lines
+    assert "windlass bed backup ok: 2 databases" in lines
+    assert f"backup success {ODD}\n" in (host.root / "home/deploy/metrics/told").read_text()
+    assert host.console("ls /run/paged", check=False).returncode, "nothing failed yet"
 
     host.console("systemctl stop postgresql", timeout=60)
     try:
@@ -124,7 +145,9 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     finally:
         host.console("systemctl start postgresql", timeout=60)
     assert heard[-1] == "/hook/fail" and jobs(host)["backup"]["exit_code"] == 7
-    assert "FAILED, exit 7" in said(node, "--status")
+    assert host.console("ls /run/paged").stdout, "the unit that on_failure names has run"
+    shown = said(node, "--status")
+    assert "FAILED, exit 7" in shown and "control-node  backup" in shown
 
     del heard[1:]
     host.console("systemctl start --no-block windlass-bed-backup.service")
@@ -189,10 +212,10 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         assert 'windlass_backup_last_size_bytes{environment="fleet",host="db2",database="salon"}' in metrics
         assert host.console("systemd-analyze verify --man=no /etc/systemd/system/windlass-fleet-* 2>&1").stdout == ""
 
-        common.write_text(yaml.safe_dump({"windlass_schedule": {**schedule, "jobs": {}}, "windlass_retention": {"last": 2}}))
-        assert project.playbook("schedule", "fleet", *limited).code == 0
         again = project.playbook("schedule", "fleet", *limited)
         assert again.changed == 0, again.output
+        host.console("systemctl stop windlass-fleet-backup.timer")
+        wait_until(lambda: not ledger()["backup"]["began"], seconds=60, what="the last backup to end")
         host.console("systemctl start windlass-fleet-prune.service", timeout=60)
         host.console("systemctl stop postgresql", timeout=60)
         assert host.console("systemctl start windlass-fleet-backup.service", check=False, timeout=60).returncode
