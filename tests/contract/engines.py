@@ -15,6 +15,8 @@ class Words:
 
     `between` parts statements, `add` adds a column, `replace` makes a view anew, `keep` makes a table of a query,
     `read` reads a table so that nobody can change it, `some` deletes ten rows, `schema` is the database's own.
+    `two_columns` and `two_gone` add and drop columns of a table with rows; `kept_rows` of its four rows are archived
+    where two are deleted.
     """
 
     rude: str
@@ -31,6 +33,9 @@ class Words:
     read: str = "SELECT id FROM {}"
     some: str = "DELETE FROM old ORDER BY id LIMIT 10"
     schema: str = "DATABASE()"
+    two_columns: str = "ALTER TABLE person ADD COLUMN phone varchar(40), ADD COLUMN score int DEFAULT 7"
+    two_gone: str = "ALTER TABLE person DROP COLUMN phone;\nALTER TABLE person DROP COLUMN score"
+    kept_rows: int = 4
 
 
 WORDS = {
@@ -44,6 +49,7 @@ WORDS = {
         "postgres",
         some="DELETE FROM old WHERE id IN (SELECT id FROM old ORDER BY id LIMIT 10)",
         schema="current_schema",
+        kept_rows=2,
     ),
     "mysql": Words(
         "SET SESSION foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES', time_zone = '+05:00', sql_select_limit = 1;\nSET timestamp = 1;\nSET NAMES latin1;\nDO 0",
@@ -69,6 +75,8 @@ WORDS = {
         read="SELECT id FROM {} WITH (TABLOCK, HOLDLOCK)",
         some="DELETE TOP (10) FROM old",
         schema="SCHEMA_NAME()",
+        two_columns="ALTER TABLE person ADD phone varchar(40), score int CONSTRAINT person_score DEFAULT 7 WITH VALUES",
+        two_gone="ALTER TABLE person DROP COLUMN phone;\nALTER TABLE person DROP CONSTRAINT person_score, COLUMN score",
     ),
 }
 

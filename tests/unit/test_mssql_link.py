@@ -11,12 +11,22 @@ import sqlglot
 from tests.systems import Maker
 from windlass_engine import dialects
 from windlass_engine.dialects.base import ServerError
-from windlass_engine.dialects.mssql import address, catalogue, catalogue_rare, examination, facts, failures, locks, odbc
+from windlass_engine.dialects.mssql import (
+    address,
+    catalogue,
+    catalogue_rare,
+    examination,
+    facts,
+    failures,
+    locks,
+    losses,
+    odbc,
+)
 from windlass_engine.dialects.mssql.driver import SQLServerLink, version_number
 from windlass_engine.dialects.mssql.own import Own
 from windlass_engine.dialects.mssql.session_state import FIXED
 from windlass_engine.errors import WindlassError
-from windlass_engine.model import Options, Plan, Step, Target
+from windlass_engine.model import Archive, Loss, Options, Plan, Script, Step, Target
 
 pyodbc = pytest.importorskip("pyodbc", reason="the driver is missing: pip install pyodbc", exc_type=ImportError)
 MSSQL = dialects.get("mssql")
@@ -241,6 +251,39 @@ def test_types_are_written_as_people_do(column: tuple[str, int, int, int], text:
     assert catalogue.type_text(*column) == text
 
 
+TABLES = {
+    1: losses._Table("[dbo].[Person]", "Person", ()), 2: losses._Table("[dbo].[town]", "town", ()),
+}  # fmt: skip
+
+
+def down(text: str) -> Script:
+    return Maker("mssql").read(text, "down.sql")
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("DELETE FROM dbo.person WHERE id = 1", {1}),
+        ("UPDATE p SET a = 1 FROM [Person] p JOIN town ON 1 = 1", {1, 2}),
+        ("DECLARE @s nvarchar(99) = N'TRUNCATE TABLE ' + N'[dbo].[town]'; EXEC sys.sp_executesql @s", {2}),
+        ("ALTER TABLE person DROP COLUMN a", set()),
+        ("ALTER TABLE person ADD FOREIGN KEY (a) REFERENCES town ON DELETE CASCADE", set()),
+        ("UPDATE STATISTICS person", set()),
+        ("CREATE OR ALTER PROCEDURE p AS DELETE FROM person", set()),
+        ("EXEC sp_rename 'person.a', 'b'", set()),
+        ("sys.sp_rename 'person.a', 'b'", set()),
+    ],
+)
+def test_what_a_down_script_may_change(text: str, changed: set[int]) -> None:
+    assert losses._changed(down(text), TABLES) == changed
+
+
+def test_a_call_does_not_tell_what_it_changes() -> None:
+    for call in ("EXEC dbo.clean_up", "EXECUTE @r = [clean_up] 1", "dbo.clean_up 1"):
+        with pytest.raises(ServerError, match="clean_up"):
+            losses._changed(down(call), TABLES)
+
+
 def own_sql() -> Iterator[str]:
     """Everything that Windlass says to a SQL Server by itself, as far as it is not made on the spot."""
     make = Maker("mssql")
@@ -264,10 +307,15 @@ def own_sql() -> Iterator[str]:
     )
     yield from MSSQL.begin(200, 0)
     yield MSSQL.last_of_batch("[t]", "[id]", "WHERE [id] > N'1'", 10)
-    for module in (catalogue, catalogue_rare, examination, facts, locks):
+    loss = Loss("columns", "[dbo].[t]", ("a", "b"), ("id", "no"), True)
+    archive = Archive("x_1", "run", "001", "columns", loss.table, loss.columns, loss.keys, "kept")
+    archives = MSSQL.archives
+    yield from (*archives.catch_up(archive, loss)[1:], *archives.counted("x"), *archives.finish("001", "run"))
+    yield from (archives.listing("state = N'kept'"), archives.size("x"), archives.highest("x"))
+    for module in (catalogue, catalogue_rare, examination, facts, locks, losses):
         for name, value in vars(module).items():
             if name.startswith("_") and isinstance(value, str) and value.strip().startswith("SELECT"):
-                yield value.replace("{pid:d}", "55")
+                yield value.replace("{pid:d}", "55").replace("{name}", "N'x'")
 
 
 def test_what_windlass_says_is_t_sql() -> None:

@@ -160,7 +160,7 @@ CHANGING = [
     ("INSERT INTO t VALUES (1)", "INSERT"), ("SELECT 1; update t set a = 1", "UPDATE"), ("DELETE TOP (1) FROM t", "DELETE"),
     ("SELECT 1 AS a INTO x", "SELECT INTO"), ("SELECT 1 AS a INTO ##x", "SELECT INTO"), ("EXEC p", "EXEC"),
     ("EXEC sp_executesql N'DELETE FROM t'", "EXEC"), ("EXECUTE AS USER = 'a'", "EXECUTE"), ("MERGE t USING s ON 1 = 1 WHEN MATCHED THEN DELETE;", "MERGE"),
-    ("CREATE TABLE t (a int)", "CREATE"), ("DISABLE TRIGGER g ON t", "DISABLE TRIGGER"), ("TRUNCATE TABLE t", "TRUNCATE"),
+    ("CREATE TABLE t (a int)", "CREATE"), ("DISABLE TRIGGER g ON t", "DISABLE TRIGGER"), ("TRUNCATE TABLE t", "TRUNCATE"), ("sp_who", "the call of a procedure"), ("[dbo].p 1", "the call of a procedure"),
 ]  # fmt: skip
 
 

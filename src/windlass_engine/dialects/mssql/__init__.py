@@ -1,4 +1,4 @@
-"""SQL Server 2016 SP1 and newer, on Windows, Linux or as a managed service."""
+"""SQL Server 2017 and newer, on Windows, Linux or as a managed service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...mistakes import Mistake
-from ...model import Script, Statement, Target
+from ...model import Script, Statement, TableFacts, Target
 from .. import base
 from . import (
     catalogue,
@@ -17,6 +17,8 @@ from . import (
     examination,
     facts,
     locks,
+    losses,
+    measures,
     review,
     session_state,
     settle,
@@ -24,11 +26,12 @@ from . import (
     text,
     tokens,
 )
+from .archive_sql import SQLServerArchives
 from .journal_sql import BEGAN, SQLServerJournal
 from .own import Own
 
-#: Lock request time out, and deadlock victim: waiting and trying again helps.  Everything else is an error.
-_LOCK_FAILURES = (1222, 1205)
+#: The driver's own word for a statement that took longer than it may.
+_TIMEOUTS = ("HYT00", "HYT01")
 #: The database is read-only; the transaction log cannot be written on a secondary.
 _READ_ONLY = (3906, 3908)
 
@@ -39,7 +42,9 @@ class SQLServer(base.Dialect):
     name = "mssql"
     title = "SQL Server"
     capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout"})
+    grammar = "tsql"
     journal = SQLServerJournal()
+    archives = SQLServerArchives()
 
     def driver(self) -> Finding:
         """Look for pyodbc and an ODBC driver."""
@@ -131,6 +136,22 @@ class SQLServer(base.Dialect):
         """Return whether a script holds a word that can leave something behind in the session."""
         return session_state.leaves_settings(text)
 
+    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+        """Ask the catalogue, and the server's counts of use where the login may see them."""
+        return measures.tables(link, names)
+
+    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask the catalogue."""
+        return measures.key_columns(link, table)
+
+    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+        """Ask the catalogue."""
+        return measures.columns_stand(link, table, columns)
+
+    def is_timeout(self, error: base.ServerError) -> bool:
+        """Return whether a statement or its wait for a lock took too long."""
+        return error.state in _TIMEOUTS or error.number in losses.LOCK_FAILURES
+
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""
         return databases.url_of(url, name)
@@ -181,7 +202,7 @@ class SQLServer(base.Dialect):
 
     def is_lock_failure(self, error: base.ServerError) -> bool:
         """Return whether it was a lock timeout or a deadlock."""
-        return error.number in _LOCK_FAILURES
+        return error.number in losses.LOCK_FAILURES
 
     def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
         """Look for a proxy that moves transactions."""

@@ -1,8 +1,8 @@
 """SQL Server's catalogue: every user object as (kind, identity, definition).
 
 Columns appear by name, so that the order in which they were made makes no difference, and a name that the server made
-up (``DF__t__a__3B75D760``) is no part of the schema.  Left out: the journal's schema, what the server ships, users and
-logins, and values that move by themselves (identities, sequences).
+up (``DF__t__a__3B75D760``) is no part of the schema.  Left out: the schemas of the journal and of archives, what the
+server ships, users and logins, and values that move by themselves (identities, sequences).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .text import shown
 
 _SCHEMAS = """
 SELECT s.name, p.name FROM sys.schemas s JOIN sys.database_principals p ON p.principal_id = s.principal_id
-WHERE s.schema_id > 4 AND s.schema_id < 16384 AND s.name <> N'windlass'
+WHERE s.schema_id > 4 AND s.schema_id < 16384 AND s.name NOT IN (N'windlass', N'windlass_archive')
 """
 _TABLES = """
 SELECT t.object_id, SCHEMA_NAME(t.schema_id), t.name, CAST(t.temporal_type_desc AS nvarchar(60)),
   CAST(t.lock_escalation_desc AS nvarchar(60)), CASE WHEN t.is_memory_optimized = 1 THEN 1 ELSE 0 END,
   OBJECT_SCHEMA_NAME(t.history_table_id), OBJECT_NAME(t.history_table_id)
-FROM sys.tables t WHERE t.is_ms_shipped = 0 AND SCHEMA_NAME(t.schema_id) <> N'windlass'
+FROM sys.tables t WHERE t.is_ms_shipped = 0 AND SCHEMA_NAME(t.schema_id) NOT IN (N'windlass', N'windlass_archive')
 """
 _MODULES = """
 SELECT o.object_id, SCHEMA_NAME(o.schema_id), o.name, RTRIM(CAST(o.type AS nvarchar(2))), m.definition,
@@ -34,7 +34,7 @@ SELECT o.object_id, SCHEMA_NAME(o.schema_id), o.name, RTRIM(CAST(o.type AS nvarc
   CASE m.execute_as_principal_id WHEN -2 THEN N'owner' ELSE USER_NAME(m.execute_as_principal_id) END
 FROM sys.objects o LEFT JOIN sys.sql_modules m ON m.object_id = o.object_id
 WHERE o.type IN ('P', 'V', 'FN', 'IF', 'TF', 'TR', 'PC', 'FS', 'FT', 'TA', 'AF') AND o.is_ms_shipped = 0
-  AND SCHEMA_NAME(o.schema_id) <> N'windlass'
+  AND SCHEMA_NAME(o.schema_id) NOT IN (N'windlass', N'windlass_archive')
 """
 _COLUMNS = """
 SELECT c.object_id, c.name, SCHEMA_NAME(y.schema_id), y.name, CAST(y.is_user_defined AS int),

@@ -16,7 +16,7 @@ from .text import shown
 _UNKNOWN = (207, 208)
 _TABLE_TYPES = """
 SELECT t.type_table_object_id, SCHEMA_NAME(t.schema_id), t.name FROM sys.table_types t
-WHERE t.is_user_defined = 1 AND SCHEMA_NAME(t.schema_id) <> N'windlass'
+WHERE t.is_user_defined = 1 AND SCHEMA_NAME(t.schema_id) NOT IN (N'windlass', N'windlass_archive')
 """
 _TYPES = """
 SELECT SCHEMA_NAME(t.schema_id), t.name, b.name, CAST(t.max_length AS int), CAST(t.precision AS int),
@@ -28,7 +28,7 @@ _SEQUENCES = """
 SELECT SCHEMA_NAME(s.schema_id), s.name, TYPE_NAME(s.user_type_id), CONVERT(nvarchar(40), s.start_value),
   CONVERT(nvarchar(40), s.increment), CONVERT(nvarchar(40), s.minimum_value), CONVERT(nvarchar(40), s.maximum_value),
   CAST(s.is_cycling AS int), CAST(s.is_cached AS int), CAST(COALESCE(s.cache_size, 0) AS int)
-FROM sys.sequences s WHERE SCHEMA_NAME(s.schema_id) <> N'windlass'
+FROM sys.sequences s WHERE SCHEMA_NAME(s.schema_id) NOT IN (N'windlass', N'windlass_archive')
 """
 _SYNONYMS = "SELECT SCHEMA_NAME(s.schema_id), s.name, s.base_object_name FROM sys.synonyms s"
 _PARTITION_FUNCTIONS = """
@@ -192,7 +192,11 @@ def _on(kind: int, number: int, part: object, places: Mapping[int, tuple[str, st
     if kind == 0:
         return "database"
     if kind in (3, 6):
-        return "" if part in (None, "windlass") else f"{'schema' if kind == 3 else 'type'} {shown(str(part))}"
+        return (
+            ""
+            if part in (None, "windlass", "windlass_archive")
+            else f"{'schema' if kind == 3 else 'type'} {shown(str(part))}"
+        )
     if number not in places:
         return ""
     place = " ".join(places[number])

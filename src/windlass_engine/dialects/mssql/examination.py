@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Callable
 
 from ...finding import Finding, failure, good, skipped, warning
-from ..base import Facts, Link, ServerError, version_numbers
+from ..base import Facts, Link, ServerError
 from . import facts
 from .own import Own
 
-#: SQL Server 2016, whose CREATE OR ALTER came with its service pack 1.
-OLDEST = 130_000
+#: SQL Server 2017, the first with STRING_AGG and the oldest that Microsoft still mends.
+OLDEST = 140_000
 OLD_TRANSACTION_S = 600
 FULL_LOG_PERCENT = 80
 _RIGHTS = ("CREATE TABLE", "CREATE VIEW", "CREATE PROCEDURE", "CREATE FUNCTION", "CREATE SCHEMA", "ALTER ANY SCHEMA")
@@ -48,9 +48,8 @@ def examine(link: Link) -> Iterator[Finding]:
 
 
 def _version(seen: Facts) -> Finding:
-    needed = "SQL Server 2016 SP1 (13.0.4001) or newer"
-    build = ([*version_numbers(seen.server_version_text), 0, 0])[2]
-    if seen.server_version < OLDEST or (seen.server_version == OLDEST and build < 4001):
+    needed = "SQL Server 2017 (14.0) or newer"
+    if seen.server_version < OLDEST:
         return failure("version", f"SQL Server {seen.server_version_text}", needed, "upgrade the server")
     return good("version", f"SQL Server {seen.server_version_text}", needed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Callable
 
 from ..base import Facts, Link, ServerError
@@ -12,14 +13,15 @@ SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), DB_NAME(), SUSER
   CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)),
   COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'CREATE SCHEMA'), 0), @@SPID,
   (SELECT COALESCE(SUM(CAST(f.size AS bigint)), 0) * 8192 FROM sys.database_files f WHERE f.type = 0),
-  CONVERT(nvarchar(33), SYSUTCDATETIME(), 126)
+  DATEDIFF_BIG(microsecond, CONVERT(datetime2(6), '1970-01-01T00:00:00', 126), SYSUTCDATETIME())
 """)
 _PID = Own("SELECT @@SPID")
 
 
 def read(link: Link) -> Facts:
     """Look at the server once."""
-    version, database, user, updateability, may_create, pid, size, clock = link.query(_FACTS)[0]
+    version, database, user, updateability, may_create, pid, size, microseconds = link.query(_FACTS)[0]
+    clock = datetime(1970, 1, 1) + timedelta(microseconds=int(microseconds))
     return Facts(
         link.server_version,
         str(version),
@@ -29,7 +31,7 @@ def read(link: Link) -> Facts:
         bool(may_create),
         int(pid),
         int(size),
-        f"{clock}Z",
+        f"{clock.isoformat(timespec='microseconds')}Z",
     )
 
 

@@ -46,6 +46,14 @@ _CHANGES = frozenset(
     ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "DENY", "EXEC",
      "EXECUTE", "DBCC", "UPDATETEXT", "WRITETEXT"]
 )  # fmt: skip
+#: What a batch may begin with; another word is the name of a procedure, which needs no EXECUTE there.
+_STARTS = frozenset(
+    ["ADD", "ALTER", "BACKUP", "BEGIN", "BULK", "CHECKPOINT", "CLOSE", "CREATE", "DBCC", "DEALLOCATE", "DECLARE",
+     "DELETE", "DENY", "DISABLE", "DROP", "ENABLE", "EXEC", "EXECUTE", "FETCH", "GOTO", "GRANT", "IF", "INSERT", "KILL",
+     "MERGE", "MOVE", "OPEN", "PRINT", "RAISERROR", "READTEXT", "RECEIVE", "RECONFIGURE", "RESTORE", "RETURN", "REVERT",
+     "REVOKE", "SELECT", "SEND", "SET", "SHUTDOWN", "THROW", "TRUNCATE", "UPDATE", "UPDATETEXT", "USE", "WAITFOR",
+     "WHILE", "WITH", "WRITETEXT"]
+)  # fmt: skip
 #: Behind one of these the word is a name, or belongs to a cursor.
 _PART_OF = (".", "FOR")
 #: These may stand between a changing word and what it changes.
@@ -96,6 +104,8 @@ def change(sql: str) -> str:
     What belongs to the session (table variables, temporary tables) may be changed.
     """
     words = Reader(sql)
+    if is_bare_call(words):
+        return "the call of a procedure"
     for at in range(len(words.items)):
         words.at = at
         word = words.peek()
@@ -125,6 +135,15 @@ def sets_role(sql: str) -> bool:
         if words.peek() == "REVERT" or is_role(words):
             return True
     return False
+
+
+def is_bare_call(words: Reader) -> bool:
+    """Tell whether a batch begins with the name of a procedure: ``sp_who`` without EXECUTE."""
+    if words.done or words.items[0].kind not in ("word", "name"):
+        return False
+    first = words.items[0]
+    label = len(words.items) > 1 and words.items[1].word == ":"
+    return not label and (first.kind == "name" or first.word not in _STARTS)
 
 
 def is_role(words: Reader) -> bool:
