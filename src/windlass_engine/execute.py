@@ -6,7 +6,7 @@ import time
 from typing import Callable, Optional
 
 from . import journal as journals
-from . import verify
+from . import memory, verify
 from .archiving import kept
 from .dialects.base import ServerError
 from .errors import WindlassError
@@ -143,6 +143,7 @@ class _Run:
         except StepFailed as failed:
             return {**self._failed(failed), "archived": runner.archived}
         after = journals.read(self._session)
+        self._remember(after)
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
         moved = {"archived": runner.archived, "put_back": returned}
@@ -238,10 +239,17 @@ class _Run:
             self._session.run("ROLLBACK")
             event = dialect.journal.event("failed", self._plan, step, self._options, failed.error.message)
             self._session.run([*dialect.own_session(), *dialect.durable(), event])
-            return journals.read(self._session)
+            after = journals.read(self._session)
+            self._remember(after)
+            return after
         except (ServerError, WindlassError):
             self._session.close()  # it holds the lock, whose end is waited for
             return self._look_again()
+
+    def _remember(self, after: Journal) -> None:
+        """Keep the schema as it is now, so that what others change later can be told."""
+        if self._options.remember:
+            memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
 
     def _look_again(self) -> Optional[Journal]:
         """Ask for the truth on a new connection after the old one was lost; None while nobody can tell.

@@ -254,6 +254,7 @@ class Options:
     on_failure: str = "stop"
     settle: str = ""
     allow_data_loss: bool = False
+    remember: bool = True
     #: Why the environment's gate was passed although points of it are not met.
     broken_glass: str = ""
     archive: bool = True

@@ -20,10 +20,10 @@ RANKS = [
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
     | {"retention", "following"},
     {"session", "journal", "introspect", "messages", "scheduled"},
-    {"running", "verify", "inspection", "scratch", "probing", "archiving"},
+    {"running", "verify", "inspection", "scratch", "probing", "memory", "comparison", "archiving"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
     {"gauging", "load"},
-    {"prove", "rehearse", "maintain", "weigh", "foresight"},
+    {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc"}

@@ -18,9 +18,7 @@ _OUTSIDE = re.compile(r"(?i)\b(dblink\w*|program|subscription)\b")
 _WAY_OUT = "after a look and a backup it can be undone without an archive: --no-archive"
 
 
-def find(
-    session: Session, downs: Sequence[Script], *, another: Callable[[], Session], scratch_allowed: bool
-) -> Losses:
+def find(session: Session, downs: Sequence[Script], *, another: Callable[[], Session], scratch_allowed: bool) -> Losses:
     """Return what each script would take away, were they run in this order.
 
     ``session`` is only read on; ``another`` opens a second one to the same database, for what has to be tried.

@@ -10,13 +10,14 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``squawk``             squawk, a linter, reads this engine's scripts;
 ``weighs``             the server can be asked beforehand how it will do a schema change;
 ``probes``             rows that would make a statement fail can be searched for beforehand;
-``gauges``             the server tells what a working session locks and how much log it writes.
+``gauges``             the server tells what a working session locks and how much log it writes;
+``drift``              the schema is kept after each run, so that what others change can be told.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
@@ -34,6 +35,10 @@ Tick = Callable[[float], None]
 Message = Union[str, Sequence[str]]
 #: (kind, identity, definition) of a schema's object; the identity is a full name, and unique within its kind.
 Object = tuple[str, str, str]
+#: (kind, identity) of an object.
+Key = tuple[str, str]
+#: Definitions by kind and identity.
+Objects = dict[Key, str]
 #: What parts the statements of a message: a comment at the end of one must not swallow the semicolon.
 JOINT = "\n;\n"
 
@@ -246,6 +251,10 @@ class Dialect(ABC):
     capabilities: frozenset[str]
     #: The word for this engine's language, by which the control node chooses a parser.
     grammar: str = ""
+    #: Where the journal keeps the schema as it was after the last run; empty where it does not.
+    schema_table: str = ""
+    #: Kinds of objects that stand in a CREATE TABLE or go with it.
+    made_with_table: frozenset[str] = frozenset({"column"})
     journal: JournalWriter
     archives: Archives
 
@@ -508,3 +517,44 @@ class Dialect(ABC):
     def backups(self) -> Keeper:
         """Return how databases of this engine are saved and restored.  Only where the engine has ``backup``."""
         raise NotImplementedError
+
+    def make_schema_table(self) -> tuple[str, ...]:
+        """Return what makes :attr:`schema_table` where it is missing."""
+        return ()
+
+    def keep_schema(self, text: str, fingerprint: str, head: str, run_id: str, who: str) -> tuple[str, ...]:
+        """Return what keeps a schema in the place of the one before, inside a transaction."""
+        values = ", ".join(map(self.literal, (text, fingerprint, head, run_id, who)))
+        return (
+            f"DELETE FROM {self.schema_table}",
+            f"INSERT INTO {self.schema_table} (objects, fingerprint, head, run_id, who, at) "
+            f"VALUES ({values}, {self.now_text()})",
+        )
+
+    def kept_schema(self) -> str:
+        """Return the query for the kept schema: text, fingerprint, head, run, who, when."""
+        return f"SELECT objects, fingerprint, head, run_id, who, at FROM {self.schema_table}"
+
+    def now_text(self) -> str:
+        """Return SQL for the time as ISO-8601 text in UTC."""
+        raise NotImplementedError
+
+    def table_of(self, key: Key, objects: Objects) -> str:
+        """Return the table that an object belongs to, a table itself, or an empty string."""
+        return ""
+
+    def goes_with(self, key: Key, objects: Objects, partners: Collection[Key], making: bool) -> bool:
+        """Return whether an object comes (``making``) or goes by itself with one of its ``partners``."""
+        return False
+
+    def create_object(self, key: Key, objects: Objects) -> str:
+        """Return the SQL that makes an object as ``objects`` define it, an empty string where nobody can tell."""
+        return ""
+
+    def drop_object(self, key: Key, objects: Objects) -> str:
+        """Return the SQL that drops an object, an empty string where nobody can tell."""
+        return ""
+
+    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
+        """Return the SQL that makes a standing object what it should be, an empty string where nobody can tell."""
+        return ""

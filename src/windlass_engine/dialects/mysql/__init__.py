@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
@@ -19,6 +19,7 @@ from . import (
     facts,
     gauge,
     locks,
+    making_sql,
     measures,
     probing,
     review,
@@ -29,7 +30,7 @@ from . import (
     tokens,
 )
 from .archive_sql import MySQLArchives
-from .journal_sql import BEGAN, MySQLJournal
+from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, MySQLJournal
 from .keeper import MySQLKeeper
 
 _SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
@@ -49,8 +50,10 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "gauges", "backup"})
+    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "drift", "gauges", "backup"})
     grammar = "mysql"
+    schema_table = "windlass_schema"
+    made_with_table = frozenset({"column", "index", "constraint"})
     journal = MySQLJournal()
     archives = MySQLArchives()
 
@@ -266,3 +269,31 @@ class MySQL(base.Dialect):
     def backups(self) -> MySQLKeeper:
         """Return the dump programs, the client and renaming."""
         return MySQLKeeper()
+
+    def make_schema_table(self) -> tuple[str, ...]:
+        """Return its DDL."""
+        return (MAKE_SCHEMA_TABLE,)
+
+    def now_text(self) -> str:
+        """Return the clock as text."""
+        return NOW_TEXT
+
+    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+        """Read it off the identity or the definition."""
+        return making_sql.table_of(key, objects)
+
+    def goes_with(self, key: base.Key, objects: base.Objects, partners: Collection[base.Key], making: bool) -> bool:
+        """Know what the server makes and drops by itself."""
+        return making_sql.goes_with(key, objects, partners, making)
+
+    def create_object(self, key: base.Key, objects: base.Objects) -> str:
+        """Build it from the catalogue's words."""
+        return making_sql.create(key, objects)
+
+    def drop_object(self, key: base.Key, objects: base.Objects) -> str:
+        """Drop it by its kind."""
+        return making_sql.drop(key, objects)
+
+    def change_object(self, key: base.Key, have: base.Objects, want: base.Objects) -> str:
+        """Alter it, or make it anew."""
+        return making_sql.change(key, have, want)

@@ -12,12 +12,23 @@ from typing import Optional
 from ...model import Options, Plan, Step
 from .text import literal
 
-TABLES = ("windlass_migrations", "windlass_statements", "windlass_events", "windlass_holder")
+TABLES = ("windlass_migrations", "windlass_statements", "windlass_events", "windlass_holder", "windlass_schema")
 #: Begins the names of archives and of their manifest, which are no part of the schema either.
 ARCHIVE_PREFIX = "windlass_archive_"
 _ENGINE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+MAKE_SCHEMA_TABLE = f"""
+CREATE TABLE IF NOT EXISTS windlass_schema (
+  objects LONGTEXT NOT NULL,
+  fingerprint VARCHAR(128) NOT NULL,
+  head VARCHAR(128) NOT NULL,
+  run_id VARCHAR(255) NOT NULL,
+  who VARCHAR(500) NOT NULL,
+  at VARCHAR(32) NOT NULL
+) {_ENGINE} COMMENT='Windlass journal: the schema after the last run'"""
+NOW_TEXT = "DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ')"
 #: The table of migrations comes last: where it stands, the others do, though each commits by itself.
 _CREATE = (
+    MAKE_SCHEMA_TABLE,
     f"""
 CREATE TABLE IF NOT EXISTS windlass_statements (
   kind VARCHAR(16) NOT NULL,

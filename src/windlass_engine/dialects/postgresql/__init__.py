@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
@@ -19,6 +19,7 @@ from . import (
     gauge,
     locks,
     losses,
+    making_sql,
     measures,
     online,
     probing,
@@ -30,7 +31,7 @@ from . import (
     tokens,
 )
 from .archive_sql import PostgresArchives
-from .journal_sql import PostgresJournal
+from .journal_sql import MAKE_SCHEMA_TABLE, NOW_TEXT, PostgresJournal
 from .keeper import PostgresKeeper
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
@@ -52,9 +53,20 @@ class PostgreSQL(base.Dialect):
     name = "postgresql"
     title = "PostgreSQL"
     capabilities = frozenset(
-        {"transactional_ddl", "session_lock", "lock_timeout", "online_index", "backup", "squawk", "probes", "gauges"}
+        {
+            "transactional_ddl",
+            "session_lock",
+            "lock_timeout",
+            "online_index",
+            "backup",
+            "squawk",
+            "probes",
+            "gauges",
+            "drift",
+        }
     )
     grammar = "postgresql"
+    schema_table = "windlass.schema"
     journal = PostgresJournal()
     archives = PostgresArchives()
 
@@ -303,3 +315,31 @@ class PostgreSQL(base.Dialect):
     def backups(self) -> PostgresKeeper:
         """Return pg_dump, pg_restore and renaming."""
         return PostgresKeeper()
+
+    def make_schema_table(self) -> tuple[str, ...]:
+        """Return its DDL."""
+        return (MAKE_SCHEMA_TABLE,)
+
+    def now_text(self) -> str:
+        """Return the clock as text."""
+        return NOW_TEXT
+
+    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+        """Read it off the identity or the definition."""
+        return making_sql.table_of(key, objects)
+
+    def goes_with(self, key: base.Key, objects: base.Objects, partners: Collection[base.Key], making: bool) -> bool:
+        """Know what the server makes and drops by itself."""
+        return making_sql.goes_with(key, objects, partners, making)
+
+    def create_object(self, key: base.Key, objects: base.Objects) -> str:
+        """Build it from the catalogue's words."""
+        return making_sql.create(key, objects)
+
+    def drop_object(self, key: base.Key, objects: base.Objects) -> str:
+        """Drop it by its kind."""
+        return making_sql.drop(key, objects)
+
+    def change_object(self, key: base.Key, have: base.Objects, want: base.Objects) -> str:
+        """Alter it, or make it anew."""
+        return making_sql.change(key, have, want)

@@ -59,8 +59,19 @@ CREATE TABLE IF NOT EXISTS windlass.events (
   duration_ms pg_catalog.int8,
   detail pg_catalog.text NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS windlass.schema (
+  objects pg_catalog.text NOT NULL,
+  fingerprint pg_catalog.text NOT NULL,
+  head pg_catalog.text NOT NULL,
+  run_id pg_catalog.text NOT NULL,
+  who pg_catalog.text NOT NULL,
+  at pg_catalog.text NOT NULL
+);
 COMMENT ON SCHEMA windlass IS 'Windlass journal, format 1';
 """
+#: For journals of before there was this table.
+MAKE_SCHEMA_TABLE = _CREATE[_CREATE.index("CREATE TABLE IF NOT EXISTS windlass.schema") : _CREATE.index("COMMENT ON")]
+NOW_TEXT = "pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 _READ = """
 SELECT m.name, m.kind, m.state, m.checksum, m.ordinal,
   coalesce(s.done, CASE m.state WHEN 'applied' THEN m.statements_total ELSE 0 END)::int4, m.statements_total,
