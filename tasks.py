@@ -365,6 +365,59 @@ def doctor(
     return verbs.look(SETTINGS, scope(env, host, database, verbose), "doctor", as_json=json)
 
 
+@verb(LOOK, accept="take the schema as it stands now for what later changes are held against")
+def drift(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    accept: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Show what others changed in the schema since the last run, and the SQL that undoes or adopts it.
+
+    Ends with exit code 51 where there is drift.
+    """
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    return verbs.look(SETTINGS, where, "drift", {"windlass_accept": accept or ""}, as_json=json, dry_run=dry_run)
+
+
+@verb(LOOK)
+def audit(
+    _: Context, env: str = "", host: str = "", database: Names = None, json: bool = False, verbose: int = 0
+) -> int:
+    """Hold the live schema against what the migrations make on a scratch database: gaps, their SQL and risk.
+
+    Ends with exit code 52 where something is missing that the system requires.
+    """
+    from windlass import verbs
+
+    return verbs.look(SETTINGS, scope(env, host, database, verbose), "audit", as_json=json)
+
+
+@verb(LOOK, out="the file to write, for one database (default: schema/ENV/DATABASE.txt)")
+def snapshot(
+    _: Context,
+    env: str = "",
+    host: str = "",
+    database: Names = None,
+    out: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: int = 0,
+) -> int:
+    """Write the schema as readable text for review in git; a second time changes nothing."""
+    from windlass import verbs
+
+    where = scope(env, host, database, verbose)
+    place = str(Path(out).expanduser().resolve()) if out else ""
+    return verbs.look(SETTINGS, where, "snapshot", {"windlass_out": place}, as_json=json, dry_run=dry_run)
+
+
 @verb(KEEP)
 def backup(
     _: Context,

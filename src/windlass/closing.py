@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from windlass import archives, console, doctor, keeping, record, rehearsed, risks, summary
+from windlass import (
+    archives,
+    auditing,
+    console,
+    doctor,
+    drifting,
+    keeping,
+    record,
+    rehearsed,
+    risks,
+    snapshots,
+    summary,
+)
 from windlass.gate.told import checklist
 from windlass.schedule import showing
 from windlass_engine.errors import WindlassError
@@ -455,6 +467,9 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "restore_test": _kept("restore_test", keeping.test_lines),
     "rehearse": _kept("rehearsal", rehearsed.lines),
     "restore": _restore,
+    "drift": _kept("drift", drifting.lines),
+    "audit": _kept("audit", auditing.lines),
+    "snapshot": _kept("snapshot", snapshots.lines),
     "schedule": _schedule,
     "schedule_status": _timers,
 }

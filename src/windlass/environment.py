@@ -24,6 +24,7 @@ OUT_OF_ORDER = ("refuse", "allow")
 SCRATCH = ("allow", "never")
 PRUNE = ("manual", "after_backup")
 PROBES = ("true", "warn", "false")
+DRIFT = ("ignore", "warn", "stop")
 ARCHIVE = ("always", "never")
 
 _DATABASE_KEYS = ("name", "system", "url", "password", "policy")
@@ -46,6 +47,7 @@ class Policy:
     scratch: str = "never"
     probes: str = "true"
     probe_timeout: int = 5_000
+    drift: str = "warn"
     prune: str = "manual"
     archive: str = "always"
     restore_test_host: str = ""
@@ -202,6 +204,7 @@ def _policy_value(key: str, value: Any, base: Policy, place: Mapping[str, str]) 
         "out_of_order": OUT_OF_ORDER,
         "scratch": SCRATCH,
         "prune": PRUNE,
+        "drift": DRIFT,
         "archive": ARCHIVE,
     }
     if key in choices:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from windlass import planning
+from windlass import drifting, planning
 from windlass.environment import Database
 from windlass.lint import findings_of
 from windlass.project import Project
@@ -38,6 +38,7 @@ class Outlook:
             "tables": to_wire(self._assessment.tables),
             "probes": to_wire(self._assessment.probes) if probing else [],
             "timeout_ms": policy.probe_timeout,
+            "drift": policy.drift != "ignore" and self._plan.direction == "up",
             "statements": [item.sql for item in self._statements] if weighs else None,
         }
 
@@ -54,7 +55,20 @@ class Outlook:
         self.shown["warnings"] += [_told(item) for item in found if item not in bad]
         if bad and self.database.policy.probes == "warn":
             self.shown["warnings"] += [f"would fail: {_told(item)}" for item in bad]
-        return self._refusal(bad) if bad and self.database.policy.probes == "true" else None
+        refusal = self._drifted(answer["drift"])
+        return self._refusal(bad) if bad and self.database.policy.probes == "true" else refusal
+
+    def _drifted(self, drift: Mapping[str, Any] | None) -> WindlassError | None:
+        """Tell of drift; return the refusal to go on over it where the policy wants that."""
+        if drift is None:
+            return None
+        self.shown["drift"] = dict(drift)
+        if drift["changes"] and self.database.policy.drift == "stop":
+            return drifting.error(self.database.name, drift)
+        if drift["changes"]:
+            hint = "a deployment goes on over it, and takes it for known; see invoke drift"
+            self.shown["warnings"].append(f"the schema was {drifting.headline(drift)} ({hint})")
+        return None
 
     def _attach_ways(self, ways: Sequence[Sequence[Mapping[str, Any]]] | None) -> None:
         """Keep what the server said of each statement beside its step."""

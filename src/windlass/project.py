@@ -36,6 +36,8 @@ class Project:
     load: tuple[Script, ...]
     _kinds: dict[str, str] = field(repr=False, compare=False)
     _whole: dict[tuple[str, str], Script] = field(default_factory=dict, repr=False, compare=False)
+    optional: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def view(self) -> ProjectView:
         """Return what the planner sees."""
@@ -88,6 +90,8 @@ def _read(layout: Layout, system: str) -> Project:
         samples=layout.scripts("samples"),
         maintenance=layout.scripts("maintenance"),
         load=layout.scripts("load"),
+        optional=about.optional,
+        ignored=about.ignored,
         _kinds=layout.kinds,
     )
 

@@ -26,11 +26,14 @@ Record = dict[str, Any]
 FORMAT = 2
 #: Data of one database, as modules return it: ``windlass_plan: {database: …}`` and so on.
 PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance",
-         "backups", "retention", "offsite", "download", "restore_test", "archives", "timers", "rehearsal")  # fmt: skip
+         "backups", "retention", "offsite", "download", "restore_test", "archives", "timers", "rehearsal",
+         "drift", "audit", "snapshot")  # fmt: skip
 #: The parts whose items hold SQL, and where those items are.
 _WITH_SQL = {"plan": "steps", "run": "sql"}
 #: Verbs that only look: they leave nothing in the folder of runs.
-READ_ONLY = frozenset({"plan", "status", "history", "doctor", "backups", "archives", "schedule_status"})
+READ_ONLY = frozenset(
+    {"plan", "status", "history", "doctor", "backups", "archives", "schedule_status", "drift", "audit", "snapshot"}
+)
 #: Verbs that carry out a plan: without a run there was nothing to do.
 CHANGING = frozenset({"deploy", "rollback", "baseline"})
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C

@@ -55,6 +55,8 @@ CODES: Mapping[str, tuple[int, str]] = {
     "restore_untested": (37, "a restore test failed, or a database was skipped"),
     "run_incomplete": (42, "a scheduled run left a database out"),
     "would_fail": (50, "a pending statement would fail on rows that are there today; nothing was begun"),
+    "drift_found": (51, "the schema is no longer as the last run left it"),
+    "audit_gaps": (52, "the live schema lacks what its system requires"),
 }
 
 

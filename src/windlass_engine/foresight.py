@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from . import probing, weigh
+from . import drift, probing, weigh
 from .errors import WindlassError
 from .model import Probe, Target, Wire, to_wire
 from .session import ServerError, connect
@@ -20,6 +20,7 @@ class Question:
     probes: tuple[Probe, ...] = ()
     timeout_ms: int = 5000
     statements: Optional[tuple[str, ...]] = None
+    drift: bool = False
 
     @classmethod
     def from_wire(cls, data: Wire) -> Question:
@@ -29,15 +30,18 @@ class Question:
             tuple(Probe.from_wire(item) for item in data["probes"]),
             data["timeout_ms"],
             None if data["statements"] is None else tuple(data["statements"]),
+            data["drift"],
         )
 
 
 def look(target: Target, question: Question) -> Wire:
     """Return what was found, as plain data; what could not be found out is told in ``unknown``, not raised."""
-    found: Wire = {"tables": {}, "probes": [], "ways": None, "unknown": []}
+    found: Wire = {"tables": {}, "probes": [], "ways": None, "drift": None, "unknown": []}
     try:
         with connect(target, "windlass plan") as session:
             found["tables"] = to_wire(session.dialect.tables(session.link, question.tables))
+            if question.drift:
+                found["drift"] = drift.look(session)
             found["probes"] = probing.search(session, question.probes, question.timeout_ms)
     except (WindlassError, ServerError) as error:
         found["unknown"].append(f"the tables could not be looked at: {error.message}")

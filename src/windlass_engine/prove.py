@@ -121,8 +121,8 @@ class _Proof:
         """Nothing has run yet.  Down scripts may drop rows here: they are the proof's own."""
         self._target = target
         self._subject = subject
-        own = {"allow_data_loss": True, "archive": False, "remember": False}
-        self._options = replace(options, check_mode=False, settle="again", **own)
+        own = replace(options, archive=False, remember=False)
+        self._options = replace(own, allow_data_loss=True, check_mode=False, settle="again")
         self._emit = emit
         self.verdicts: list[Verdict] = []
         self.server_version = ""

@@ -74,7 +74,9 @@ def judged(system: str, which: str = "up") -> list[tuple[int, dict[str, Any]]]:
         for s in script.statements
     ]
     assessment = Assessment(dialects.get(found.engine).grammar, statements)
-    standing = {name: {"rows": 10**6, "bytes": 10**8} for name in ("chats", "whatsapp_accounts", "public.whatsapp_messages")}
+    standing = {
+        name: {"rows": 10**6, "bytes": 10**8} for name in ("chats", "whatsapp_accounts", "public.whatsapp_messages")
+    }
     return assessment.risks(standing)
 
 

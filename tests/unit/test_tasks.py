@@ -19,14 +19,14 @@ from windlass_engine.errors import CODES, WindlassError
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "dashboard", "status", "history", "verify", "doctor",
-    "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
+    "drift", "audit", "snapshot", "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
     "rehearse", "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
 ]  # fmt: skip
 KEEPING = {"backups", "archives", "prune", "offsite", "backup-test", "schedule"}
 WRITES = {
-    "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", *KEEPING,
+    "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", "drift", "snapshot", *KEEPING,
 }  # fmt: skip
-DATA = {"maintain", "plan", "evidence", "status", "history", "verify", "doctor", "prove", *KEEPING}
+DATA = {"maintain", "plan", "evidence", "status", "history", "verify", "doctor", "drift", "audit", "snapshot", "prove", *KEEPING}
 
 
 def invoke(*arguments, **variables):
