@@ -53,10 +53,8 @@ def lines(place: str, drift: Mapping[str, Any]) -> Told:
     if not drift["changes"]:
         yield f"{place}: no drift since the run {drift['known']['run_id']} ({drift['known']['at']})", "good"
         return
-    yield (
-        f"{place}: {console.plural(len(drift['changes']), 'change')} {'accepted' if drift.get('accepted') else ''}",
-        "head",
-    )
+    accepted = ", accepted" if drift.get("accepted") else ""
+    yield f"{place}: {console.plural(len(drift['changes']), 'change')}{accepted}", "head"
     yield f"  since the run {drift['known']['run_id']} of {drift['known']['who']} ({drift['known']['at']})", "dim"
     for item in drift["changes"]:
         yield from _change(item)
