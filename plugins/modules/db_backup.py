@@ -28,7 +28,9 @@ options:
     type: path
     default: ""
   client_bin:
-    description: Folder of pg_dump on the target. By default the one that fits the server is looked for.
+    description:
+      - Folder of the client programs (pg_dump, mariadb-dump, mysqldump) on the target.
+      - By default the one that fits the server is looked for.
     type: path
     default: ""
   recipients:

@@ -45,7 +45,9 @@ options:
     type: path
     default: ""
   client_bin:
-    description: Folder of pg_restore on the target. By default the one that fits the server is looked for.
+    description:
+      - Folder of the client programs (pg_restore, mariadb, mysql) on the target.
+      - By default the one that fits the server is looked for.
     type: path
     default: ""
   offsite:

@@ -36,7 +36,9 @@ options:
     type: path
     default: ""
   client_bin:
-    description: Folder of pg_restore on the test host. By default the one that fits the server is looked for.
+    description:
+      - Folder of the client programs (pg_restore, mariadb, mysql) on the test host.
+      - By default the one that fits the server is looked for.
     type: path
     default: ""
   identity:

@@ -94,6 +94,7 @@ def test_what_could_reach_the_original_waits_and_is_said_first(
     assert told.index("restore_notes") < told.index("restore_progress")
     waiting = {"trigger reaching", "procedure reaching_too", "procedure by_text", "function reaching"}
     assert {note.partition(" names the schema")[0] for note in notes} == waiting
+    assert set(notes) <= set(restore.look(target_of(url), made["path"], f"{name_in(url)}_other", "")["outlook"])
     assert any(line.startswith("view over_reaching waits for the swap") for line in done["differences"])
     assert not {label.partition(" ")[2] for label in waiting} & {piece for _, piece in code(side)}
     # Everything that stands there is used: the original does not notice.
@@ -123,6 +124,8 @@ def test_missing_users_are_told_before_anything_is_made(mariadb: MariaDBServer, 
         bring_back(url, made, name)
     assert (caught.value.code, caught.value.hint) == ("restore_failed", "nothing was touched")
     assert name not in databases(mariadb)
+    with pytest.raises(WindlassError, match="lacks the users gone_soon@%"):
+        restore.look(target_of(url), made["path"], name, "")
     run(mariadb.url, "CREATE USER gone_soon")
     notes = bring_back(url, made, name)["differences"]
     assert notes == ["the user gone_before@%, as whom code runs, is missing, as in the original"]

@@ -102,3 +102,24 @@ def test_a_missing_driver_is_told_and_installed(project: Project, testbed: Testb
         assert prepared.changed == 1
         assert project.playbook("prepare", "bed").changed == 0
         assert project.invoke("deploy", "--env", "bed", "--yes").returncode == 0
+
+
+def test_a_backup_comes_back_and_a_swap_is_undone(project: Project, testbed: Testbed, host: Host) -> None:
+    ours(project, UP.format(type="int"))
+    environment(project, testbed, host, "tried")
+    assert project.invoke("deploy", "--env", "bed", "--yes").returncode == 0
+    host.mariadb("CREATE TRIGGER tried.tr BEFORE INSERT ON tried.a FOR EACH ROW SET NEW.b = 7")
+    assert project.playbook("backup", "bed").code == 0
+    host.mariadb("DELETE FROM tried.a; DROP TRIGGER tried.tr")
+    try:
+        restored = project.invoke("restore", "--env", "bed", "--swap", "--yes")
+        assert restored.returncode == 0, restored.stdout
+        host.mariadb("INSERT INTO tried.a VALUES (3, 3)")
+        assert host.mariadb("SELECT id, b FROM tried.a ORDER BY id") == "1\tNULL\n2\t2\n3\t7"
+        undone = project.invoke("restore", "--env", "bed", "--undo-swap", "--yes")
+        assert undone.returncode == 0, undone.stdout
+        assert host.mariadb("SELECT COUNT(*) FROM tried.a") == "0"
+        assert host.mariadb("SHOW DATABASES LIKE 'tried\\_%'").startswith("tried_undone_")
+    finally:
+        for name in host.mariadb("SHOW DATABASES LIKE 'tried\\_%'").split():
+            host.drop_mariadb_database(name)

@@ -155,7 +155,7 @@ class MariaDBServer:
     def _install(self) -> None:
         done = subprocess.run(
             unprivileged.command([
-                program("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
+                program("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db", f"--tmpdir={self.temporary}",
                 "--auth-root-authentication-method=normal",
             ]),
             capture_output=True, text=True, check=False, cwd=self.folder,

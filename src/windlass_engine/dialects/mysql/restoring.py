@@ -64,7 +64,6 @@ class MySQLRestoring(backups.Restoring):
     def obstacles(self) -> tuple[list[str], list[str]]:
         """Look for a database of that name, another make or an older server, missing users; name what is left out."""
         known = self.known
-        self.pieces = self._saved_code()
         with maintenance(self.target) as admin:
             lines = self._misfits(admin)
             lacking = self._lacking_users(admin)
@@ -80,6 +79,7 @@ class MySQLRestoring(backups.Restoring):
 
     def create(self) -> None:
         """Make the database, with the mark in its own table."""
+        self.pieces = self._saved_code()
         with maintenance(self.target) as admin:
             admin.run(surroundings.create_statement(self.name, self.known["settings"]))
             try:
