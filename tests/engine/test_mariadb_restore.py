@@ -90,6 +90,8 @@ def test_what_could_reach_the_original_waits_and_is_said_first(
     events: list[Event] = []
     done = bring_back(url, made, name, events.append)
     told = [event["event"] for event in events]
+    outlook = " ".join(event["text"] for event in events if event["event"] == "restore_outlook")
+    assert "users as whom its code runs: root@%" in outlook and f"nobody is in {name_in(url)} now" in outlook
     notes = next(event["notes"] for event in events if event["event"] == "restore_notes")
     assert told.index("restore_notes") < told.index("restore_progress")
     waiting = {"trigger reaching", "procedure reaching_too", "procedure by_text", "function reaching"}

@@ -18,7 +18,8 @@ from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..base import Link, ServerError, Tick
-from . import aside, client, code, contents, databases, driver, surroundings
+from . import aside, client, code, contents, databases, driver, outlook, surroundings
+from .address import connect_options
 from .dumping import CODE
 from .streams import Unpacked
 from .text import literal, quoted
@@ -76,6 +77,12 @@ class MySQLRestoring(backups.Restoring):
         if known["counted"] != "of the dump's snapshot":
             notes.append(f"rows were counted near the dump's moment, not at it ({known['not_held_because']})")
         return lines, notes + named
+
+    def outlook(self) -> list[str]:
+        """Tell versions, users, room and sessions."""
+        options = connect_options(self.target)
+        with maintenance(self.target) as admin:
+            return outlook.lines(admin, self.known, str(options["database"]), self.client.version, str(options["host"]))
 
     def create(self) -> None:
         """Make the database, with the mark in its own table."""
