@@ -28,3 +28,8 @@ EXEC sp_rename 'dbo.Patients.A', 'B', 'COLUMN';
 CREATE PROCEDURE dbo.claim AS SELECT 1;
 -- expect: replace-object low
 CREATE OR ALTER PROCEDURE dbo.claim2 AS SELECT 1;
+-- The text of sp_executesql is read where it stands in the batch.
+-- expect: add-object zero
+EXEC sys.sp_executesql N'CREATE PROCEDURE dbo.claim3 AS SELECT 1';
+-- expect: opaque medium hard
+EXEC sys.sp_executesql @change;

@@ -123,47 +123,65 @@ WHERE IsWhatsAppSent = 1 AND WhatsAppStatus = 0
 GO
 
 -- Babelfish shows indexes under other names than they were given, so there the column counts.
-DECLARE @change nvarchar(400) = N'CREATE INDEX IX_Appointments_WhatsAppStatus
-    ON dbo.Clinic_PatientsAppointments (WhatsAppStatus)';
-IF CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8) -- Enterprise and Developer, Azure
-    SET @change = @change + N' WITH (ONLINE = ON)';
-IF NOT EXISTS (SELECT 1 FROM sys.indexes AS i
-               JOIN sys.index_columns AS k
-                   ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
-               WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
-                 AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
-                 AND (i.name = N'IX_Appointments_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL))
+DECLARE @stands int, @online bit = 0;
+SELECT @stands = COUNT(*)
+FROM sys.indexes AS i
+JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
+WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
+  AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
+  AND (i.name = N'IX_Appointments_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+SELECT @online = 1
+WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
+IF @stands = 0 AND @online = 1
 BEGIN
-    EXEC sys.sp_executesql @change;
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Appointments_WhatsAppStatus ON dbo.Clinic_PatientsAppointments (WhatsAppStatus) WITH (ONLINE = ON);';
+END;
+IF @stands = 0 AND @online = 0
+BEGIN
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Appointments_WhatsAppStatus ON dbo.Clinic_PatientsAppointments (WhatsAppStatus);';
 END;
 GO
 
-DECLARE @change nvarchar(400) = N'CREATE INDEX IX_Appointments_ScheduleWhatsAppStatus
-    ON dbo.Clinic_PatientsAppointments (ScheduleWhatsAppStatus)';
-IF CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8) -- Enterprise and Developer, Azure
-    SET @change = @change + N' WITH (ONLINE = ON)';
-IF NOT EXISTS (SELECT 1 FROM sys.indexes AS i
-               JOIN sys.index_columns AS k
-                   ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
-               WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
-                 AND COL_NAME(k.object_id, k.column_id) = N'ScheduleWhatsAppStatus'
-                 AND (i.name = N'IX_Appointments_ScheduleWhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL))
+DECLARE @stands int, @online bit = 0;
+SELECT @stands = COUNT(*)
+FROM sys.indexes AS i
+JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
+WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
+  AND COL_NAME(k.object_id, k.column_id) = N'ScheduleWhatsAppStatus'
+  AND (i.name = N'IX_Appointments_ScheduleWhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+SELECT @online = 1
+WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
+IF @stands = 0 AND @online = 1
 BEGIN
-    EXEC sys.sp_executesql @change;
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Appointments_ScheduleWhatsAppStatus ON dbo.Clinic_PatientsAppointments (ScheduleWhatsAppStatus) WITH (ONLINE = ON);';
+END;
+IF @stands = 0 AND @online = 0
+BEGIN
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Appointments_ScheduleWhatsAppStatus ON dbo.Clinic_PatientsAppointments (ScheduleWhatsAppStatus);';
 END;
 GO
 
-DECLARE @change nvarchar(400) = N'CREATE INDEX IX_Patients_WhatsAppStatus
-    ON dbo.Clinic_PatientsTelNumbers (WhatsAppStatus)';
-IF CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8) -- Enterprise and Developer, Azure
-    SET @change = @change + N' WITH (ONLINE = ON)';
-IF NOT EXISTS (SELECT 1 FROM sys.indexes AS i
-               JOIN sys.index_columns AS k
-                   ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
-               WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsTelNumbers', N'U')
-                 AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
-                 AND (i.name = N'IX_Patients_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL))
+DECLARE @stands int, @online bit = 0;
+SELECT @stands = COUNT(*)
+FROM sys.indexes AS i
+JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
+WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsTelNumbers', N'U')
+  AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
+  AND (i.name = N'IX_Patients_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+SELECT @online = 1
+WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
+IF @stands = 0 AND @online = 1
 BEGIN
-    EXEC sys.sp_executesql @change;
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Patients_WhatsAppStatus ON dbo.Clinic_PatientsTelNumbers (WhatsAppStatus) WITH (ONLINE = ON);';
+END;
+IF @stands = 0 AND @online = 0
+BEGIN
+    EXEC sys.sp_executesql
+        N'CREATE INDEX IX_Patients_WhatsAppStatus ON dbo.Clinic_PatientsTelNumbers (WhatsAppStatus);';
 END;
 GO

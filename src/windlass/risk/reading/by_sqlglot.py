@@ -102,6 +102,8 @@ class _Reader:
             yield Action(_KINDS[kind], subject="a right" if kind in ("Grant", "Revoke") else "")
         elif kind == "Execute":
             yield self._execute(node)
+        elif kind == "ExecuteSql":
+            yield from self._execute_text(node)
         elif kind not in _NOTHING:
             yield Action("opaque", note=f"{kind} may do anything")
 
@@ -123,6 +125,16 @@ class _Reader:
         if name[0].lower() == "sp_rename":
             return self._action("rename", (), " to ".join(item.name for item in node.expressions[:2]))
         return Action("opaque", subject=name[0], note=f"{name[0]} may do anything")
+
+    def _execute_text(self, node: Any) -> Iterator[Action]:
+        """Yield what sp_executesql will do, where the batch holds its text."""
+        from sqlglot import exp
+
+        text = node.expressions[0] if node.expressions else None
+        if isinstance(text, (exp.Literal, exp.National)):
+            yield from read(self._grammar, text.name)
+        else:
+            yield self._execute(node)
 
     def _create(self, node: Any) -> Iterator[Action]:
         from sqlglot import exp
