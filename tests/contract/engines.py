@@ -75,8 +75,8 @@ WORDS = {
         read="SELECT id FROM {} WITH (TABLOCK, HOLDLOCK)",
         some="DELETE TOP (10) FROM old",
         schema="SCHEMA_NAME()",
-        two_columns="ALTER TABLE person ADD phone varchar(40), score int CONSTRAINT person_score DEFAULT 7 WITH VALUES",
-        two_gone="ALTER TABLE person DROP COLUMN phone;\nALTER TABLE person DROP CONSTRAINT person_score, COLUMN score",
+        two_columns="ALTER TABLE person ADD phone varchar(40); ALTER TABLE person ADD score int CONSTRAINT person_score DEFAULT 7 WITH VALUES",
+        two_gone="ALTER TABLE person DROP COLUMN phone;\nALTER TABLE person DROP CONSTRAINT person_score; ALTER TABLE person DROP COLUMN score",
     ),
 }
 

@@ -175,7 +175,7 @@ def test_a_down_script_that_fails_leaves_its_rows_where_they_were(bench: Bench) 
         assert listed(bench) == []
         return
     assert [item["state"] for item in listed(bench)] == ["copying"]
-    bench.run_sql("ALTER TABLE person ADD COLUMN nowhere int")
+    bench.run_sql(f"ALTER TABLE person {words(bench).add} nowhere int")
     assert undone(bench)["error"] is None, "a rollback that stopped goes on"
     [archive] = listed(bench)
     assert (archive["state"], ["1", "x"] in [row[:2] for row in rows(bench, archive)]) == ("kept", True)

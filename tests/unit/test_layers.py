@@ -26,7 +26,7 @@ RANKS = [
     {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
-DRIVERS = {"psycopg", "pymysql", "pyodbc"}
+DRIVERS = {"psycopg", "pymysql", "pyodbc", "mssql_python_odbc"}
 
 
 def modules(folder: Path) -> list[Path]:

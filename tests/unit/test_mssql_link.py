@@ -90,6 +90,12 @@ def test_own_statements_are_joined_and_each_batch_of_a_script_is_alone(wire: tup
     assert connection.timeout == 2
 
 
+def test_a_batch_does_not_grow_without_end(wire: tuple[SQLServerLink, Connection]) -> None:
+    link, connection = wire
+    assert len(link.run([*MSSQL.begin(0, 0), *(Own(f"INSERT {n}") for n in range(130)), "COMMIT"])) == 132
+    assert len(connection.sent) == 3 and sum(batch.count("INSERT") for batch in connection.sent) == 130
+
+
 def test_the_settings_are_fixed_before_each_batch(wire: tuple[SQLServerLink, Connection]) -> None:
     link, connection = wire
     for text in ("SET XACT_ABORT OFF", "CREATE VIEW b AS SELECT 1 AS x"):
@@ -111,6 +117,18 @@ def test_a_rollback_harms_nobody_where_the_server_was_first(wire: tuple[SQLServe
     assert connection.sent[-1] == "IF @@TRANCOUNT > 0 ROLLBACK"
     link.run("SELECT 1")
     assert "@@TRANCOUNT <> 0" in connection.sent[-2]
+
+
+def test_a_session_that_the_server_ends_is_lost_whatever_it_says_last(wire: tuple[SQLServerLink, Connection]) -> None:
+    link, connection = wire
+    connection.errors = {"RAISERROR": error("[42000] [Microsoft][ODBC][SQL Server]bye (50000) (SQLExecDirectW)")}
+    with pytest.raises(ServerError) as caught:
+        link.run("RAISERROR")
+    assert not caught.value.lost
+    connection.errors["SELECT 1"] = error("[08S01] [Microsoft][ODBC]Communication link failure (0) (SQLExecDirectW)")
+    with pytest.raises(ServerError) as caught:
+        link.run("RAISERROR")
+    assert (caught.value.lost, caught.value.message) == (True, "bye")
 
 
 def test_a_read_only_transaction_lets_no_change_through(wire: tuple[SQLServerLink, Connection]) -> None:

@@ -23,6 +23,8 @@ from .own import Own
 from .tokens import change
 
 TICK_S = 0.1
+#: So many of Windlass's own statements become one batch at most: the server compiles it as a whole.
+MOST_JOINED = 60
 #: Login failed, account disabled, locked or expired, database not to be opened, not trusted.
 _REFUSED = (916, 4060, 4064, 18401, 18450, 18452, 18456, 18461, 18470, 18486, 18487, 18488)
 _ENDS = ("COMMIT", "ROLLBACK")
@@ -235,7 +237,18 @@ class SQLServerLink:
                     if not cursor.nextset():
                         return count, rows, answered
         except (pyodbc.Error, OSError) as error:
-            raise failures.server_error(error, batch, said) from None
+            told = failures.server_error(error, batch, said)
+            told.lost = told.lost or not self._answers(pyodbc)
+            raise told from None
+
+    def _answers(self, pyodbc: Any) -> bool:
+        """Return whether the server still speaks to this connection: before it ends one it may say why."""
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                cursor.execute("SELECT 1")
+        except (pyodbc.Error, OSError):
+            return False
+        return True
 
 
 def is_own(statement: str) -> bool:
@@ -247,13 +260,13 @@ def _groups(statements: Iterable[str]) -> Iterator[list[str]]:
     """Yield runs of Windlass's own statements together, and each other statement by itself."""
     waiting: list[str] = []
     for statement in statements:
-        if is_own(statement):
-            waiting.append(statement)
-            continue
-        if waiting:
+        if waiting and (len(waiting) == MOST_JOINED or not is_own(statement)):
             yield waiting
             waiting = []
-        yield [statement]
+        if is_own(statement):
+            waiting.append(statement)
+        else:
+            yield [statement]
     if waiting:
         yield waiting
 

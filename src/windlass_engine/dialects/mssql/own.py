@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Own(str):
-    """A statement of Windlass itself.  It declares no variable, so that several can stand in one batch.
+    """A statement of Windlass itself.  No two that can meet in one batch declare the same variable.
 
     ``opens`` says that it opens a transaction, in which ``read_only`` forbids every change.  ``statement_ms`` is the
     time that each statement behind it may take: the server has no such setting, the driver keeps it (0: no limit).
