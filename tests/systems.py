@@ -68,6 +68,10 @@ class Bench:
         with session.connect(self.target) as opened:
             opened.run(statements)
 
+    def analyse(self, table: str) -> tuple[str, ...]:
+        """What lets the server count a table's rows for its statistics."""
+        return (f"ANALYZE {table}" if self.make.engine == "postgresql" else f"ANALYZE TABLE {table}",)
+
     def plan(self, project: ProjectView, **how: Any) -> Plan:
         """The plan upwards."""
         names = plan.texts_needed(project, self.journal())

@@ -72,6 +72,7 @@ class ActionModule(OnTestHost):
             "checks": list(map(to_wire, project.checks)),
             "samples": list(map(to_wire, project.samples)),
             "load": list(map(to_wire, self._load_of(project))),
+            "queries": list(map(to_wire, project.queries)),
         }
         return {"path": self.path_there(database, known), "scripts": pack(scripts)}
 

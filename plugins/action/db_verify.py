@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from windlass import baselines
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
 from windlass.project import Project, load
@@ -40,9 +41,21 @@ class ActionModule(WindlassAction):
         found = self.patiently("db_verify", asked, scripts=scripts, scratch=bool(self.args["scratch"])) if asked else {}
         self.result["windlass_checks"] = {name: part["checks"] for name, part in found.get("databases", {}).items()}
         self.result["windlass_samples"] = {name: part["samples"] for name, part in found.get("databases", {}).items()}
+        self._compare_queries(found.get("databases", {}))
         for kind in ("checks", "samples"):
             for database in asked:
                 self._judge(kind, database.name, found["databases"][database.name])
+
+    def _compare_queries(self, found: Mapping[str, Any]) -> None:
+        """Hold the known queries against what they cost after the last change; what became worse is a note."""
+        root = Path(self.args["project_root"] or ROOT)
+        for name, part in found.items():
+            if part["queries"] and not self._task.check_mode:
+                compared = baselines.compared(root, self.environment, self.host, name, part["queries"])
+                self.result.setdefault("windlass_queries", {})[name] = compared
+                for query in compared:
+                    if query["finding"]:
+                        self.note(f"{name}: query {query['name']}: {query['finding']}")
 
     def _scripts(self, database: Database) -> str:
         """Return a database's scripts, packed: verify scripts by migration, checks, samples."""
@@ -52,8 +65,10 @@ class ActionModule(WindlassAction):
             self.note(f"{database.name}: standing checks and sample-data tests wait for the migrations after this one")
         checks = project.checks if whole and self.args["checks"] else ()
         samples = project.samples if whole and self._samples(database) else ()
+        queries = project.queries if self.args["runs"] is not None and whole else ()
         return pack(
             {
+                "queries": [to_wire(project.full(script)) for script in queries],
                 "verify": {name: to_wire(script) for name, script in self._verify(project, database)},
                 "checks": [to_wire(project.full(script)) for script in checks],
                 "samples": [to_wire(project.full(script)) for script in samples],

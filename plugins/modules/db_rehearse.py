@@ -98,6 +98,7 @@ from ansible.module_utils.windlass_engine.keeping import workplace
 from ansible.module_utils.windlass_engine.model import Options, Plan, Script, Target
 from ansible.module_utils.windlass_engine.wire import unpack
 
+KINDS = ("checks", "samples", "load", "queries")
 SPEC = {
     **adapter.FOLLOWING,
     "plans": {"type": "dict", "required": True},
@@ -130,7 +131,7 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
 def asked_of(module: AnsibleModule, target: Target) -> tuple[str, rehearse.Rehearsal]:
     given = module.params["rehearsals"][target.name]
     packed = unpack(given["scripts"])
-    scripts = {kind: [Script.from_wire(item) for item in packed[kind]] for kind in ("checks", "samples", "load")}
+    scripts = {kind: [Script.from_wire(item) for item in packed[kind]] for kind in KINDS}
     return given["path"], rehearse.Rehearsal(
         given["path"], Plan.from_wire(unpack(module.params["plans"][target.name])["plan"]),
         workers=module.params["workers"], client_bin=module.params["client_bin"], identity=module.params["identity"],

@@ -10,6 +10,7 @@ description:
   - Runs the verify scripts of migrations and the system's standing checks in a transaction that cannot write. A check
     passes when it returns no row; each row is a message.
   - Runs the system's sample-data tests in a transaction that is always rolled back.
+  - After a run, times and explains the system's known queries, and compares them with the run before.
   - Never changes anything, and runs the same in check mode.
 extends_documentation_fragment:
   - windlass
@@ -67,6 +68,10 @@ windlass_checks:
   sample:
     salon:
       - {name: eleven tables, path: checks/tables.sql, line: 3, failures: [], error: "", duration_ms: 4}
+windlass_queries:
+  description: How the system's known queries (C(queries/)) stand against the measurement after the run before.
+  returned: after a run, where the system has some
+  type: dict
 windlass_samples:
   description: The result of every sample-data test by database, in the same form.
   returned: always
@@ -81,9 +86,10 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import inspection, verify
+from ansible.module_utils.windlass_engine import inspection, queries, verify
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.model import Script, Target, to_wire
+from ansible.module_utils.windlass_engine.session import connect
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {
@@ -103,7 +109,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
 
 def look(module: AnsibleModule, target: Target) -> dict[str, Any]:
     given = unpack(module.params["scripts"][target.name])
-    found: dict[str, Any] = {"checks": [], "samples": [], "error": None}
+    found: dict[str, Any] = {"checks": [], "samples": [], "queries": [], "error": None}
     try:
         standing = inspection.applied(target) if given["verify"] else ()
         proofs = [Script.from_wire(given["verify"][name]) for name in standing if name in given["verify"]]
@@ -111,6 +117,10 @@ def look(module: AnsibleModule, target: Target) -> dict[str, Any]:
         samples = [Script.from_wire(item) for item in given["samples"]]
         found["checks"] = to_wire(verify.run_checks(target, checks, "check"))
         found["samples"] = to_wire(verify.run_checks(target, samples, "sample", module.params["scratch"]))
+        known = [Script.from_wire(item) for item in given["queries"]]
+        if known:
+            with connect(target, "windlass queries") as session:
+                found["queries"] = queries.measure(session, known)
     except WindlassError as error:
         found["error"] = error.to_wire()
     return found

@@ -24,6 +24,7 @@ NAME_LENGTH = 200
 #: Folders of loose scripts, and the kind of script in each.
 KINDS = {
     "repeatable": "repeatable", "checks": "check", "samples": "sample", "maintenance": "maintenance", "load": "load",
+    "queries": "query",
 }  # fmt: skip
 
 _PARTS = ("up", "down", "verify")

@@ -34,6 +34,7 @@ class Project:
     samples: tuple[Script, ...]
     maintenance: tuple[Script, ...]
     load: tuple[Script, ...]
+    queries: tuple[Script, ...]
     _kinds: dict[str, str] = field(repr=False, compare=False)
     _whole: dict[tuple[str, str], Script] = field(default_factory=dict, repr=False, compare=False)
     optional: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ def _read(layout: Layout, system: str) -> Project:
         samples=layout.scripts("samples"),
         maintenance=layout.scripts("maintenance"),
         load=layout.scripts("load"),
+        queries=layout.scripts("queries"),
         optional=about.optional,
         ignored=about.ignored,
         _kinds=layout.kinds,
@@ -115,6 +117,7 @@ def _whole(project: Project) -> Project:
         samples=tuple(map(full, project.samples)),
         maintenance=tuple(map(full, project.maintenance)),
         load=tuple(map(full, project.load)),
+        queries=tuple(map(full, project.queries)),
     )
 
 

@@ -27,7 +27,7 @@ FORMAT = 2
 #: Data of one database, as modules return it: ``windlass_plan: {database: …}`` and so on.
 PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance",
          "backups", "retention", "offsite", "download", "restore_test", "archives", "timers", "rehearsal",
-         "drift", "audit", "snapshot")  # fmt: skip
+         "drift", "audit", "snapshot", "queries")  # fmt: skip
 #: The parts whose items hold SQL, and where those items are.
 _WITH_SQL = {"plan": "steps", "run": "sql"}
 #: Verbs that only look: they leave nothing in the folder of runs.

@@ -25,6 +25,7 @@ def lines(place: str, found: Mapping[str, Any]) -> Told:
     for part in found["parts"]:
         yield from _part(part)
     yield from _tests(found)
+    yield from query_lines(found.get("queries") or ())
     yield from _load(found.get("load") or {})
     style = "bad" if found["failed"] else "good"
     yield f"  {found['failed'] or rehearsals.cost(found)}", style
@@ -75,6 +76,16 @@ def _tests(found: Mapping[str, Any]) -> Told:
         for each in bad:
             why = each["error"] or "; ".join(each["failures"][:3])
             yield f"    {each['name']}: {console.printable(why)}", "bad"
+
+
+def query_lines(compared: Sequence[Mapping[str, Any]]) -> Told:
+    """Yield how many known queries were compared, and those that a change made worse."""
+    if not compared:
+        return
+    bad = [query for query in compared if query["finding"]]
+    yield f"  queries: {len(compared) - len(bad)} of {len(compared)} as before", "warn" if bad else ""
+    for query in bad:
+        yield f"    {query['name']}: {console.printable(query['finding'])}", "warn"
 
 
 def _load(load: Mapping[str, Any]) -> Told:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Optional
 
-from . import execute, introspect, journal, restore, script, verify
+from . import execute, introspect, journal, queries, restore, script, verify
 from . import plan as planner
 from .dialects.base import Volumes
 from .errors import WindlassError
@@ -32,7 +32,8 @@ MOST_LINES = 40
 class Rehearsal:
     """What is rehearsed: the ``plan`` on a copy out of the backup at ``path``.
 
-    ``load`` are statements to run meanwhile, by ``workers`` sessions; ``checks`` and ``samples`` run after the plan.
+    ``load`` are statements to run meanwhile, by ``workers`` sessions; ``checks`` and ``samples`` run after the plan;
+    ``queries`` are timed and explained before and after it.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Rehearsal:
     checks: Sequence[Script] = ()
     samples: Sequence[Script] = ()
     load: Sequence[Script] = ()
+    queries: Sequence[Script] = ()
     workers: int = 4
     client_bin: str = ""
     identity: str = ""
@@ -48,10 +50,12 @@ class Rehearsal:
 def run(server: Target, rehearsal: Rehearsal, options: Options, emit: Emit) -> Wire:
     """Rehearse on ``server``; return what was measured and, in ``failed``, why the plan should not run.
 
-    Returns ``{backup, rows, restore_ms, parts, checks, samples, load, failed, duration_ms}``.  ``parts`` are the plan,
-    the way back and the plan again, each ``{what, duration_ms, statements, locks, log_bytes, temporary_bytes, growth,
-    longest_block, differences, error}``.  Raises WindlassError for what says nothing about the plan: no login, no room,
-    a backup that does not restore, or one of another state than the plan is for (``plan_stale``).
+    Returns ``{backup, rows, restore_ms, parts, checks, samples, load, queries, failed, duration_ms}``.  ``parts`` are
+    the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, log_bytes,
+    temporary_bytes, growth, longest_block, differences, error}``.
+
+    Raises WindlassError for what says nothing about the plan: no login, no room, a backup that does not restore, or
+    one of another state than the plan is for (``plan_stale``).
     """
     began = time.monotonic()
     with scratch_place(server) as (name, copy):
@@ -87,6 +91,7 @@ class _Stage:
         self._checks: list[Wire] = []
         self._samples: list[Wire] = []
         self._load: Optional[Wire] = None
+        self._queries: list[Wire] = []
         self._failed: list[str] = []
 
     def result(self) -> Wire:
@@ -96,12 +101,13 @@ class _Stage:
             "checks": self._checks,
             "samples": self._samples,
             "load": self._load,
+            "queries": self._queries,
             "failed": "; ".join(self._failed),
         }
 
     def play(self) -> None:
         """Go forth, test, back, and forth again; what fails ends the play."""
-        before = self._schema()
+        before, asked = self._schema(), self._measured()
         plan = self._for_the_copy()
         with Workload(self._copy, self._rehearsal.load, self._rehearsal.workers) as load:
             went = self._part("the plan", plan)
@@ -109,6 +115,7 @@ class _Stage:
         if not went:
             return
         after = self._schema()
+        self._queries = queries.compare(asked, self._measured())
         self._test()
         back = self._way_back(plan)
         if back is None or not self._part("the way back", back):
@@ -197,6 +204,11 @@ class _Stage:
 
     def _results(self, scripts: Sequence[Script], kind: str) -> list[Wire]:
         return [to_wire(each) for each in verify.run_checks(self._copy, scripts, kind, True)] if scripts else []
+
+    def _measured(self) -> list[Wire]:
+        """Return what the system's known queries cost now."""
+        with connect(self._copy, "windlass rehearsal") as session:
+            return queries.measure(session, self._rehearsal.queries)
 
     def _schema(self) -> Schema:
         with connect(self._copy, "windlass rehearsal") as session:

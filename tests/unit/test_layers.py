@@ -20,7 +20,7 @@ RANKS = [
     {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
     | {"retention", "following"},
     {"session", "journal", "introspect", "messages", "scheduled"},
-    {"running", "verify", "inspection", "scratch", "probing", "memory", "comparison", "archiving"},
+    {"running", "verify", "inspection", "scratch", "queries", "probing", "memory", "comparison", "archiving"},
     {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
     {"gauging", "load"},
     {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift"},

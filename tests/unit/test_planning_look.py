@@ -34,7 +34,7 @@ class Target:
         return {"databases": {name: {**STANDS, **seen.get(name, {})} for name in names}}
 
     def look(self, *names: str) -> dict[str, dict[str, Any]]:
-        project = Project("s", "postgresql", "S", "For a test.", (), (), (), (), (), (), {})
+        project = Project("s", "postgresql", "S", "For a test.", (), (), (), (), (), (), (), {})
         wishes = {name: Wish("up") for name in names}
         return planning.look(self.call, databases(*names), {"s": project}, wishes, self.told.append)
 

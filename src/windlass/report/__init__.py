@@ -111,6 +111,7 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         **_risk(data.get("plan") or {}),
         "backup": data.get("backup"),
         "restore": data.get("restore"),
+        "queries": data.get("queries") or (data.get("rehearsal") or {}).get("queries"),
         "rehearsal": _rehearsal(data.get("rehearsal") or {}),
         "groups": [("Checks", _checks(data, "checks")), ("Sample-data tests", _checks(data, "samples"))],
         "timeline": timeline.bars(events, data),

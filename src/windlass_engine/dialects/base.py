@@ -412,6 +412,10 @@ class Dialect(ABC):
         """Look once at what session ``pid`` holds and what the server wrote.  Only where the engine ``gauges``."""
         raise NotImplementedError
 
+    def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
+        """Yield (table, rows) of each table that a query reads from end to end.  Raise ServerError."""
+        return iter(())
+
     def volumes(self, link: Link) -> Volumes:
         """Return how big each table is.  Only where the engine ``gauges``."""
         raise NotImplementedError

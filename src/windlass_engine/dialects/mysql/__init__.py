@@ -23,6 +23,7 @@ from . import (
     measures,
     probing,
     review,
+    scans,
     session_state,
     settle,
     splitter,
@@ -169,6 +170,10 @@ class MySQL(base.Dialect):
     def gauge(self, link: base.Link, pid: int) -> base.Gauge:
         """Look at a session's table locks and at the server's log."""
         return gauge.gauge(link, pid)
+
+    def full_scans(self, link: base.Link, sql: str) -> Iterator[tuple[str, int]]:
+        """Ask EXPLAIN."""
+        return scans.full_scans(link, sql)
 
     def volumes(self, link: base.Link) -> base.Volumes:
         """Measure the tables."""

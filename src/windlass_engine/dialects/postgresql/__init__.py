@@ -24,6 +24,7 @@ from . import (
     online,
     probing,
     review,
+    scans,
     schema,
     session_state,
     splitter,
@@ -213,6 +214,10 @@ class PostgreSQL(base.Dialect):
     def gauge(self, link: base.Link, pid: int) -> base.Gauge:
         """Look at a session's table locks and at the server's log."""
         return gauge.gauge(link, pid)
+
+    def full_scans(self, link: base.Link, sql: str) -> Iterator[tuple[str, int]]:
+        """Ask EXPLAIN."""
+        return scans.full_scans(link, sql)
 
     def volumes(self, link: base.Link) -> base.Volumes:
         """Measure the tables."""
