@@ -70,7 +70,8 @@ class Bench:
 
     def analyse(self, table: str) -> tuple[str, ...]:
         """What lets the server count a table's rows for its statistics."""
-        return (f"ANALYZE {table}" if self.make.engine == "postgresql" else f"ANALYZE TABLE {table}",)
+        words = {"postgresql": "ANALYZE", "mysql": "ANALYZE TABLE", "mssql": "UPDATE STATISTICS"}
+        return (f"{words[self.make.engine]} {table}",)
 
     def plan(self, project: ProjectView, **how: Any) -> Plan:
         """The plan upwards."""

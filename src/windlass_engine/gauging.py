@@ -56,6 +56,8 @@ class Gauging:
         """Look until told to stop.  A server that does not let itself be looked at leaves what was seen so far."""
         try:
             with connect(self._target, "windlass gauging") as session:
+                if "gauges" not in session.dialect.capabilities:
+                    return
                 pid = 0
                 while not self._stop.wait(PAUSE_S):
                     pid = pid or _worker(session)

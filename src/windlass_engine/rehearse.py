@@ -220,7 +220,8 @@ class _Stage:
 
     def _volumes(self) -> Volumes:
         with connect(self._copy, "windlass rehearsal") as session:
-            return session.dialect.volumes(session.link)
+            able = "gauges" in session.dialect.capabilities
+            return session.dialect.volumes(session.link) if able else Volumes({}, None)
 
 
 class _Done:

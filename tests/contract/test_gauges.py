@@ -8,7 +8,14 @@ from tests.contract.engines import transactional
 from tests.systems import Bench
 from windlass_engine.session import connect
 
+pytestmark = pytest.mark.usefixtures("gauging")
 INSERT = "INSERT INTO t VALUES " + ", ".join(f"({n}, REPEAT('x', 200))" for n in range(2000))
+
+
+@pytest.fixture
+def gauging(bench: Bench) -> None:
+    if "gauges" not in bench.make.dialect.capabilities:
+        pytest.skip(f"{bench.make.dialect.title} is not gauged")
 
 
 def test_a_session_is_gauged_from_outside(bench: Bench) -> None:

@@ -10,6 +10,7 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``squawk``             squawk, a linter, reads this engine's scripts;
 ``weighs``             the server can be asked beforehand how it will do a schema change;
 ``probes``             rows that would make a statement fail can be searched for beforehand;
+``explains``           the server tells which tables a query reads from end to end;
 ``gauges``             the server tells what a working session locks and how much log it writes;
 ``drift``              the schema is kept after each run, so that what others change can be told.
 """

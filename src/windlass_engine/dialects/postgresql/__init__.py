@@ -64,6 +64,7 @@ class PostgreSQL(base.Dialect):
             "probes",
             "gauges",
             "drift",
+            "explains",
         }
     )
     grammar = "postgresql"
