@@ -51,7 +51,9 @@ class MySQL(base.Dialect):
 
     name = "mysql"
     title = "MySQL/MariaDB"
-    capabilities = frozenset({"session_lock", "lock_timeout", "weighs", "probes", "drift", "gauges", "explains", "backup"})
+    capabilities = frozenset(
+        {"session_lock", "lock_timeout", "weighs", "probes", "drift", "gauges", "explains", "backup"}
+    )
     grammar = "mysql"
     schema_table = "windlass_schema"
     made_with_table = frozenset({"column", "index", "constraint"})
