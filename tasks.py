@@ -591,7 +591,7 @@ def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, 
 
 @verb(
     KEEP,
-    backup="which one: latest, an id that `invoke status` or `invoke backup` showed, or a path",
+    backup="which one: latest, an id that `invoke backups` showed, before:RUN, or a path",
     into="name of the new database (default: DATABASE_restored, with --table DATABASE_restored_tables)",
     table="bring back the rows of this table only, as SCHEMA.TABLE or a pattern; may be repeated",
     swap="let the restored database take the place of the original, which is kept under another name",

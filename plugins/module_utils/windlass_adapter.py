@@ -197,7 +197,7 @@ def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
         if not news.end and not news.lost:
             place = {"run_id": job.run_id, "kind": job.kind, "lock": job.lock, "offset": news.offset}
             reply["cursor"] = {"database": item.database, **place}
-        elif serves(job, item.job) or _is_adopted(item, job, news):
+        elif serves(job, item.job) or _is_adopted(item, job, news) or _is_asked_again(item, job):
             end = reply["outcomes"][item.database] = outcome(item.database, job, news)
             waiting = [] if failed(end) else waiting[1:]
         if waiting and not reply["cursor"] and time.monotonic() >= deadline:
@@ -213,7 +213,7 @@ def empty_reply() -> dict[str, Any]:
 def serves(found: Job, wanted: Job) -> bool:
     """Return whether a job's end is what was wanted: it is ours, or another's change where we wanted to make one.
 
-    Another's backup or restore is only waited for.
+    Another's backup or restore is only waited for, unless it is the very one that is asked for (its digest says so).
     """
     return found == wanted or (found.kind in CHANGES and wanted.kind in CHANGES)
 
@@ -276,6 +276,13 @@ def _is_adopted(item: Order, job: Job, news: News) -> bool:
     """Return whether a timer's backup need not be made: another has just made one."""
     well = news.end is not None and not news.end["error"]
     return item.scheduled and item.job.kind == "backup" and job.kind == "backup" and well
+
+
+def _is_asked_again(item: Order, job: Job) -> bool:
+    """Return whether another's job is the very work that is asked for: somebody comes back to it."""
+    holder, digest = holder_of(job.lock_path) or {}, item.holder["digest"]
+    same = (holder.get("run_id"), holder.get("digest")) == (job.run_id, digest)
+    return bool(digest) and job.kind == item.job.kind and same
 
 
 def _now() -> str:

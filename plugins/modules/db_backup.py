@@ -88,7 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_engine import backup, inspection
 from ansible.module_utils.windlass_engine.backup_store import home_of
 from ansible.module_utils.windlass_engine.keeping import marks
-from ansible.module_utils.windlass_engine.model import Target
+from ansible.module_utils.windlass_engine.model import Target, digest_of
 
 SPEC = {
     **adapter.FOLLOWING,
@@ -119,7 +119,10 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     def work(emit: Any) -> dict[str, Any]:
         return would_make(target, directory) if module.check_mode else made(target, settings, emit)
 
-    return adapter.order(module, target, "backup", "", "backup", work)
+    # A person who comes back to a backup that he asked for follows it; one before a change is always that change's own.
+    by_hand = not (module.params["by_policy"] or module.params.get("scheduled"))
+    digest = digest_of({"who": settings.who, "why": settings.why}) if by_hand else ""
+    return adapter.order(module, target, "backup", digest, "backup", work)
 
 
 def made(target: Target, settings: backup.BackupSettings, emit: Any) -> dict[str, Any]:

@@ -107,7 +107,7 @@ from ansible.module_utils.windlass_engine import backup_store, exchange, restore
 from ansible.module_utils.windlass_engine.backup import keeper_of
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.keeping import copying, offsite
-from ansible.module_utils.windlass_engine.model import Target
+from ansible.module_utils.windlass_engine.model import Target, digest_of
 
 SPEC = {
     **adapter.FOLLOWING,
@@ -134,7 +134,9 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
             return undo(module, target, emit)
         return beside(module, target, emit)
 
-    return adapter.order(module, target, "restore", "", "run", work)
+    wanted = {key: module.params[key] for key in ("backup", "into", "swap", "undo")}
+    digest = digest_of({**wanted, "tables": module.params["tables"] or []})
+    return adapter.order(module, target, "restore", digest, "run", work)
 
 
 def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
@@ -144,25 +146,30 @@ def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
 
 
 def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
-    path = backup_path(module, target)
+    path, note = backup_path(module, target)
     tables = tuple(module.params["tables"] or ())
     end = "_restored_tables" if tables else "_restored"
     into = module.params["into"] or f"{keeper_of(target).database_name(target)}{end}"
     client_bin = module.params["client_bin"]
     if module.check_mode:
-        return {**restore.look(target, path, into, client_bin, tables), "skipped": "check mode"}
+        looked = restore.look(target, path, into, client_bin, tables)
+        return {**looked, "outlook": [*note, *looked["outlook"]], "skipped": "check mode"}
+    for text in note:
+        emit({"event": "restore_outlook", "text": text})
     restored = restore.beside(target, path, into, client_bin, 0, emit, module.params["identity"], tables)
     return {**restored, **exchange.swap(target, into, emit)} if module.params["swap"] else restored
 
 
-def backup_path(module: AnsibleModule, target: Target) -> str:
+def backup_path(module: AnsibleModule, target: Target) -> tuple[str, list[str]]:
+    """Return the backup that is meant, and what is to be said of that."""
     reference = module.params["backup"]
     if os.path.isabs(reference):
-        return reference
+        return reference, []
     directory = adapter.backup_dir(module, make=False)
     repository = offsite.Repository.of(module.params["offsite"])
     try:
-        return backup_store.find(directory, target.name, reference)["path"]
+        found = backup_store.find(directory, target.name, reference)
+        return found["path"], [found["note"]] if "note" in found else []
     except WindlassError:
         if repository is None or not copying.is_only_there(repository, directory, target.name, reference):
             raise
@@ -171,7 +178,8 @@ def backup_path(module: AnsibleModule, target: Target) -> str:
             "backup_failed", f"the backup {reference} is only off-site, in {repository.shown}",
             hint=f"invoke backups --fetch {reference} --env ENV brings it back, and so does the restore itself",
         )  # fmt: skip
-    return offsite.fetch_by_id(repository, backup_store.home_of(directory, target.name), target.name, reference)
+    home = backup_store.home_of(directory, target.name)
+    return offsite.fetch_by_id(repository, home, target.name, reference), []
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import state_dir
 from ansible.module_utils.windlass_engine.keeping import trial, workplace
-from ansible.module_utils.windlass_engine.model import Script, Target
+from ansible.module_utils.windlass_engine.model import Script, Target, digest_of
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {
@@ -137,7 +137,7 @@ def order(module: AnsibleModule, target: Target, folder: str) -> adapter.Order:
         with workplace.copy_in(folder, given["path"]):
             return trial.run(target, wanted, emit)
 
-    return adapter.order(module, target, "restore-test", "", "restore-test", test)
+    return adapter.order(module, target, "restore-test", digest_of({"path": given["path"]}), "restore-test", test)
 
 
 if __name__ == "__main__":

@@ -251,9 +251,10 @@ def attached_text(holder: Mapping[str, Any] | None) -> str:
     """Return whose run was found."""
     if not holder:
         return "another run is at work here; following it"
+    plan = f", plan {holder['digest'][:12]}" if holder["kind"] in ("migrate", "revert", "baseline") else ""
     return (
         f"{holder['who']} on {holder['origin']} is at work here since {holder['since']} "
-        f"({holder['kind']} {holder['run_id']}, plan {holder['digest'][:12]}); following that run"
+        f"({holder['kind']} {holder['run_id']}{plan}); following that run"
     )
 
 

@@ -94,11 +94,11 @@ def catalogue(directory: str, database: Optional[str] = None) -> list[Wire]:
 def find(directory: str, database: str, ref: str) -> Wire:
     """Return the complete backup that ``ref`` names: an id, ``latest``, or ``before:<run_id>``.
 
-    ``before:`` means the backup that the run itself made before it changed anything.  Raises WindlassError
-    (backup_failed).
+    ``before:`` means the backup that the run itself made before it changed anything; where it made none, the newest of
+    those that are older than the run, with a ``note`` that says so.  Raises WindlassError (backup_failed).
     """
     entries = catalogue(directory, database)
-    fit = [entry for entry in entries if _is_meant(entry, ref)]
+    fit = [entry for entry in entries if _is_meant(entry, ref)] or _older_than_run(entries, ref)
     if fit and fit[0]["state"] == "damaged":
         raise _not_found(f"the backup {fit[0]['id']} of {database} is not usable: {fit[0]['reason']}", entries)
     if not fit:
@@ -128,6 +128,16 @@ def _is_meant(entry: Wire, ref: str) -> bool:
     if ref.startswith("before:"):
         return bool(entry["state"] == "complete" and entry["run_id"] == ref[len("before:") :])
     return bool(entry["id"] == ref)
+
+
+def _older_than_run(entries: list[Wire], ref: str) -> list[Wire]:
+    """Return the complete backups that were begun before a run whose id tells its time, newest first."""
+    run = ref[len("before:") :] if ref.startswith("before:") else ""
+    if not _ID.fullmatch(run):
+        return []
+    note = f"run {run} made no backup of its own: this is the last one before it, and changes in between are not in it"
+    older = [entry for entry in entries if entry["state"] == "complete" and entry["id"][:16] < run[:16]]
+    return [{**entry, "note": note} for entry in older]
 
 
 def _entry(home: str, name: str) -> Wire:

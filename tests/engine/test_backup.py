@@ -144,6 +144,13 @@ def test_find_by_id_latest_and_run(database: str, pg: PostgresServer, tmp_path: 
     with pytest.raises(WindlassError, match="no backup 'before:run-9'") as caught:
         backup.find(folder, name, "before:run-9")
     assert str(made[0]["id"]) in caught.value.hint
+    assert "note" not in backup.find(folder, name, "before:run-1")
+    # A run that made none: the last one before it.
+    later = f"20991231T000000Z-{'0' * 6}"
+    found = backup.find(folder, name, f"before:{later}")
+    assert (found["id"], "made no backup of its own" in found["note"]) == (newest["id"], True)
+    with pytest.raises(WindlassError, match="no backup 'before:2001"):
+        backup.find(folder, name, f"before:20010101T000000Z-{'0' * 6}")
     with pytest.raises(WindlassError, match="no backup 'latest' of other"):
         backup.find(folder, "other", "latest")
     # Nothing that a caller passes on can lead out of the folder.

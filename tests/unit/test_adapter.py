@@ -61,10 +61,11 @@ class Fleet:
         self.orders = [self.order(name, work) for name, work in works.items()]
 
     def order(
-        self, name: str, work: detach.Work, kind: str = "migrate", lock: str = "run", seen: Any = None
+        self, name: str, work: detach.Work, kind: str = "migrate", lock: str = "run", seen: Any = None,
+        digest: str = "d" * 64,
     ) -> adapter.Order:
         target = Target(name, "tried", f"postgresql:///{name}")
-        return adapter.order(SimpleNamespace(params=self.params), target, kind, "d" * 64, lock, work, seen)
+        return adapter.order(SimpleNamespace(params=self.params), target, kind, digest, lock, work, seen)
 
     def advance(self, **params: Any) -> dict[str, Any]:
         self.params.update(params)
@@ -163,19 +164,23 @@ def test_anothers_change_is_followed_to_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "lock"), [("backup", "backup"), ("restore", "run")])
-def test_anothers_backup_or_restore_is_waited_for_and_then_ours_is_made(tmp_path: Path, kind: str, lock: str) -> None:
+@pytest.mark.parametrize(("digest", "made"), [("other", True), ("", True), ("same", False)])
+def test_anothers_backup_or_restore_is_waited_for_and_then_ours_is_made_unless_it_is_the_same(
+    tmp_path: Path, kind: str, lock: str, digest: str, made: bool
+) -> None:
     gate = tmp_path / "open"
     other = Fleet(tmp_path, a=until(gate))
-    other.orders = [other.order("a", until(gate), kind, lock)]
+    other.orders = [other.order("a", until(gate), kind, lock, digest=digest and "same")]
     other.advance(seconds=0.2)
     mine = Fleet(tmp_path, a=done("a"))
     mine.params["run_id"] = "run-2"
-    mine.orders = [mine.order("a", done("mine"), kind, lock)]
+    mine.orders = [mine.order("a", done("mine"), kind, lock, digest=digest)]
     reply = mine.advance(seconds=0.2)
     assert reply["outcomes"] == {}
     gate.touch()
     last = mine.advance(cursor=reply["cursor"], seconds=30.0)
-    assert last["outcomes"]["a"]["result"]["name"] == "mine"
+    assert last["outcomes"]["a"]["result"].get("name") == ("mine" if made else None)
+    assert len(list(tmp_path.glob("runs/*/*.jsonl"))) == (2 if made else 1)
 
 
 def test_a_run_that_died_is_told_as_lost(tmp_path: Path) -> None:
