@@ -302,6 +302,19 @@ def test_a_call_does_not_tell_what_it_changes() -> None:
             losses._changed(down(call), TABLES)
 
 
+@pytest.mark.parametrize(
+    ("kind", "identity", "definition", "table"),
+    [
+        ("column", "dbo.[a.b].c", "int", "dbo.[a.b]"),
+        ("constraint", "dbo.t.(check ([a]>(1.5)))", "check", "dbo.t"),
+        ("trigger", "dbo.g", "on dbo.t disabled\nCREATE TRIGGER", "dbo.t"),
+        ("view", "dbo.v", "CREATE VIEW", ""),
+    ],
+)
+def test_objects_belong_to_tables(kind: str, identity: str, definition: str, table: str) -> None:
+    assert MSSQL.table_of((kind, identity), {(kind, identity): definition}) == table
+
+
 def own_sql() -> Iterator[str]:
     """Everything that Windlass says to a SQL Server by itself, as far as it is not made on the spot."""
     make = Maker("mssql")

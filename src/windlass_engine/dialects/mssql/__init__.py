@@ -27,7 +27,7 @@ from . import (
     tokens,
 )
 from .archive_sql import SQLServerArchives
-from .journal_sql import BEGAN, SQLServerJournal
+from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, SCHEMA_TABLE, SQLServerJournal
 from .own import Own
 
 #: The driver's own word for a statement that took longer than it may.
@@ -41,8 +41,9 @@ class SQLServer(base.Dialect):
 
     name = "mssql"
     title = "SQL Server"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout"})
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "drift"})
     grammar = "tsql"
+    schema_table = SCHEMA_TABLE
     journal = SQLServerJournal()
     archives = SQLServerArchives()
 
@@ -239,3 +240,23 @@ class SQLServer(base.Dialect):
     def loose_spelling(self, definition: str) -> str:
         """Return a definition without blanks and brackets."""
         return re.sub(r"[\s()\[\]]+", "", definition).lower()
+
+    def make_schema_table(self) -> tuple[str, ...]:
+        """Return its DDL."""
+        return MAKE_SCHEMA_TABLE
+
+    def keep_schema(self, text: str, fingerprint: str, head: str, run_id: str, who: str) -> tuple[str, ...]:
+        """Return the two statements as Windlass's own."""
+        return tuple(map(Own, super().keep_schema(text, fingerprint, head, run_id, who)))
+
+    def kept_schema(self) -> str:
+        """Return the query as Windlass's own."""
+        return Own(super().kept_schema())
+
+    def now_text(self) -> str:
+        """Return the clock as text."""
+        return NOW_TEXT
+
+    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+        """Read it off the identity or, for a trigger, off the definition."""
+        return catalogue.table_of(*key, objects.get(key, ""))

@@ -7,6 +7,7 @@ server ships, users and logins, and values that move by themselves (identities, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from . import catalogue_rare
 from .lexer import Unterminated
 from .own import Own
 from .reader import Reader
-from .text import shown
+from .text import names, shown
 
 _SCHEMAS = """
 SELECT s.name, p.name FROM sys.schemas s JOIN sys.database_principals p ON p.principal_id = s.principal_id
@@ -81,6 +82,7 @@ SELECT k.parent_object_id, k.name, CAST(k.is_system_named AS int), k.definition,
   CAST(k.is_not_trusted AS int)
 FROM sys.check_constraints k
 """
+_PARENT = re.compile(r"on (\[(?:[^\]]|\]\])*\]\.?\S*|\S+)")
 _KINDS = {
     "P": "procedure", "V": "view", "FN": "function", "IF": "function", "TF": "function", "TR": "trigger",
     "PC": "procedure", "FS": "function", "FT": "function", "TA": "trigger", "AF": "function",
@@ -163,6 +165,16 @@ def created(text: str) -> str:
     words.at = 1
     words.take("OR", "ALTER")
     return f"{text[:start]}CREATE {text[words.items[words.at].start :]}".strip() if not words.done else text
+
+
+def table_of(kind: str, identity: str, definition: str) -> str:
+    """Return the table that an object belongs to, or an empty string."""
+    if kind in ("table", "storage", "full-text index"):
+        return identity
+    if kind in ("column", "index", "constraint", "statistics", "compression"):
+        return ".".join(names(identity)[:2])
+    found = _PARENT.match(definition) if kind == "trigger" else None
+    return found.group(1) if found else ""
 
 
 def _columns(link: Link, places: dict[int, Place]) -> Iterator[Object]:

@@ -25,9 +25,23 @@ IF OBJECT_ID(N'windlass.holder') IS NULL CREATE TABLE windlass.holder (
 )"""
 #: What makes the table for the note of who deploys.
 HOLDER = (Own(_SCHEMA), Own(_HOLDER))
+SCHEMA_TABLE = "windlass.known_schema"
+_KNOWN = f"""
+IF OBJECT_ID(N'{SCHEMA_TABLE}') IS NULL CREATE TABLE {SCHEMA_TABLE} (
+  objects nvarchar(max) NOT NULL,
+  fingerprint nvarchar(128) NOT NULL,
+  head nvarchar(128) NOT NULL,
+  run_id nvarchar(255) NOT NULL,
+  who nvarchar(500) NOT NULL,
+  at nvarchar(32) NOT NULL
+)"""
+#: What makes the table of the schema as the last run left it.
+MAKE_SCHEMA_TABLE = (Own(_SCHEMA), Own(_KNOWN))
+NOW_TEXT = "CONVERT(nvarchar(19), SYSUTCDATETIME(), 126) + N'Z'"
 _CREATE = (
     _SCHEMA,
     _HOLDER,
+    _KNOWN,
     f"""
 IF OBJECT_ID(N'windlass.migrations') IS NULL CREATE TABLE windlass.migrations (
   kind {_WORD} NOT NULL,

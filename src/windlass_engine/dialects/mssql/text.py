@@ -24,7 +24,12 @@ def literal(value: Optional[str]) -> str:
 
 def identifier(dotted: str) -> str:
     """Return a quoted name; dots part the qualifiers, and a part that is quoted already stays as it is."""
-    return ".".join(part if part.startswith("[") else quoted(part) for part in _PARTS.findall(dotted))
+    return ".".join(part if part.startswith("[") else quoted(part) for part in names(dotted))
+
+
+def names(dotted: str) -> list[str]:
+    """Return the parts of a name as they are written."""
+    return _PARTS.findall(dotted)
 
 
 def quoted(name: str) -> str:
