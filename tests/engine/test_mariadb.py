@@ -11,10 +11,12 @@ import pytest
 from tests.systems import Bench, Maker
 from windlass import project as projects
 from windlass_engine import doctor, plan, session, verify
+from windlass_engine.dialects import mysql as dialects_mysql
 from windlass_engine.doctor import Places
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import FAIL
 from windlass_engine.model import Plan, Script, Target
+from windlass_engine.running import backfill
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
@@ -43,6 +45,20 @@ def test_a_refused_schema_change_can_be_edited(bench: Bench) -> None:
     assert bench.deploy(make.system(make.migration("001_t", "CREATE TABLE t (id int, a int)")))["error"]
     assert bench.journal().entries[0].started == 0
     assert bench.deploy(make.system(make.migration("001_t", "CREATE TABLE t2 (id int)")))["error"] is None
+
+
+def test_a_long_pause_does_not_look_like_a_deployer_that_is_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server gives a silent deployer up; between batches that are far apart it hears of it now and then."""
+    table = make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id) VALUES (1), (2)")
+    fill = "-- windlass: backfill table=t key=id batch=1 pause=2500ms\nUPDATE t SET n = n + 1 WHERE true /* windlass: batch */"
+    monkeypatch.setattr(dialects_mysql, "SILENCE_S", 1)
+    monkeypatch.setattr(backfill, "SIGN_OF_LIFE_S", 60.0)
+    project = make.system(table, make.migration("002_b", fill))
+    silent = bench.deploy(project)
+    assert silent["error"]["code"] == "connection_lost", silent
+    monkeypatch.setattr(backfill, "SIGN_OF_LIFE_S", 0.3)
+    assert bench.deploy(project)["error"] is None
+    assert bench.query("SELECT id, n FROM t") == [(1, 1), (2, 1)]
 
 
 def test_what_a_call_did_is_asked_of_the_operator(bench: Bench) -> None:

@@ -57,6 +57,7 @@ class Case:
 
     def __post_init__(self) -> None:
         self.environment = self.ground.environment(self.database)
+        self.worker = self.ground.host
 
     @contextmanager
     def command(self) -> Iterator[Playing]:
@@ -72,7 +73,7 @@ class Case:
     def at_work(self, play: Playing) -> None:
         """Wait until the work on the host has begun, then for a random moment within it."""
         wait_until(
-            lambda: self.ground.run_has_begun(self.database) or play.process.poll() is not None,
+            lambda: self.ground.run_has_begun(self.database, self.worker) or play.process.poll() is not None,
             seconds=60, what="the run on the host",
         )  # fmt: skip
         at_once(self.dice.uniform(0, self.ground.work_s[self.verb]))
@@ -130,6 +131,22 @@ def power_lost(case: Case) -> str:
         case.ground.host.kill()
         case.ground.boot()
         return _ended(play, hit)
+
+
+def runner_lost(case: Case) -> str:
+    """The work is on another machine than the database, and that one is gone: the server is not told that it is.
+
+    The next command comes from elsewhere.
+    """
+    case.worker = case.ground.runner
+    case.ground.environment(case.database, worker=case.worker, url=case.database.bench.target.url)
+    with case.command() as play:
+        case.at_work(play)
+        hit = play.process.poll() is None
+        case.worker.kill()
+        play.kill()
+    case.ground.environment(case.database)
+    return "killed" if hit else "done before the fault came"
 
 
 def disk_of_data_full(case: Case) -> str:
@@ -247,6 +264,7 @@ def faults(deployers: int) -> tuple[Fault, ...]:
         Fault("controller killed -9", controller_killed, 1, 8),
         Fault("database server killed -9", server_killed, 1, 6),
         Fault("host without power", power_lost, 0, 3),
+        Fault("runner without power", runner_lost, 0, 2),
         Fault("disk of the data full", disk_of_data_full, 1, 1),
         Fault("disk of the run files full", disk_of_run_files_full, 1, 2),
         Fault(f"{deployers} deployers at once", lambda case: many_at_once(case, deployers), 1, 1),

@@ -80,6 +80,8 @@ class Ground:
     def __init__(self, bed: Testbed, host: Host, engine: str, project: Project) -> None:
         self.bed = bed
         self.host = host
+        #: A host without a database of its own, which reaches this one's over the network.
+        self.runner = bed["db3"]
         self.engine = engine
         self.project = project
         #: How long each verb's work takes undisturbed; known as soon as `wanted` is.
@@ -129,13 +131,14 @@ class Ground:
         """Write an environment with this one database, and return its name; `more` are variables of the host."""
         name = name or database.name
         listed = {"name": database.name, "system": self.engine, "url": more.pop("url", database.on_host)}
+        worker: Host = more.pop("worker", self.host)
         variables = {"windlass_databases": [listed], **more}
         policy = {"confirm": "none", "backup": "never", **variables.pop("policy", {})}
         self.bed.inventory(
             self.project.root / "inventories" / name,
-            hosts=[self.host.name],
+            hosts=[worker.name],
             variables={"windlass_policy": policy, "ansible_ssh_args": _SSH, "ansible_ssh_timeout": 5},
-            host_variables={self.host.name: variables},
+            host_variables={worker.name: variables},
         )
         return name
 
@@ -180,9 +183,9 @@ class Ground:
 
     # ------------------------------------------------------------ the run on the host
 
-    def run_has_begun(self, database: Database) -> bool:
+    def run_has_begun(self, database: Database, worker: Host) -> bool:
         """Whether the process that does the work has said its first word."""
-        runs = (self.host.root / _RUN_FILES).glob(f"{database.name}-*/*.jsonl")
+        runs = (worker.root / _RUN_FILES).glob(f"{database.name}-*/*.jsonl")
         return any(log.stat().st_size for log in runs)
 
     def began_at(self, database: Database) -> float:

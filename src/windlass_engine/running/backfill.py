@@ -12,6 +12,8 @@ from ..messages import Messages
 from ..model import JournalEntry, Statement, Step, Wire
 from ..session import Session
 
+#: Seconds between two signs of life in a long pause; far less than the silence at which a server gives a session up.
+SIGN_OF_LIFE_S = 15.0
 Range = tuple[Optional[str], str]
 
 
@@ -65,7 +67,17 @@ class Backfill:
                     "total": 0,
                 }
             )
-            time.sleep(self._plan.pause_ms / 1000)
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait between batches, with a sign of life now and then: a server gives silent deployers up."""
+        until = time.monotonic() + self._plan.pause_ms / 1000
+        while True:
+            left = until - time.monotonic()
+            time.sleep(max(0.0, min(left, SIGN_OF_LIFE_S)))
+            if left <= SIGN_OF_LIFE_S:
+                return
+            self._session.query("SELECT 1")
 
     def run_batch(self, bounds: Range, messages: Messages, timeouts: tuple[int, int], tick: Tick) -> int:
         """Update one range and record its end in the same transaction; return its rows.  Raise Refused."""

@@ -33,6 +33,7 @@ from . import (
 from .archive_sql import MySQLArchives
 from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, MySQLJournal
 from .keeper import MySQLKeeper
+from .session_state import SILENCE_S
 
 _SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
 #: Lock wait timeout, deadlock, and NOWAIT: waiting and trying again helps.  Everything else is an error.
@@ -138,8 +139,8 @@ class MySQL(base.Dialect):
         return session_state.reset(link, _is_mariadb(link))
 
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
-        """Return the word for downs: the user variable @windlass_allow_data_loss."""
-        return (f"SET @windlass_allow_data_loss = {int(allow_data_loss)}",)
+        """Return how a deployer is noticed whose machine is gone, and the word for downs, a user variable."""
+        return (f"SET SESSION wait_timeout = {SILENCE_S}, @windlass_allow_data_loss = {int(allow_data_loss)}",)
 
     def leaves_settings(self, text: str) -> bool:
         """Return whether a script holds a word that can leave something behind in the session."""

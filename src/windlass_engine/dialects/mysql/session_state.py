@@ -13,6 +13,8 @@ OWN = (
     "SET NAMES utf8mb4",
     f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', wait_timeout = 28800, autocommit = 1",
 )
+#: A deployer is never silent for so long (seconds): one that is has lost its machine, and must not keep the lock.
+SILENCE_S = 60
 #: These differ from session to session, or belong to the connection and not to a script.
 _LEFT_ALONE = (
     "timestamp", "rand_seed1", "rand_seed2", "insert_id", "last_insert_id", "identity", "pseudo_thread_id",

@@ -37,6 +37,9 @@ from .keeper import PostgresKeeper
 
 _SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
 _OUTSIDE = re.compile(r"(?i)\b(dblink\w*|foreign|server|subscription|program)\b")
+#: A deployer whose machine is gone says no goodbye: after a minute of silence the server gives its session up, and the
+#: deployer lock with it.  The server's own default are hours.
+_PROBED = ("SET tcp_keepalives_idle = 20", "SET tcp_keepalives_interval = 10", "SET tcp_keepalives_count = 4")
 #: Commits are answered early but where scripts may work on other servers, whose commits would outlive a lost one here.
 _EARLY = (
     "SELECT pg_catalog.set_config('synchronous_commit', 'off', false) "
@@ -164,8 +167,10 @@ class PostgreSQL(base.Dialect):
         )
 
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
-        """Return three settings: when commits are answered, how a killed deployer is noticed, the word for downs."""
-        settings = [_EARLY]
+        """Return settings: when commits are answered, how a deployer that is gone is noticed, the word for downs."""
+        settings = [_EARLY, *_PROBED]
+        if server_version >= 120000:
+            settings.append("SET tcp_user_timeout = '60s'")
         if server_version >= 140000:
             settings.append("SET client_connection_check_interval = '2s'")
         if allow_data_loss:
