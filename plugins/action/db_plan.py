@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -16,11 +16,13 @@ from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.gate import points
 from windlass.gate.policy import Gate
-from windlass.outlook import Outlook, add_findings
 from windlass.planning import Wish
 from windlass.project import Project, load
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
+
+if TYPE_CHECKING:
+    from windlass.outlook import Outlook
 
 
 class ActionModule(WindlassAction):
@@ -113,6 +115,8 @@ class ActionModule(WindlassAction):
         shown["rehearsal"] = rehearsals.told(root, plan.digest) if plan.steps else ""
         self.result["windlass_plan"][database.name] = shown
         if plan.steps:
+            from windlass.outlook import Outlook, add_findings
+
             self._outlooks.append(Outlook(database, project, plan, shown))
             add_findings(root, project, plan, shown)
             self.result["windlass_packed"][database.name] = planning.packed(plan)

@@ -9,7 +9,6 @@ from typing import Any
 from windlass import console
 from windlass.environment import Database
 from windlass.project import Project
-from windlass.risk import CLASSES, Assessment, Pending
 from windlass_engine.errors import WindlassError
 
 Told = Iterator[tuple[str, str]]
@@ -56,6 +55,8 @@ def _need(project: Project, item: Mapping[str, Any]) -> str:
 
 def _risk(found: Mapping[str, Any], gap: Mapping[str, Any]) -> Data:
     """Return the class and the lock of the SQL that closes a gap."""
+    from windlass.risk import CLASSES, Assessment, Pending
+
     statements = [text for text in str(gap["sql"] or "").split(";\n") if text.strip()]
     assessment = Assessment(found["grammar"], [Pending(0, n, sql) for n, sql in enumerate(statements)])
     risks = [risk for _, risk in assessment.risks(found["sizes"])]

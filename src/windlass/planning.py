@@ -6,17 +6,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from windlass.environment import Database
 from windlass.project import Project
-from windlass.risk import Pending
 from windlass_engine import dialects, script
 from windlass_engine import plan as planner
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, JournalEntry, Plan, Script, Step, to_wire
 from windlass_engine.project_view import natural_key
 from windlass_engine.wire import pack
+
+if TYPE_CHECKING:
+    from windlass.risk import Pending
 
 _STANDING = ("applied", "partial", "reverting")
 #: Seconds between two runs of a maintenance job, by the schedule that its script names.
@@ -205,6 +207,8 @@ def _shown_step(step: Step) -> dict[str, Any]:
 
 def statements(plan: Plan) -> list[Pending]:
     """Return the statements that a plan will run, in order."""
+    from windlass.risk import Pending
+
     return [
         Pending(number, item.line, step.script.sql(item), item.backfill is not None, item.copy_data)
         for number, step in enumerate(plan.steps)

@@ -41,10 +41,11 @@ def keep(root, *steps, **more):
     return evidence.keep(root, run_of(*steps, **more), "the record\n")
 
 
-def judged(root, gate, steps=(), info=None, now=NOW):
+def judged(root, gate, steps=(), info=None, now=NOW, whole=None, drift=None):
     policy = merge_policy({"gate": gate})
     database = Database("d", "tried", "postgresql://", policy=policy)
-    subject = points.Subject(root, "prod", database, plan(*steps), info or {}, now)
+    more = {key: value for key, value in (("risk", whole), ("drift", drift)) if value}
+    subject = points.Subject(root, "prod", database, plan(*steps, **more), info or {}, now)
     return {point["point"]: point for point in points.judged(subject)}
 
 
@@ -110,6 +111,34 @@ def test_proved_names_what_is_not(tmp_path):
     found = judged(tmp_path, {"proved": True}, [step(), step("002_b", proved=False)])["proved"]
     assert not found["met"] and "002_b" in found["found"] and "001_a" not in found["found"]
     assert found["command"] == "invoke prove --system tried"
+
+
+def test_risk_above_the_class_has_to_be_allowed_by_name(tmp_path):
+    gate = {"risk": "low"}
+    assert judged(tmp_path, gate)["risk"]["met"]
+    risks = [
+        {"rule": "drop-column", "class": "high", "allowed": ""},
+        {"rule": "add-index", "class": "low", "allowed": ""},
+    ]
+    whole = {"class": "high", "open_class": "high"}
+    point = judged(tmp_path, gate, [step(risks=risks)], whole=whole)["risk"]
+    assert not point["met"] and point["found"] == "001_a: drop-column high; low is allowed"
+    allowed = [{**risks[0], "allowed": "nobody reads it"}, risks[1]]
+    assert judged(tmp_path, gate, [step(risks=allowed)], whole={**whole, "open_class": "low"})["risk"]["met"]
+    with pytest.raises(WindlassError, match=r"gate\.risk is one of zero"):
+        merge_policy({"gate": {"risk": "tiny"}})
+
+
+def test_drift_closes_the_gate_and_so_does_not_knowing(tmp_path):
+    gate, known = {"drift": True}, {"run_id": "r", "who": "ada", "at": "now"}
+    change = {"what": "added", "kind": "column", "identity": "a.b"}
+    assert "nobody looked" in judged(tmp_path, gate)["drift"]["found"]
+    for found, met in (
+        ({"unknown": "", "known": known, "changes": []}, True),
+        ({"unknown": "", "known": known, "changes": [change]}, False),
+        ({"unknown": "no run has kept it", "known": None, "changes": []}, False),
+    ):
+        assert judged(tmp_path, gate, drift=found)["drift"]["met"] is met
 
 
 def test_a_verified_backup_has_to_be_young(tmp_path):

@@ -126,6 +126,34 @@ def _window(subject: Subject) -> Point:
     return Point("window", is_open, f"{subject.now:%a %H:%M} UTC {state} the window: {'; '.join(windows)}")
 
 
+def _risk(subject: Subject) -> Point:
+    from windlass.risk import CLASSES
+
+    most, whole = subject.database.policy.gate.risk, subject.plan.get("risk") or {"open_class": CLASSES[0]}
+    if CLASSES.index(whole["open_class"]) <= CLASSES.index(most):
+        return Point("risk", True, f"{whole['open_class']}, and {most} is allowed")
+    high = [
+        f"{step['name']}: {risk['rule']} {risk['class']}"
+        for step in subject.steps
+        for risk in step.get("risks") or ()
+        if not risk["allowed"] and CLASSES.index(risk["class"]) > CLASSES.index(most)
+    ]
+    told = _few(list(dict.fromkeys(high)))
+    return Point("risk", False, f"{told}; {most} is allowed", "-- windlass: allow RULE REASON, in the script's header")
+
+
+def _drift(subject: Subject) -> Point:
+    from windlass import drifting
+
+    found, command = subject.plan.get("drift"), f"invoke drift {subject.arguments}"
+    if found is None:
+        return Point("drift", False, "nobody looked: the policy says drift: ignore", command)
+    if found["unknown"]:
+        return Point("drift", False, f"not known: {found['unknown']}", f"{command} --accept")
+    told = drifting.headline(found)
+    return Point("drift", not told, f"the schema was {told}" if told else "nobody else changed the schema", command)
+
+
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
@@ -136,6 +164,8 @@ _JUDGES: Mapping[str, Callable[[Subject], Point]] = {
     "proved": _proved,
     "backup_verified": _backup_verified,
     "rehearsed": _rehearsed,
+    "risk": _risk,
+    "drift": _drift,
     "window": _window,
 }
 

@@ -16,9 +16,10 @@ class Gate:
 
     ``staged`` is the environment where the same scripts have to have been deployed and verified, ``soak`` how long ago
     at least; ``backup_verified`` and ``rehearsed`` are how old the newest verified backup and the plan's rehearsal may
-    be; in it the plan took ``longest_run`` at most and kept nobody waiting longer than ``longest_block``; ``window``
-    are the times at which a deployment may begin; ``approvals`` is how many people other than the authors have to
-    sign the plan.
+    be; in it the plan took ``longest_run`` at most and kept nobody waiting longer than ``longest_block``; ``risk`` is
+    the highest class that no script has to allow by name; ``drift`` asks that nobody else changed the schema;
+    ``window`` are the times at which a deployment may begin; ``approvals`` is how many people other than the authors
+    have to sign the plan.
     """
 
     staged: str = ""
@@ -28,6 +29,8 @@ class Gate:
     rehearsed: int = 0
     longest_run: int = 0
     longest_block: int = 0
+    risk: str = ""
+    drift: bool = False
     window: tuple[str, ...] = ()
     approvals: int = 0
 
@@ -50,8 +53,13 @@ def _value(key: str, value: Any, place: Mapping[str, str]) -> Any:
     what = f"policy gate.{key}"
     if key == "staged":
         return str(value or "")
-    if key == "proved":
+    if key in ("proved", "drift"):
         return boolean(value, what, **place)
+    if key == "risk":
+        from windlass.risk import CLASSES
+
+        check(not value or value in CLASSES, f"{what} is one of {', '.join(CLASSES)}", **place)
+        return str(value or "")
     if key == "approvals":
         return whole(value, what, **place)
     if key == "window":
