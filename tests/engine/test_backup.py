@@ -124,6 +124,18 @@ def test_a_sequence_that_is_behind_already_is_written_down(filled: str, pg: Post
     ]
 
 
+def test_a_sequence_that_feeds_a_column_need_not_be_its_own(database: str, pg: PostgresServer, tmp_path: Path) -> None:
+    fill(
+        database,
+        'CREATE SEQUENCE "its ""own"',
+        'CREATE TABLE t (a int DEFAULT nextval(\'"its ""own"\'), b int DEFAULT nextval(\'"its ""own"\') * -10, c serial)',
+        "INSERT INTO t SELECT i, -i, i FROM generate_series(1, 5) i",
+        "SELECT setval('t_c_seq', 5)",
+    )
+    made = make(database, tmp_path, pg)
+    assert manifest.load(made["path"])["sequences_behind"] == ['sequence public."its ""own" stands at 0, public.t.a holds 5']
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "ünï \"q\" 'x'", "a%2Fb", "x" * 63])
 def test_any_database_name_makes_one_safe_folder(pg: PostgresServer, tmp_path: Path, name: str) -> None:
     with pg.database(name) as url:

@@ -182,6 +182,19 @@ def test_a_sequence_behind_its_column_fails(original: str, pg: PostgresServer, s
     assert side not in databases(pg)
 
 
+def test_a_database_that_cannot_be_written_to_fails(original: str, pg: PostgresServer, side: str, tmp_path: Path) -> None:
+    fill(
+        original,
+        "CREATE FUNCTION app.no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$",
+        "CREATE EVENT TRIGGER no ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') EXECUTE FUNCTION app.no()",
+    )
+    made = make(original, tmp_path, pg)
+    with pytest.raises(WindlassError, match="not today") as caught:
+        restore.beside(target_of(original), made["path"], side, str(pg.bin), 2, silent)
+    assert caught.value.code == "restore_failed"
+    assert side not in databases(pg)
+
+
 def test_a_sequence_that_was_behind_before_is_a_note(
     original: str, pg: PostgresServer, side: str, tmp_path: Path
 ) -> None:

@@ -36,19 +36,24 @@ SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint + pg_table_size('pg_largeo
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND {_USER_SCHEMA}"""
 
-#: (sequence, table, column, ascending) of those that feed a whole-number column.  One that cycles is never behind.
-_OWNED_SEQUENCES = """
+#: (sequence, table, column, ascending) of those that feed a whole-number column: its own ones (serial, identity), and
+#: others that its default asks.  One that cycles is never behind.
+_FEEDING_SEQUENCES = """
 SELECT quote_ident(sn.nspname) || '.' || quote_ident(s.relname),
        quote_ident(n.nspname) || '.' || quote_ident(t.relname), quote_ident(a.attname), q.seqincrement > 0
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+FROM (SELECT d.objid AS seq, d.refobjid AS tab, d.refobjsubid AS col FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+      UNION
+      SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+      WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+        AND pg_get_expr(f.adbin, f.adrelid) ~ '^nextval\\(''[^'']+''::regclass\\)$') d
+JOIN pg_class s ON s.oid = d.seq AND s.relkind = 'S'
 JOIN pg_namespace sn ON sn.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
-JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p')
+JOIN pg_class t ON t.oid = d.tab AND t.relkind IN ('r', 'p')
 JOIN pg_namespace n ON n.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid AND NOT a.attisdropped
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND s.relpersistence <> 't'
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.col AND NOT a.attisdropped
+WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND s.relpersistence <> 't'
 ORDER BY 1"""
 
 
@@ -123,7 +128,7 @@ def count_large_objects(session: Asked) -> int:
 def sequences_behind(session: Asked, tick: Optional[Tick] = None) -> list[str]:
     """Return one line for each sequence whose next value may be in its column already."""
     lines: list[str] = []
-    for batch in _batches(session.query(_OWNED_SEQUENCES)):
+    for batch in _batches(session.query(_FEEDING_SEQUENCES)):
         looks = " UNION ALL ".join(_look_at(*owned) for owned in batch)
         late = f"SELECT * FROM ({looks}) x WHERE up AND edge > last OR NOT up AND edge < last"
         lines += [
