@@ -16,6 +16,8 @@ NAME = "manifest.json"
 #: Raised when an older Windlass could misread the file.  New fields alone do not raise it.
 FORMAT = 1
 _CHUNK = 1 << 20
+#: The disk brings many small files down together when they are asked for together.
+_SYNCERS = 8
 _SUMMARY = (
     "id", "database", "system", "engine", "server_version", "client_version", "started", "finished", "duration_ms",
     "bytes", "compression", "tables", "total_rows", "journal_head", "journal_applied", "fingerprint", "who", "why",
@@ -90,8 +92,8 @@ def summary(folder: str, manifest: Wire) -> Wire:
 
 def sync(folder: str) -> None:
     """Bring every file and folder below ``folder`` to the disk.  Raise OSError."""
-    for path in _files(folder):
-        sync_path(os.path.join(folder, path))
+    with ThreadPoolExecutor(_SYNCERS) as pool:
+        list(pool.map(lambda path: sync_path(os.path.join(folder, path)), _files(folder)))
     for parent, _, _ in os.walk(folder):
         sync_path(parent)
 
