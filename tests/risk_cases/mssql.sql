@@ -33,3 +33,6 @@ CREATE OR ALTER PROCEDURE dbo.claim2 AS SELECT 1;
 EXEC sys.sp_executesql N'CREATE PROCEDURE dbo.claim3 AS SELECT 1';
 -- expect: opaque medium hard
 EXEC sys.sp_executesql @change;
+-- What belongs to the session is nobody else's, and a refusal does nothing.
+-- expect: insert-rows very low (each changed row)
+DECLARE @seen TABLE (id int); INSERT INTO @seen (id) SELECT 1; INSERT INTO dbo.Patients (Owner) SELECT id FROM @seen; IF @a = 1 BEGIN RAISERROR (N'no', 16, 1); END;

@@ -26,7 +26,7 @@ UNKNOWN = [
         "a default is known of a column, not of a table",
     ),
 ]
-STATEMENTS = ("EXEC", "EXECUTE", "RAISERROR", "PRINT", "RETURN", "THROW")
+STATEMENTS = ("EXEC", "EXECUTE", "SET", "SELECT", "INSERT", "RAISERROR", "PRINT", "RETURN", "THROW")
 EXAMPLES = [
     "ALTER PROCEDURE dbo.p @a int AS BEGIN SELECT @a; END",
     "UPDATE TOP (@many) dbo.t SET a = 1 WHERE b = 2",

@@ -9,18 +9,20 @@ DECLARE @refusal nvarchar(2000), @holds_rows bit = 0;
 IF OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U') IS NOT NULL
 BEGIN
     EXEC sys.sp_executesql
-        N'IF EXISTS (SELECT 1 FROM dbo.Clinic_PatientsAppointments) SET @holds_rows = 1;',
+        N'IF EXISTS (SELECT 1 FROM dbo.Clinic_PatientsAppointments) BEGIN SET @holds_rows = 1; END;',
         N'@holds_rows bit OUTPUT', @holds_rows = @holds_rows OUTPUT;
 END;
 IF OBJECT_ID(N'dbo.Clinic_PatientsTelNumbers', N'U') IS NOT NULL
 BEGIN
     EXEC sys.sp_executesql
-        N'IF EXISTS (SELECT 1 FROM dbo.Clinic_PatientsTelNumbers) SET @holds_rows = 1;',
+        N'IF EXISTS (SELECT 1 FROM dbo.Clinic_PatientsTelNumbers) BEGIN SET @holds_rows = 1; END;',
         N'@holds_rows bit OUTPUT', @holds_rows = @holds_rows OUTPUT;
 END;
 
 IF @holds_rows = 1 AND COALESCE(CAST(SESSION_CONTEXT(N'windlass.allow_data_loss') AS nvarchar(10)), N'no') <> N'yes'
+BEGIN
     SET @refusal = N'the standing tables hold rows; back up, then set windlass.allow_data_loss (see down.sql)';
+END;
 
 IF @refusal IS NOT NULL
 BEGIN

@@ -44,8 +44,10 @@ BEGIN
 END;
 
 IF @loses_rows = 1
+BEGIN
     SET @refusal = N'messages were claimed, sent or failed since, and their status would be lost; '
                  + N'back up, then set windlass.allow_data_loss (see down.sql)';
+END;
 IF @refusal IS NOT NULL
 BEGIN
     RAISERROR (@refusal, 16, 1);

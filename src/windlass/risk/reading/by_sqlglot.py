@@ -88,6 +88,8 @@ class _Reader:
     def statement(self, node: Any) -> Iterator[Action]:
         """Yield what a statement does; an IF does what stands in it."""
         kind = type(node).__name__
+        if kind in _NOTHING or _is_of_the_session(kind, node):
+            return
         if kind in ("IfBlock", "Block", "WhileBlock", "TryCatch", "Begin"):
             for inner in _inner(node):
                 yield from self.statement(inner)
@@ -104,7 +106,7 @@ class _Reader:
             yield self._execute(node)
         elif kind == "ExecuteSql":
             yield from self._execute_text(node)
-        elif kind not in _NOTHING:
+        else:
             yield Action("opaque", note=f"{kind} may do anything")
 
     def _action(self, rule: str, table: Name, subject: str, node: Any = None, **more: Any) -> Action:
@@ -288,6 +290,17 @@ def _inner(node: Any) -> Iterator[Any]:
             yield from found
         elif found is not None and not isinstance(found, bool):
             yield found
+
+
+def _is_of_the_session(kind: str, node: Any) -> bool:
+    """Tell whether a statement refuses, or changes rows of a table variable or a temporary table."""
+    from sqlglot import exp
+
+    if kind not in _ROWS:
+        return kind == "Anonymous" and bool(node.name.upper() == "RAISERROR")
+    table = node.find(exp.Table)
+    name = table.this if table is not None else None
+    return isinstance(name, exp.Parameter) or bool(isinstance(name, exp.Identifier) and name.args.get("temporary"))
 
 
 def _text(node: Any) -> str:
