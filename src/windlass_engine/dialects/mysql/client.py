@@ -120,12 +120,12 @@ def pack_command(name: str) -> list[str]:
     return [_program(name), *_LEVELS[name], "-c"]
 
 
-def unpack_command(name: str, path: str) -> list[str]:
-    """Return the call that writes a packed file's content.  Raise WindlassError (restore_failed)."""
+def unpack_command(name: str, path: str = "") -> list[str]:
+    """Return the call that writes a packed file's content, or its input's.  Raise WindlassError (restore_failed)."""
     program = _program(name)
     if not program:
         raise WindlassError("restore_failed", f"the program {name} is not here", hint=f"install {name} on the host")
-    return [program, "-dc", path]
+    return [program, "-dc", *([path] if path else [])]
 
 
 def _program(name: str) -> str:

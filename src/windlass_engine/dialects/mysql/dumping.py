@@ -10,17 +10,17 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Optional
 
 from ...errors import WindlassError
+from ...following import Look
 from ...model import Target, Wire
 from .. import backups
 from ..base import Link, ServerError, Tick
 from . import client, code, contents, driver, holding, surroundings
 from .address import connect_options
-from .streams import Part, Unpacked
+from .streams import Part, Unpacking
 from .text import literal
 
 CODE, SCRIPT = "code.json", "code.sql"
@@ -53,6 +53,8 @@ class MySQLDumping(backups.Dumping):
         self.folder = ""
         self.tables: list[contents.Table] = []
         self.parts: list[Part] = []
+        self.looks: dict[str, Unpacking] = {}
+        self.held: Sequence[int] = ()
         self.moment = holding.Moment("")
         self.helper: Optional[Link] = None
         #: A session that does nothing else: one that has seen the server's own tables knows no savepoints any more.
@@ -70,7 +72,7 @@ class MySQLDumping(backups.Dumping):
 
     def start(self, folder: str, held: Sequence[int]) -> None:
         """Hold commits up until every dump program and this session see the same rows."""
-        self.folder = folder
+        self.folder, self.held = folder, held
         os.mkdir(folder, 0o700)
         self.helper = driver.connect(self.target, "windlass backup", _LOGIN_S)
         self.counting = driver.connect(self.target, "windlass backup", _LOGIN_S)
@@ -88,6 +90,13 @@ class MySQLDumping(backups.Dumping):
         self.jobs = len(self.parts)
         for part in self.parts:
             part.pack(client.pack_command(self.packer), held)
+
+    def look(self, path: str) -> Optional[Look]:
+        """Unpack every part, and look for the line that a dump ends with."""
+        if not os.path.basename(path).startswith("part-"):
+            return None
+        self.looks[path] = Unpacking(client.unpack_command(self.packer), _TRAILER, self.held)
+        return self.looks[path]
 
     def surroundings(self) -> Wire:
         """Return the database's settings, users and grants, and write its code down."""
@@ -132,29 +141,21 @@ class MySQLDumping(backups.Dumping):
         return False
 
     def read_back(self, folder: str, scratch: str, held: Sequence[int], tick: Tick) -> Wire:
-        """Unpack every part, and look for the line that a dump ends with."""
-        files = sorted(name for name in os.listdir(folder) if name.startswith("part-"))
-        with ThreadPoolExecutor(max(1, self.asked.jobs)) as pool:
-            ends = list(pool.map(lambda name: self._ends(os.path.join(folder, name), held), files))
-        cut = [name for name, (_, tail) in zip(files, ends) if not _TRAILER.search(tail)]
-        if cut or len(files) != len(self.parts):
-            raise WindlassError("backup_failed", f"the dump is not whole: {', '.join(cut)} has no end", hint=_HINT)
-        return {"parts": files, "sandbox": [name for name, (head, _) in zip(files, ends) if _SANDBOX.match(head)]}
+        """Tell what was seen of the parts while they were written."""
+        looked = {os.path.basename(path): seen for path, seen in sorted(self.looks.items())}
+        if len(looked) != len(self.parts):
+            raise WindlassError("backup_failed", "a part of the dump was not written", hint=_HINT)
+        return {"parts": list(looked), "sandbox": [name for name, seen in looked.items() if _SANDBOX.match(seen.head)]}
 
     def end(self) -> None:
         """End all programs, and the other sessions."""
+        for seen in list(self.looks.values()):
+            seen.end()
         for link in (self.helper, self.counting):
             if link and link is not self.link:
                 link.close()
         for part in self.parts:
             part.end()
-
-    def _ends(self, path: str, held: Sequence[int]) -> tuple[bytes, bytes]:
-        """Return the first and the last bytes of a packed file."""
-        with Unpacked(client.unpack_command(self.packer, path), held) as stream:
-            ends = stream.ends()
-            backups.require_success(stream.wait(), f"{self.packer}, reading it back,", "backup_failed", _HINT)
-        return ends
 
     def _shares(self) -> list[list[str]]:
         """Part the tables among the dump programs; one that gets no list takes what there is but views."""

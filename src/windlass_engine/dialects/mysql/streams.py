@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from re import Pattern
 from types import TracebackType
 from typing import Optional
 
@@ -105,6 +106,61 @@ class Part:
             self._reading = -1
 
 
+class Unpacking:
+    """Unpacks a packed dump while it is written, and looks at its first and last bytes (a look of ``following``)."""
+
+    def __init__(self, argv: Sequence[str], ending: Pattern[bytes], held: Sequence[int]) -> None:
+        """Start the unpacker; ``ending`` is what a whole dump ends with.  Raise OSError."""
+        self.head = b""
+        self._tail = b""
+        self._ending = ending
+        source, self._sink = os.pipe()
+        self._reading, writing = os.pipe()
+        try:
+            self._process = processes.Process(argv, {}, held=held, source=source, output=writing)
+        finally:
+            os.close(source)
+            os.close(writing)
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next packed bytes.  Raise ValueError when they are none."""
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._sink, left) :]
+        except BrokenPipeError:
+            raise ValueError(f"cannot be unpacked: it {self._process.wait().how}") from None
+
+    def close(self) -> None:
+        """Take the end.  Raise ValueError when it is not that of a whole dump."""
+        self._shut()
+        finished = self._process.wait()
+        self._thread.join()
+        if finished.code != 0:
+            raise ValueError(f"cannot be unpacked: it {finished.how}")
+        if not self._ending.search(self._tail):
+            raise ValueError("has no end: the dump was cut")
+
+    def end(self) -> None:
+        """End the unpacker."""
+        self._shut()
+        self._process.end()
+
+    def _shut(self) -> None:
+        if self._sink >= 0:
+            os.close(self._sink)
+            self._sink = -1
+
+    def _drain(self) -> None:
+        """Keep the first and the last bytes."""
+        with os.fdopen(self._reading, "rb", buffering=0) as stream:
+            for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                self.head += chunk[: max(0, _KEPT - len(self.head))]
+                self._tail = (self._tail + chunk)[-_KEPT:]
+
+
 class Unpacked:
     """The content of a packed file, as its unpacker gives it."""
 
@@ -135,16 +191,6 @@ class Unpacked:
         if self.reading >= 0:
             os.close(self.reading)
             self.reading = -1
-
-    def ends(self) -> tuple[bytes, bytes]:
-        """Read everything; return the first and the last bytes."""
-        head = tail = b""
-        while True:
-            chunk = os.read(self.reading, _CHUNK)
-            if not chunk:
-                return head, tail
-            head += chunk[: max(0, _KEPT - len(head))]
-            tail = (tail + chunk)[-_KEPT:]
 
     def changed(self, words: Mapping[bytes, bytes]) -> int:
         """Return the descriptor of the same content with words exchanged in the lines that define a column."""
