@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testbed.waiting import wait_until
 from tests.engine.mariadb_backups import (
     REACHING,
     Event,
@@ -131,6 +132,53 @@ def test_missing_users_are_told_before_anything_is_made(mariadb: MariaDBServer, 
     run(mariadb.url, "CREATE USER gone_soon")
     notes = bring_back(url, made, name)["differences"]
     assert notes == ["the user gone_before@%, as whom code runs, is missing, as in the original"]
+
+
+def test_a_login_with_few_rights_is_told_which_it_needs(mariadb: MariaDBServer, url: str, tmp_path: Path) -> None:
+    run(mariadb.url, "CREATE OR REPLACE USER owner IDENTIFIED BY 'o'")
+    run(url, "CREATE TABLE t (id int)", f"GRANT ALL ON `{name_in(url)}`.* TO owner")
+    own = mariadb.url_of(name_in(url), user="owner", password="o")
+    made = make(own, tmp_path)
+    name = f"{name_in(url)}_side"
+    with pytest.raises(WindlassError, match=f"may not make the database {name}") as caught:
+        bring_back(own, made, name)
+    run(mariadb.url, caught.value.hint.partition(" TO it")[0] + " TO owner")
+    bring_back(own, made, name)
+    done = restore.swap(target_of(own), name, lambda _: None)
+    # Code of somebody else can neither be restored nor put back by this login, so neither is begun.
+    run(url, "CREATE PROCEDURE roots() SELECT 1")
+    with pytest.raises(WindlassError, match="may not see the text of procedure roots"):
+        restore.undo_swap(target_of(own), lambda _: None)
+    run(mariadb.url, "GRANT SELECT ON mysql.proc TO owner")
+    with pytest.raises(WindlassError, match=r"may not make code that runs as root@% \(GRANT SET USER"):
+        restore.undo_swap(target_of(own), lambda _: None)
+    with pytest.raises(WindlassError, match="may not make code that runs as root@%"):
+        bring_back(own, make(own, tmp_path), f"{name_in(url)}_other")
+    assert fetch(url, "SELECT COUNT(*) FROM t") == [(0,)] and done["kept_as"] in databases(mariadb)
+
+
+def test_an_event_whose_time_is_over_is_noted(mariadb: MariaDBServer, url: str, tmp_path: Path) -> None:
+    run(url, "CREATE EVENT soon ON SCHEDULE AT NOW() + INTERVAL 1 SECOND DO DO 0")
+    made = make(url, tmp_path)
+    over = "SELECT COUNT(*) FROM information_schema.EVENTS WHERE execute_at < NOW()"
+    wait_until(lambda: fetch(url, over) == [(1,)], seconds=20, what="the event's time")
+    name, _ = beside(mariadb, url)
+    assert bring_back(url, made, name)["differences"] == ["event soon is over, so it is not made"]
+    restore.swap(target_of(url), name, lambda _: None)
+    assert code(url) == set()
+
+
+@pytest.mark.parametrize("odd", ["a.b", "-q", "it's", "per%cent"])
+def test_any_name_of_a_database_and_its_parts(mariadb: MariaDBServer, url: str, tmp_path: Path, odd: str) -> None:
+    made_of = f"{name_in(url)}{odd}"
+    named = mariadb.create_database(made_of)
+    run(named, f"CREATE TABLE `{odd}` (id int)", f"CREATE VIEW `v{odd}` AS SELECT * FROM `{odd}`")
+    run(named, f"CREATE TRIGGER `t{odd}` BEFORE INSERT ON `{odd}` FOR EACH ROW SET NEW.id = 1", f"INSERT INTO `{odd}` VALUES (5)")
+    before = contents(named), code(named)
+    made = make(named, tmp_path)
+    bring_back(named, made, f"{made_of}_side")
+    restore.swap(target_of(named), f"{made_of}_side", lambda _: None)
+    assert (contents(named), code(named)) == before
 
 
 def test_never_over_a_database_that_is_there(mariadb: MariaDBServer, url: str, tmp_path: Path) -> None:

@@ -159,13 +159,18 @@ class MySQLDumping(backups.Dumping):
 
     def _shares(self) -> list[list[str]]:
         """Part the tables among the dump programs; one that gets no list takes what there is but views."""
+        names = [table.name for table in sorted(self.tables, key=lambda table: not table.is_sequence)]
+        if sum(len(name.encode()) + 1 for name in names) > _NAMES_BYTES:
+            return [[]]
         size = sum(table.data_bytes for table in self.tables)
         count = min(self.asked.jobs, len(self.tables), 1 + size // _WORTH_A_PART)
         # A table whose default asks a sequence cannot be filled before that is there.
-        if surroundings.own_defaults(self.link, self.database):
-            return [[]]
-        if count < 2 or not self.moment.way or sum(len(t.name.encode()) + 1 for t in self.tables) > _NAMES_BYTES:
-            return [[]]
+        if count < 2 or not self.moment.way or surroundings.own_defaults(self.link, self.database):
+            return [names]
+        return self._parted(count)
+
+    def _parted(self, count: int) -> list[list[str]]:
+        """Return that many lists of tables of about the same size."""
         shares: list[list[str]] = [[] for _ in range(count)]
         weights = [0] * count
         for table in reversed(self.tables):

@@ -115,7 +115,9 @@ class _Exchange:
             there = self._tables(self.name)
             self._rename_all([(self.name, table, self.name, own) for table, own in hidden.items() if table in there])
             self._drop_code(self.name, self.old, ("TRIGGER", "EVENT"))
-        self._drop_code(self.incoming, [*self.new, *code.read(self.admin, self.incoming)], code.KINDS)
+        self._drop_code(
+            self.incoming, [*self.new, *surroundings.code_of(self.admin, self.incoming, "restore_failed")], code.KINDS
+        )
 
     def _rename(self) -> None:
         """Move all tables at once."""
@@ -268,11 +270,14 @@ def _planned(admin: Link, name: str, incoming: str, kept: str) -> Wire:
     if not aside.stands(admin, incoming):
         aside.make(admin, incoming, aside.RESTORED)
     stored: Any = aside.get(admin, incoming, aside.CODE)
-    new = stored or {"pieces": [piece.to_wire() for piece in code.read(admin, incoming)], "named": incoming}
+    new = stored or {
+        "pieces": [piece.to_wire() for piece in surroundings.code_of(admin, incoming, "restore_failed")],
+        "named": incoming,
+    }
     new = {**new, **_described(admin, incoming, new["pieces"])}
     old: Wire = {"pieces": [], "triggered": [], "tables": []}
     if exists:
-        pieces = [piece.to_wire() for piece in code.read(admin, name)]
+        pieces = [piece.to_wire() for piece in surroundings.code_of(admin, name, "restore_failed")]
         defaults = surroundings.own_defaults(admin, name)
         old = {"pieces": pieces, "defaults": defaults, "named": name, **_described(admin, name, pieces)}
     kept = kept if exists else ""
@@ -295,12 +300,20 @@ def _require_possible(admin: Link, name: str, incoming: str) -> None:
     if aside.get(admin, incoming, aside.STATE) == aside.UNFINISHED:
         raise backups.refusal(f"{incoming!r} was never restored to its end; drop it and restore again")
     stored: Any = aside.get(admin, incoming, aside.CODE)
-    if (
-        stored
-        and stored["named"] != name
-        and any(code.Piece.from_wire(p).names(stored["named"]) for p in stored["pieces"])
-    ):
-        raise backups.refusal(f"code of {incoming!r} names the schema {stored['named']!r}, and this one is {name!r}")
+    named = stored["named"] if stored else incoming
+    pieces = (
+        [code.Piece.from_wire(each) for each in stored["pieces"]]
+        if stored
+        else surroundings.code_of(admin, incoming, "restore_failed")
+    )
+    strange = [piece.label for piece in pieces if named != name and piece.names(named)]
+    if strange:
+        raise backups.refusal(f"{', '.join(strange[:5])} of {incoming!r} names the schema {named!r}, and not {name!r}")
+    old = surroundings.code_of(admin, name, "restore_failed") if _exists(admin, name) else []
+    is_mariadb = admin.server_version >= driver.MARIADB
+    others = surroundings.forbidden_definers(admin, code.definers([*old, *pieces]), is_mariadb)
+    if others:
+        raise backups.refusal(f"the login may not make code that runs as {', '.join(others)} (GRANT SET USER to it)")
     rows = admin.query(_FOREIGN.format(names=f"{literal(name)}, {literal(incoming)}"))
     if rows:
         listed = ", ".join(f"{table} to {to}" for table, to in rows[:5])

@@ -27,6 +27,7 @@ from .text import literal, quoted
 _HINT = "the new database was dropped again; mend the cause and start again"
 _LOGIN_S = 10
 _BATCH = 50
+_DENIED = 1044
 _GONE = "waits for the swap, which makes it"
 
 
@@ -68,10 +69,13 @@ class MySQLRestoring(backups.Restoring):
         with maintenance(self.target) as admin:
             lines = self._misfits(admin)
             lacking = self._lacking_users(admin)
+            strange = surroundings.forbidden_definers(admin, known["globals"]["definers"], self.is_mariadb)
         absent_before = [name for name in lacking if name in known["globals"]["missing_definers"]]
         lacking = [name for name in lacking if name not in absent_before]
         if lacking:
             lines.append(f"the server lacks the users {', '.join(lacking)}, as whom code runs (CREATE USER them first)")
+        if strange:
+            lines.append(f"the login may not make code that runs as {', '.join(strange)} (GRANT SET USER ON *.* to it)")
         notes = [f"the user {name}, as whom code runs, is missing, as in the original" for name in absent_before]
         named = [f"{label} names the schema {self.original!r}: it {_GONE}" for label in known["names_itself"]]
         if known["counted"] != "of the dump's snapshot":
@@ -88,7 +92,7 @@ class MySQLRestoring(backups.Restoring):
         """Make the database, with the mark in its own table."""
         self.pieces = self._saved_code()
         with maintenance(self.target) as admin:
-            admin.run(surroundings.create_statement(self.name, self.known["settings"]))
+            self._make(admin)
             try:
                 aside.make(admin, self.name, aside.UNFINISHED)
                 aside.put(admin, self.name, aside.CODE, self._kept_code())
@@ -107,7 +111,7 @@ class MySQLRestoring(backups.Restoring):
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
         """Compare rows, counters, code and settings."""
-        found = code.read(link, self.name)
+        found = surroundings.code_of(link, self.name, "restore_failed")
         link.run("START TRANSACTION READ ONLY")
         rows = contents.count_rows(link, self.name, contents.tables(link, self.name))
         lines = backups.rows_lines(self.known["rows"], rows)
@@ -121,7 +125,8 @@ class MySQLRestoring(backups.Restoring):
         failures += [
             f"the database's {key} differs" for key in settings if settings[key] != self.known["settings"][key]
         ]
-        return failures + self._code_lines(found), notes + self.waiting
+        failures += self._code_lines(found)
+        return failures, notes + self.waiting
 
     def excuse(self, line: str, version: int) -> bool:
         """Excuse grants, code that waits, events (they are compared apart), and how another version prints."""
@@ -193,6 +198,20 @@ class MySQLRestoring(backups.Restoring):
         with open(os.path.join(self.folder, CODE), encoding="utf-8") as file:
             return [code.Piece.from_wire(item) for item in json.load(file)]
 
+    def _make(self, admin: Link) -> None:
+        """Make the empty database."""
+        try:
+            admin.run(surroundings.create_statement(self.name, self.known["settings"]))
+        except ServerError as error:
+            if error.number != _DENIED:
+                raise
+            pattern = f"{self.original}_%".replace("_", "\\_")
+            raise WindlassError(
+                "restore_failed",
+                f"the login may not make the database {self.name}",
+                hint=f"GRANT ALL ON {quoted(pattern)}.* TO it: restored and kept databases are called so",
+            ) from None
+
     def _kept_code(self) -> Wire:
         return {
             "pieces": [piece.to_wire() for piece in self.pieces],
@@ -229,7 +248,10 @@ class MySQLRestoring(backups.Restoring):
         expected = {piece.label: piece for piece in self.pieces}
         for piece in self._apart:
             del expected[piece.label]
-        lines = [f"{label} is missing" for label in expected if label not in there]
+        missing = [piece for label, piece in expected.items() if label not in there]
+        # The server makes no event whose time is over.
+        self.waiting += [f"{piece.label} is over, so it is not made" for piece in missing if piece.kind == "EVENT"]
+        lines = [f"{piece.label} is missing" for piece in missing if piece.kind != "EVENT"]
         lines += [f"{label} was not saved" for label in there if label not in expected]
         return lines + [
             f"{label} differs" for label in expected if label in there and not there[label].is_like(expected[label])

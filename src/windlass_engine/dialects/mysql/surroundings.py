@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...errors import WindlassError
 from ...model import Wire
 from ..base import Link
@@ -10,6 +12,8 @@ from .text import literal, quoted
 
 #: Without these the server shows less than there is, and says nothing.
 _NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+#: With one of these a login makes code that runs as somebody else.
+_AS_OTHERS = {"SUPER", "SET USER"}
 _RIGHTS = """
 SELECT privilege_type FROM information_schema.USER_PRIVILEGES WHERE {mine}
 UNION SELECT privilege_type FROM information_schema.SCHEMA_PRIVILEGES
@@ -46,13 +50,23 @@ def require_rights(link: Link, database: str, is_mariadb: bool) -> None:
         )
 
 
-def code_of(link: Link, database: str) -> list[code.Piece]:
-    """Return the code of a database.  Raise WindlassError (backup_failed) when a text is kept from the login."""
+def forbidden_definers(link: Link, definers: Iterable[str], is_mariadb: bool) -> list[str]:
+    """Return the users as whom the login may not make code.  Raise ServerError."""
+    own = str(link.query("SELECT CURRENT_USER()")[0][0])
+    others = sorted({name for name in definers if name != own})
+    if not others or not is_mariadb:
+        return []  # what a role gives is not listed elsewhere
+    rows = link.query(f"SELECT privilege_type FROM information_schema.USER_PRIVILEGES WHERE {_MINE}")
+    return [] if _AS_OTHERS & {str(right) for (right,) in rows} else others
+
+
+def code_of(link: Link, database: str, word: str = "backup_failed") -> list[code.Piece]:
+    """Return the code of a database.  Raise WindlassError (``word``) when a text is kept from the login."""
     try:
         return code.read(link, database)
     except code.Hidden as hidden:
         raise WindlassError(
-            "backup_failed",
+            word,
             f"the login may not see the text of {hidden}",
             hint="grant it SELECT on mysql.proc (MariaDB), SHOW CREATE ROUTINE (MariaDB 11.3) or SHOW_ROUTINE (MySQL)",
         ) from None
