@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from windlass_engine.dialects.mssql.driver import SQLServerLink
 from windlass_engine.dialects.mysql.driver import MySQLLink
 from windlass_engine.dialects.postgresql.driver import PostgresLink
 
 #: What sends a message, by engine.
-WAYS = ((PostgresLink, "run"), (PostgresLink, "_send_ahead"), (MySQLLink, "execute"))
+WAYS = ((PostgresLink, "run"), (PostgresLink, "_send_ahead"), (MySQLLink, "execute"), (SQLServerLink, "_exchange"))
 
 
 @contextmanager

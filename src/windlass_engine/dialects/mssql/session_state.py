@@ -17,7 +17,8 @@ FIXED = (
 #: Tables that begin with one # belong to the session; the server pads their names.
 _DROP_TEMPORARY = """
 DECLARE @windlass_drop nvarchar(max);
-SELECT @windlass_drop = STRING_AGG(CAST(N'DROP TABLE ' + QUOTENAME(t.short) AS nvarchar(max)), N'; ') FROM (
+SELECT @windlass_drop = COALESCE(STRING_AGG(CAST(N'DROP TABLE ' + QUOTENAME(t.short) AS nvarchar(max)), N'; '), N'')
+FROM (
   SELECT object_id, LEFT(name, CHARINDEX(N'______', name + N'______') - 1) AS short
   FROM tempdb.sys.tables WHERE name LIKE N'#[^#]%'
 ) t WHERE OBJECT_ID(N'tempdb..' + QUOTENAME(t.short)) = t.object_id;
