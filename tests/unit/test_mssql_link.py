@@ -315,6 +315,40 @@ def test_objects_belong_to_tables(kind: str, identity: str, definition: str, tab
     assert MSSQL.table_of((kind, identity), {(kind, identity): definition}) == table
 
 
+class Catalogue:
+    """A link whose catalogue has what is named."""
+
+    def __init__(self, *there: str) -> None:
+        self.there = there
+
+    def query(self, sql: str) -> list[tuple[int]]:
+        return [(1,)] if any(name in sql for name in self.there) else []
+
+
+@pytest.mark.parametrize(
+    ("sql", "there", "took_effect"),
+    [
+        ("CREATE DATABASE [x y]", ["N'x y'"], True),
+        ("CREATE DATABASE x", [], False),
+        ("DROP DATABASE IF EXISTS x", [], True),
+        ("ALTER DATABASE CURRENT SET RECOVERY SIMPLE", [], False),
+        ("ALTER DATABASE x MODIFY NAME = y", [], None),
+        ("CREATE FULLTEXT CATALOG c", ["fulltext_catalogs"], True),
+        ("CREATE FULLTEXT INDEX ON dbo.t (a) KEY INDEX k", [], False),
+        ("DROP FULLTEXT INDEX ON dbo.t", ["fulltext_indexes"], False),
+        ("CREATE INDEX i ON dbo.t (a) WITH (ONLINE = ON, RESUMABLE = ON)", ["sys.indexes"], True),
+        ("CREATE INDEX i ON dbo.t (a) WITH (ONLINE = ON, RESUMABLE = ON)", ["index_resumable_operations"], None),
+        ("CREATE TABLE t (a int PRIMARY KEY NONCLUSTERED) WITH (MEMORY_OPTIMIZED = ON)", ["OBJECT_ID(N'[t]')"], True),
+        ("BACKUP DATABASE x TO DISK = 'y'", [], False),
+        ("EXEC sys.sp_configure 'x', 1", [], False),
+        ("IF 1 = 1 CREATE DATABASE x", ["N'x'"], None),
+        ("CREATE DATABASE x; CREATE DATABASE y", ["N'x'"], None),
+    ],
+)
+def test_an_interrupted_statement_is_judged_by_the_catalogue(sql: str, there: list[str], took_effect: bool | None) -> None:
+    assert MSSQL.settle(Catalogue(*there), sql) is took_effect  # type: ignore[arg-type]
+
+
 def own_sql() -> Iterator[str]:
     """Everything that Windlass says to a SQL Server by itself, as far as it is not made on the spot."""
     make = Maker("mssql")

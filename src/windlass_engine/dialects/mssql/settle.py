@@ -11,6 +11,8 @@ from .tokens import is_alone
 
 #: Running one of these once more does no harm, whatever the first try did.
 _REPEATABLE = ("BACKUP", "RECONFIGURE", "DBCC")
+#: Words behind a statement that take it out of transactions.
+_OPTIONS = {"RESUMABLE", "MEMORY_OPTIMIZED"}
 
 
 def settle(link: Link, sql: str) -> Optional[bool]:
@@ -24,7 +26,7 @@ def settle(link: Link, sql: str) -> Optional[bool]:
         return False
     words.at = 0
     action = words.take_any("CREATE", "ALTER", "DROP")
-    if not action or not (is_alone(sql) or "RESUMABLE" in _words(words)):
+    if not action or not (is_alone(sql) or _OPTIONS & set(_words(words))):
         return None
     return _object(link, action, words)
 
