@@ -115,6 +115,13 @@ def backwards(steps: int, to: str) -> dict[str, Any]:
     return {"windlass_direction": "down", "windlass_steps": steps or "", "windlass_to": to}
 
 
+def refuse_without_a_way(*ways: bool) -> None:
+    """Refuse words that need one that says how far.  Raises ``usage``."""
+    if any(ways):
+        hint = "give --steps N, --to NAME (which stays), or --restore latest"
+        raise WindlassError("usage", "how far back?", hint=hint)
+
+
 CHANGE, LOOK, KEEP = "Change a database", "Look, without changing anything", "Keep and bring back data"
 WRITE, TRY = "Write migrations, reach a database", "Try and measure"
 
@@ -157,7 +164,12 @@ def deploy(
 
 @verb(
     CHANGE,
-    to="back to this migration, which stays (or give --steps)",
+    to="back to this migration, which stays (or give --steps); with --restore: the last one afterwards",
+    application="the application goes first and returns afterwards: what the hosts of the group applications declare",
+    restore="bring this backup back in place of the database: an id, latest, or before:RUN",
+    confirm="the environment's name, as it would be typed when asked",
+    keep_evidence="also back up the broken state before anything is changed",
+    drill="do all of it to a scratch copy of the newest backup, and note how long it takes",
     settle=SETTLE,
     down_from=DOWN_FROM,
     archive="keep what down scripts take away in archives (--no-archive: lose it)",
@@ -169,7 +181,12 @@ def rollback(
     database: Names = None,
     steps: int = 0,
     to: str = "",
+    application: bool = False,
+    restore: str = "",
     plan: str = "",
+    confirm: str = "",
+    keep_evidence: bool = False,
+    drill: bool = False,
     allow_data_loss: bool = False,
     down_from: str = "",
     archive: bool = True,
@@ -178,18 +195,27 @@ def rollback(
     dry_run: bool = False,
     verbose: int = 0,
 ) -> int:
-    """Undo the last migrations with their down scripts; shows the plan and asks first.
+    """Go back: undo the last migrations, with or without the application, or restore a backup; alone it advises.
 
-    The scripts come from the database's own journal, so no checkout of that time is needed; where one of them fails,
-    mend the down.sql and say --down-from checkout.  A careful down script refuses to drop rows; --allow-data-loss is
-    the word that it asks for.
+    Without a way (--steps, --to or --restore) it shows what the last runs did, which ways back there are, what each
+    would lose, and which one to take.  Down scripts come from the database's own journal, so no checkout of that time
+    is needed; where one fails, mend the down.sql and say --down-from checkout.  What they take away is archived first.
+    A careful down script refuses to drop rows; --allow-data-loss is the word that it asks for.
     """
     from windlass import verbs
 
-    given = backwards(steps, to) | settled(settle) | downs_from(down_from)
-    given |= {"windlass_allow_data_loss": allow_data_loss or "", "windlass_archive": archive}
     where = scope(env, host, database, verbose)
-    return verbs.change(SETTINGS, where, "rollback", given, plan=plan, yes=yes, dry_run=dry_run)
+    if not (steps or to or restore):
+        refuse_without_a_way(application, drill)
+        return verbs.look(SETTINGS, where, "rollback_options")
+    if restore:
+        given: dict[str, Any] = {"windlass_backup_ref": restore, "windlass_to": to}
+    else:
+        given = backwards(steps, to) | settled(settle) | downs_from(down_from)
+    given |= {"windlass_allow_data_loss": allow_data_loss or "", "windlass_archive": archive}
+    given |= {"windlass_keep_evidence": keep_evidence or ""}
+    way = verbs.Way("restore" if restore else "application" if application else "migration", confirm, drill)
+    return verbs.go_back(SETTINGS, where, given, way, plan=plan, yes=yes, dry_run=dry_run)
 
 
 @verb(CHANGE, to="mark up to and with this migration (default: all)")

@@ -20,7 +20,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "plans": None, "by_policy": False, "backup_dir": "", "client_bin": "", "recipients": (), "why": "",
-        "run_id": "",
+        "moment": "", "run_id": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -29,6 +29,8 @@ class ActionModule(WindlassAction):
         self.result["windlass_backup"] = {}
         for need in ("required", "optional", "never"):
             self._back_up([database for database in asked if self._need(database) == need], need)
+        if self.args["moment"]:
+            self.result[f"windlass_{self.args['moment']}_backup"] = self.result.pop("windlass_backup")
 
     def _need(self, database: Database) -> str:
         return database.policy.backup if self.args["by_policy"] else "required"
@@ -60,7 +62,7 @@ class ActionModule(WindlassAction):
 
     def _run(self, asked: Sequence[Database]) -> dict[str, Any]:
         settings = {database.name: self.settings(database) for database in asked}
-        more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why")}
+        more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why", "moment")}
         recipients = names_of(self.args["recipients"])
         bands = {database.name: database.policy.backup_size_band for database in asked}
         return self.follow("db_backup", asked, settings=settings, recipients=recipients, size_bands=bands, **more)

@@ -47,7 +47,7 @@ class ActionModule(WindlassAction):
             found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             errors += self._look_ahead()
-            if self.args["direction"] == "down":
+            if self.args["direction"] in ("down", "to"):
                 self._say_losses(asked)
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])

@@ -19,8 +19,8 @@ class ActionModule(WindlassAction):
     """See plugins/modules/db_restore.py."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
-        "backup": "latest", "into": "", "swap": False, "undo": False, "backup_dir": "", "client_bin": "", "run_id": "",
-        "identity": "", "offsite": None, "tables": (),
+        "backup": "latest", "into": "", "suffix": "_restored", "swap": False, "undo": False, "standing": False,
+        "backup_dir": "", "client_bin": "", "run_id": "", "identity": "", "offsite": None, "tables": (),
     }  # fmt: skip
 
     def work(self) -> None:
@@ -36,7 +36,7 @@ class ActionModule(WindlassAction):
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
-        passed_on = ("backup", "into", "swap", "undo", "backup_dir", "client_bin", "offsite")
+        passed_on = ("backup", "into", "suffix", "swap", "undo", "standing", "backup_dir", "client_bin", "offsite")
         more = {key: self.args[key] for key in passed_on}
         more["tables"] = tables
         more["identity"] = identity.read(self.args["identity"])

@@ -24,7 +24,6 @@ requirements:
   - set as stdout_callback in the configuration
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +40,6 @@ if str(ROOT / "src") not in sys.path:
 from windlass import closing, console, summary
 from windlass.recording import Recording, environment_of, failure_of
 
-HEADING = re.compile(r"(?:^|: )(\d+/\d+ .+)")
 COLOURS = {
     "head": C.COLOR_HIGHLIGHT,
     "good": C.COLOR_OK,
@@ -163,10 +161,10 @@ class CallbackModule(CallbackBase):
         self._say(text, C.COLOR_ERROR)
 
     def _announce(self, what: str, name: str) -> None:
-        heading = HEADING.search(name)
+        heading = self._recording.step(name)
         if heading:
             hosts = f"   {', '.join(self._batch)}" if self._batch else ""
-            self._say(f"\n{heading[1]}{hosts}", C.COLOR_HIGHLIGHT)
+            self._say(f"\n{heading}{hosts}", C.COLOR_HIGHLIGHT)
         else:
             self._verbose(f"{what}: {name}")
 

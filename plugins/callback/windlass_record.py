@@ -54,6 +54,9 @@ class CallbackModule(CallbackBase):
         known = play.get_variable_manager().get_vars(play=play)
         self._recording.hosts(known.get("ansible_play_hosts_all") or ())
 
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._recording.step(task.get_name())
+
     def v2_runner_on_ok(self, result: Any) -> None:
         self._recording.take(result.host.get_name(), result.result)
 

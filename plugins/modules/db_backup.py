@@ -43,6 +43,13 @@ options:
         C(backup_size_band) says.
       - Set by the action plugin.
     type: dict
+  moment:
+    description:
+      - Which backup of the run it is, where a run makes several. V(evidence) is that of a broken state, V(fresh) that
+        of what stands afterwards; neither is what C(before:RUN) names.
+    type: str
+    choices: ["", evidence, fresh]
+    default: ""
   why:
     description: What the backup is for, kept in its manifest.
     type: str
@@ -98,6 +105,7 @@ SPEC = {
     "client_bin": {"type": "path", "default": ""},
     "recipients": {"type": "list", "elements": "str"},
     "size_bands": {"type": "dict"},
+    "moment": {"type": "str", "default": "", "choices": ["", "evidence", "fresh"]},
     "why": {"type": "str", "default": ""},
 }
 
@@ -113,16 +121,18 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     band = int((module.params["size_bands"] or {}).get(target.name, backup.BackupSettings.size_band))
     settings = backup.BackupSettings(
         directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
-        run_id=module.params["run_id"], recipients=tuple(module.params["recipients"] or ()), size_band=band,
+        run_id=f"{module.params['run_id']} {module.params['moment']}".strip(),
+        recipients=tuple(module.params["recipients"] or ()), size_band=band,
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:
         return would_make(target, directory) if module.check_mode else made(target, settings, emit)
 
     # A person who comes back to a backup that he asked for follows it; one before a change is always that change's own.
-    by_hand = not (module.params["by_policy"] or module.params.get("scheduled"))
+    moment = module.params["moment"]
+    by_hand = not (module.params["by_policy"] or module.params.get("scheduled") or moment)
     digest = digest_of({"who": settings.who, "why": settings.why}) if by_hand else ""
-    return adapter.order(module, target, "backup", digest, "backup", work)
+    return adapter.order(module, target, f"backup-{moment}" if moment else "backup", digest, "backup", work)
 
 
 def made(target: Target, settings: backup.BackupSettings, emit: Any) -> dict[str, Any]:

@@ -23,9 +23,10 @@ options:
     description:
       - C(up) applies what is pending.
       - C(down) undoes the last O(steps) migrations, all that came after O(to), or those of O(names).
+      - C(to) goes whichever way O(to) lies, so that it is the last one applied.
       - C(baseline) marks what stands already as applied, up to O(to), once the verify scripts pass.
     type: str
-    choices: [up, down, baseline]
+    choices: [up, down, baseline, to]
     default: up
   to:
     description: The migration to stop at. Going down, it stays applied.

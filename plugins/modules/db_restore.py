@@ -26,6 +26,10 @@ options:
     description: Name of the new database. By default the database's own name and C(_restored).
     type: str
     default: ""
+  suffix:
+    description: What the new database's name adds to the original's, where O(into) is empty.
+    type: str
+    default: _restored
   swap:
     description: Whether the restored database takes the place of the original.
     type: bool
@@ -38,6 +42,10 @@ options:
     elements: str
   undo:
     description: Whether to put back the database that the last swap kept, instead of restoring anything.
+    type: bool
+    default: false
+  standing:
+    description: Whether O(into) stands already, restored and compared, and only takes the original's place now.
     type: bool
     default: false
   backup_dir:
@@ -113,9 +121,11 @@ SPEC = {
     **adapter.FOLLOWING,
     "backup": {"type": "str", "default": "latest"},
     "into": {"type": "str", "default": ""},
+    "suffix": {"type": "str", "default": "_restored"},
     "swap": {"type": "bool", "default": False},
     "tables": {"type": "list", "elements": "str"},
     "undo": {"type": "bool", "default": False},
+    "standing": {"type": "bool", "default": False},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
     "offsite": {"type": "dict", "no_log": True},
@@ -134,9 +144,10 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
             return undo(module, target, emit)
         return beside(module, target, emit)
 
-    wanted = {key: module.params[key] for key in ("backup", "into", "swap", "undo")}
+    wanted = {key: module.params[key] for key in ("backup", "into", "suffix", "swap", "undo")}
     digest = digest_of({**wanted, "tables": module.params["tables"] or []})
-    return adapter.order(module, target, "restore", digest, "run", work)
+    kind = "swap" if module.params["standing"] else "restore"  # a run's work of one kind is never done twice
+    return adapter.order(module, target, kind, digest, "run", work)
 
 
 def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
@@ -146,9 +157,11 @@ def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
 
 
 def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
+    if module.params["standing"]:
+        return exchanged(module, target, emit)
     path, note = backup_path(module, target)
     tables = tuple(module.params["tables"] or ())
-    end = "_restored_tables" if tables else "_restored"
+    end = f"{module.params['suffix']}_tables" if tables else module.params["suffix"]
     into = module.params["into"] or f"{keeper_of(target).database_name(target)}{end}"
     client_bin = module.params["client_bin"]
     if module.check_mode:
@@ -158,6 +171,13 @@ def beside(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
         emit({"event": "restore_outlook", "text": text})
     restored = restore.beside(target, path, into, client_bin, 0, emit, module.params["identity"], tables)
     return {**restored, **exchange.swap(target, into, emit)} if module.params["swap"] else restored
+
+
+def exchanged(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:
+    into = module.params["into"] or f"{keeper_of(target).database_name(target)}{module.params['suffix']}"
+    if module.check_mode:
+        return {"into": into, "swapped": False, "skipped": "check mode"}
+    return exchange.swap(target, into, emit)
 
 
 def backup_path(module: AnsibleModule, target: Target) -> tuple[str, list[str]]:

@@ -19,6 +19,7 @@ from windlass import (
     risks,
     snapshots,
     summary,
+    ways,
 )
 from windlass.gate.told import checklist
 from windlass.schedule import showing
@@ -461,6 +462,7 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "backups": _backups,
     "prune": _kept("retention", keeping.retention_lines),
     "offsite": _kept("offsite", keeping.offsite_lines),
+    "rollback_options": _kept("ways", ways.lines),
     "archives": _kept("archives", archives.lines),
     "purge_archive": _kept("archives", archives.lines),
     "download": _kept("download", keeping.download_lines),

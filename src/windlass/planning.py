@@ -96,9 +96,9 @@ def plan(project: Project, journal: Journal, wish: Wish, host: str, database: st
     Raises what the planner refuses, ``usage`` for an unknown direction, and ``project_invalid`` for a mistake in any
     script that this plan, its undoing or its proof would run.
     """
-    plans = {"up": _up, "down": _down, "baseline": _baseline}
+    plans = {"up": _up, "down": _down, "baseline": _baseline, "to": _towards}
     if wish.direction not in plans:
-        raise WindlassError("usage", f"a plan goes up, down or is a baseline, not {wish.direction!r}")
+        raise WindlassError("usage", f"a plan goes up, down, to a name or is a baseline, not {wish.direction!r}")
     return plans[wish.direction](project, journal, wish, host, database)
 
 
@@ -108,6 +108,17 @@ def _down(project: Project, journal: Journal, wish: Wish, host: str, database: s
         journal, _journal_loader(project), system=project.system, host=host, database=database,
         steps=wish.steps, to=wish.to, names=wish.names, downs=downs,
     )  # fmt: skip
+
+
+def _towards(project: Project, journal: Journal, wish: Wish, host: str, database: str) -> Plan:
+    """Return the plan that lets a migration be the last one, whichever way it lies."""
+    plan = _down if _stands(journal, wish.to) else _up
+    return plan(project, journal, wish, host, database)
+
+
+def _stands(journal: Journal, name: str) -> bool:
+    entry = journal.get("migration", name)
+    return entry is not None and entry.state in _STANDING
 
 
 def _checkout_downs(project: Project, journal: Journal, wish: Wish) -> dict[str, Script]:
@@ -153,7 +164,7 @@ def _journal_loader(project: Project) -> Any:
 
 def texts_needed(project: Project, journal: Journal, wish: Wish) -> tuple[str, ...]:
     """Return the migrations whose texts the plan will need out of the journal."""
-    if wish.direction == "down":
+    if wish.direction == "down" or (wish.direction == "to" and _stands(journal, wish.to)):
         return planner.undo_candidates(journal, wish.steps, wish.to, wish.names)
     return planner.texts_needed(project.view(), journal)
 

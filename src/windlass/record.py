@@ -27,12 +27,14 @@ FORMAT = 2
 #: Data of one database, as modules return it: ``windlass_plan: {database: …}`` and so on.
 PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "history", "restore", "proof", "maintenance",
          "backups", "retention", "offsite", "download", "restore_test", "archives", "timers", "rehearsal",
-         "drift", "audit", "snapshot", "queries")  # fmt: skip
+         "drift", "audit", "snapshot", "queries", "before", "after", "fresh_backup", "evidence_backup", "copies",
+         "ways")  # fmt: skip
 #: The parts whose items hold SQL, and where those items are.
 _WITH_SQL = {"plan": "steps", "run": "sql"}
 #: Verbs that only look: they leave nothing in the folder of runs.
 READ_ONLY = frozenset(
-    {"plan", "status", "history", "doctor", "backups", "archives", "schedule_status", "drift", "audit", "snapshot"}
+    {"plan", "status", "history", "doctor", "backups", "archives", "rollback_options", "schedule_status", "drift"}
+    | {"audit", "snapshot"}
 )
 #: Verbs that carry out a plan: without a run there was nothing to do.
 CHANGING = frozenset({"deploy", "rollback", "baseline"})
@@ -81,6 +83,9 @@ def new(verb: str, environment: str, run_id: str, *, check: bool = False) -> Rec
         "error": None,
         "hosts": {},
         "events": [],
+        "scenario": "",
+        "drill": False,
+        "timeline": [],
         "texts": {},
     }
 
@@ -104,6 +109,7 @@ def merge(record: Record, host: str, result: Mapping[str, Any]) -> None:
     if host_notes:
         host_of(record, host)["notes"].extend(host_notes)
     record["digest"] = result.get("windlass_digest") or record["digest"]
+    record["drill"] = bool(result.get("windlass_drill") or record.get("drill"))
     record["gate"] = result.get("windlass_gate") or record["gate"]
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from windlass import evidence, mishaps, record, report
+from windlass import evidence, incidents, mishaps, record, report
 from windlass_engine.errors import WindlassError
+
+#: What a numbered step is called in plays: "2/7 Plan".
+_HEADING = re.compile(r"(?:^|: )(\d+/\d+ .+)")
 
 
 class Recording:
@@ -37,10 +41,20 @@ class Recording:
         ``path`` is where it shall be written ("": its usual place).  ``ended_early`` is called when Ansible ends
         without its statistics: after Ctrl-C, or an error in a playbook.
         """
+        verb, _, scenario = verb.partition("-") if verb.startswith("rollback-") else (verb, "", "")
         self.run = record.new(verb, environment, os.environ["WINDLASS_RUN_ID"], check=check)
+        self.run["scenario"] = scenario
         self._given = path
         self._notice_ctrl_c()
         atexit.register(self._ended_early, os.getpid(), ended_early)
+
+    def step(self, name: str) -> str:
+        """Note when a numbered step began; return its heading, an empty text for a play or task without a number."""
+        found = _HEADING.search(name)
+        heading = found[1] if found else ""
+        if heading:
+            self.run["timeline"].append({"at": record.now(), "step": heading})
+        return heading
 
     def hosts(self, names: Iterable[str]) -> None:
         """Note a play's hosts in their order."""
@@ -76,6 +90,7 @@ class Recording:
             return None
         text = record.dumps(self.run)
         record.write(path, text)
+        incidents.keep(self.root, self.run)
         evidence.keep(self.root, self.run, text)
         if self.run["verb"] in record.READ_ONLY:
             return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from windlass import closing, confirm, playbook, record
@@ -204,6 +205,64 @@ def show_evidence(settings: Settings, env: str, *, verify: bool = False, as_json
     if verify:
         print(f"\nThe chain is whole: {len(kept)} bundles, the last one's SHA-256 is {kept[-1].sha256 if kept else ''}")
     return 0
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way back: its scenario, and what the operator typed or gave with it."""
+
+    scenario: str
+    confirm: str = ""
+    drill: bool = False
+
+
+def go_back(
+    settings: Settings,
+    where: Scope,
+    variables: Mapping[str, Any],
+    way: Way,
+    *,
+    plan: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Carry out a rollback: show what it means, let the operator type one value, and run the play.
+
+    Raises ``not_approved`` when nothing, or something else, is typed.
+    """
+    given = {**variables, "windlass_confirm": way.confirm, "windlass_drill": way.drill or ""}
+    if not (way.confirm or way.drill or dry_run or yes or plan):
+        plan, code = _reviewed(settings, where, variables, way.scenario)
+        if code is not None:
+            return code
+        given["windlass_confirm"] = Path(where.environment).name
+    given |= {"windlass_plan_digest": plan, "windlass_yes": yes or way.drill or bool(way.confirm and not plan)}
+    name = f"rollback-{way.scenario}"
+    return exit_code(_run(settings, _with_applications(settings, where, way), name, given, check=dry_run))
+
+
+def _reviewed(settings: Settings, where: Scope, variables: Mapping[str, Any], scenario: str) -> tuple[str, int | None]:
+    """Show what would be done and ask; return the plan's digest, or the exit code where it ends here."""
+    first = "rollback_options" if scenario == "restore" else "plan"
+    shown = _run(settings, where, first, variables, front=True)
+    if shown["exit_code"] and scenario != "restore":  # a database that does not even answer may be restored
+        return "", exit_code(shown)
+    if scenario != "restore" and not shown["digest"]:
+        return "", 0
+    policy = "typed" if scenario != "migration" else confirm.strictest(shown)
+    if shown["digest"]:
+        print(f"\nDigest {shown['digest'][:12]}", flush=True)
+    confirm.ask(policy, where.environment, "rollback", reviewable=scenario != "restore")
+    return str(shown["digest"]), None
+
+
+def _with_applications(settings: Settings, where: Scope, way: Way) -> Scope:
+    """Return a scope that also reaches the hosts of the applications where a play needs them."""
+    if way.scenario == "migration" or not where.hosts:
+        return where
+    if "applications" not in playbook.inventory(settings, where.environment):
+        return where
+    return replace(where, hosts=f"{where.hosts},applications")
 
 
 def _words(variables: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def _read(session: Session, texts_of: Collection[str], history: int) -> Wire:
     stands = journal.read(session, texts_of)
     lock = session.dialect.lock_holder(session.link)
     return {
-        **_facts(session),
+        **facts_of(session),
         "schema_version": schema_version(stands),
         "applied": sum(entry.state == "applied" for entry in stands.entries),
         "journal_head": stands.head,
@@ -47,8 +47,8 @@ def _read(session: Session, texts_of: Collection[str], history: int) -> Wire:
     }
 
 
-def _facts(session: Session) -> Wire:
-    """Return the server's facts under the names that people see."""
+def facts_of(session: Session) -> Wire:
+    """Return the server's facts under the names that people see.  Raise ServerError."""
     facts: dict[str, Any] = to_wire(session.dialect.facts(session.link))
     number = facts.pop("server_version")
     return {**facts, "server_version": facts.pop("server_version_text"), "server_version_num": number}

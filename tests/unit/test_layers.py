@@ -21,9 +21,9 @@ RANKS = [
     | {"retention", "following"},
     {"session", "journal", "introspect", "messages", "scheduled"},
     {"running", "verify", "inspection", "scratch", "queries", "probing", "memory", "comparison", "archiving"},
-    {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping"},
+    {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping", "witness"},
     {"gauging", "load"},
-    {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift"},
+    {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift", "drill"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc", "mssql_python_odbc"}

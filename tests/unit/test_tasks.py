@@ -90,7 +90,7 @@ def test_verbs_on_databases_take_environment_host_and_database(name):
 
 def test_help_shows_defaults_and_texts():
     done = invoke("--help", "rollback")
-    assert "Undo the last migrations" in done.stdout
+    assert "undo the last migrations" in done.stdout
     assert "--dry-run" in done.stdout
     assert "which stays" in done.stdout
 
@@ -101,7 +101,7 @@ def test_help_shows_defaults_and_texts():
         (["status"], 2, "which environment?"),
         (["status", "--env", "nowhere"], 2, "no environment is called 'nowhere'"),
         (["status", "--env", "/no/such/folder"], 2, "no environment is called"),
-        (["rollback", "--env", "demo"], 2, "give either --steps N or --to NAME"),
+        (["plan", "--rollback", "--env", "demo"], 2, "give either --steps N or --to NAME"),
         (["rollback", "--env", "demo", "--steps", "1", "--to", "x"], 2, "give either --steps N or --to NAME"),
         (["new", "nosystem", "a_title"], 2, "no system is called 'nosystem'"),
         (["new", "salon", "!!"], 2, "needs a title"),

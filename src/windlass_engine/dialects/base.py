@@ -445,6 +445,10 @@ class Dialect(ABC):
     def facts(self, link: Link) -> Facts:
         """Look at the server once."""
 
+    def log_position(self, link: Link) -> str:
+        """Return how far the server's log of changes is, in its own terms; empty where the login may not see it."""
+        return ""
+
     @abstractmethod
     def try_lock(self, link: Link) -> bool:
         """Try to take the deployer lock of this database, without waiting."""

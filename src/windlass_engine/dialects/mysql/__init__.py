@@ -206,6 +206,10 @@ class MySQL(base.Dialect):
         """Look at the server once."""
         return facts.read(link)
 
+    def log_position(self, link: base.Link) -> str:
+        """Return the binary log's file and position."""
+        return facts.log_position(link)
+
     def try_lock(self, link: base.Link) -> bool:
         """Try GET_LOCK."""
         return locks.try_lock(link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Callable
 
 from ..base import Facts, Link, ServerError
@@ -46,3 +47,12 @@ def pooler(connect: Callable[[], Link], link: Link) -> str:
     finally:
         other.close()
     return "the server session changes between two statements of one connection" if moved else ""
+
+
+def log_position(link: Link) -> str:
+    """Return ``binlog.000004:1532``, or an empty string where there is no such log or the login may not ask."""
+    for command in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
+        with suppress(ServerError):
+            rows = link.query(command)
+            return f"{rows[0][0]}:{rows[0][1]}" if rows else ""
+    return ""

@@ -249,6 +249,10 @@ class PostgreSQL(base.Dialect):
         """Look at the server once."""
         return facts.read(link)
 
+    def log_position(self, link: base.Link) -> str:
+        """Return the write-ahead log's position and timeline."""
+        return facts.log_position(link)
+
     def try_lock(self, link: base.Link) -> bool:
         """Try the advisory lock."""
         return locks.try_lock(link)

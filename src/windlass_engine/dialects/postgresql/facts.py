@@ -45,3 +45,11 @@ def pooler(connect: Callable[[], Link], link: Link) -> str:
     finally:
         other.close()
     return "the server process changes between two statements of one session" if moved else ""
+
+
+def log_position(link: Link) -> str:
+    """Return ``0/15E4F28``, or an empty string where the login may not ask."""
+    try:
+        return str(link.query("SELECT pg_catalog.pg_current_wal_lsn()")[0][0])
+    except ServerError:
+        return ""

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_incident
+short_description: Keep evidence of a rollback's start and end, and refuse to start one that must not
+description:
+  - V(open) refuses unless the operator typed the environment's name where that is wanted, hosts are named where there
+    are several, nobody else is at work, the server takes writes, and the backup to be restored is whole, which means
+    hashed again. Then it keeps what stands, which is the journal, the rows of each table, the schema's fingerprint and
+    the position of the server's log.
+  - V(look) keeps nothing; it is for M(db_ways).
+  - V(close) keeps the same of what stands then, tries to write (taken back), and runs the verify scripts of all
+    migrations that are applied, as the journal keeps them.
+  - The evidence lies below C(.windlass/incidents/RUN) on the control node, readable by its owner only.
+extends_documentation_fragment:
+  - windlass
+options:
+  stage:
+    description: Which end of the rollback it is.
+    type: str
+    choices: [open, close, look]
+    required: true
+  scenario:
+    description: The way back.
+    type: str
+    choices: [migration, application, restore]
+    default: migration
+  confirmed:
+    description: The environment's name, as the operator typed it.
+    type: str
+    default: ""
+  digest:
+    description: The digest of the plan that was reviewed. It serves instead of O(confirmed) where nothing is restored.
+    type: str
+    default: ""
+  backup:
+    description: The backup that is to be restored, an id, V(latest) or V(before:RUN).
+    type: str
+    default: latest
+  backup_dir:
+    description: Folder on the target for backups. By default C(backups) in the folder for run files.
+    type: path
+    default: ""
+  drill:
+    description: Whether all of this happens to a scratch copy, so that nothing has to be typed.
+    type: bool
+    default: false
+  project_root:
+    description: Folder on the control node that holds C(sql/). By default the checkout that this plugin is part of.
+    type: str
+    default: ""
+  settings:
+    description: Set by the action plugin.
+    type: dict
+attributes:
+  check_mode:
+    description: Looks and refuses as ever, and keeps no file.
+    support: full
+seealso:
+  - module: db_migrate
+  - module: db_restore
+"""
+
+EXAMPLES = r"""
+- name: Keep evidence of what stands
+  db_incident:
+    stage: open
+    databases: "{{ windlass_databases }}"
+    confirmed: "{{ windlass_confirm }}"
+"""
+
+RETURN = r"""
+windlass_before:
+  description: What stood, by database, when O(stage) is V(open).
+  returned: when O(stage) is V(open)
+  type: dict
+  sample:
+    salon:
+      at: "2025-11-21T04:05:06.789+00:00"
+      fingerprint: v1:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      log_position: 0/15E4F28
+      schema_version: 20251109_create_partitioned_messages_table
+      rows:
+        public.clients: 1299
+windlass_after:
+  description: What stands, by database, when O(stage) is V(close).
+  returned: when O(stage) is V(close)
+  type: dict
+windlass_checks:
+  description: The results of the verify scripts, by database.
+  returned: when O(stage) is V(close)
+  type: dict
+windlass_error:
+  description: Why it was refused, with a stable word as C(code).
+  returned: on failure
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils import windlass_adapter as adapter
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_engine import backup_store, manifest, witness
+from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.model import Options, Target
+
+SPEC = {
+    "stage": {"type": "str", "required": True, "choices": ["open", "close", "look"]},
+    "scenario": {"type": "str", "default": "migration", "choices": ["migration", "application", "restore"]},
+    "confirmed": {"type": "str", "default": ""},
+    "digest": {"type": "str", "default": ""},
+    "backup": {"type": "str", "default": "latest"},
+    "backup_dir": {"type": "path", "default": ""},
+    "drill": {"type": "bool", "default": False},
+    "project_root": {"type": "str", "default": ""},
+    "settings": {"type": "dict"},
+}
+
+
+def see(module: AnsibleModule) -> dict[str, Any]:
+    return {"databases": {target.name: seen(module, target) for target in adapter.targets(module)}}
+
+
+def seen(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    if module.params["stage"] == "close":
+        return witness.afterwards(target, Options(**module.params["settings"][target.name]))
+    if module.params["stage"] == "look":
+        return looked(module, target)
+    found = state(module, target)
+    found["running"] = adapter.running(module, target)
+    if module.params["scenario"] == "restore":
+        directory = adapter.backup_dir(module, make=False)
+        entry = backup_store.find(directory, target.name, module.params["backup"])
+        found["backup"] = backup_store.check(entry["path"])
+    return found
+
+
+def looked(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    """Return what stands, and what the backups hold that could take its place."""
+    entries = backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
+    whole = [entry for entry in entries if entry["state"] == "complete"]
+    rows = manifest.load(whole[0]["path"])["rows"] if whole else {}
+    return {**state(module, target), "backups": whole[:20], "backup_rows": rows}
+
+
+def state(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    """Return what stands; what is to be restored may not even answer any more."""
+    try:
+        return witness.look(target)
+    except WindlassError as error:
+        if module.params["scenario"] != "restore" and module.params["stage"] != "look":
+            raise
+        return {"error": error.to_wire(), "lock": "", "read_only": False, "schema_version": "", "rows": {}}
+
+
+if __name__ == "__main__":
+    adapter.answer(SPEC, see)

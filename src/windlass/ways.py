@@ -1,0 +1,258 @@
+"""The ways back: what each loses, how long it took in its last drill, and which to take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from windlass import console, proofs
+from windlass.keeping import Told
+from windlass_engine import script
+from windlass_engine.model import Journal, JournalEntry
+
+WAYS = ("migration", "application", "restore")
+_STANDING = ("applied", "partial", "reverting")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one database: journal (with texts), log, losses of undoing, what stands, drills."""
+
+    journal: Journal
+    history: tuple[Mapping[str, Any], ...]
+    losses: Mapping[str, Any]
+    seen: Mapping[str, Any]
+    drills: Mapping[str, Any]
+    has_application: bool
+
+
+def newest(journal: Journal, count: int) -> tuple[str, ...]:
+    """Return the names of the migrations that stand, newest first."""
+    return tuple(entry.name for entry in _standing(journal)[:count])
+
+
+def reversible(journal: Journal, count: int) -> int:
+    """Return how many of the newest migrations can be undone one after the other, ``count`` at most."""
+    number = 0
+    for entry in _standing(journal)[:count]:
+        if not entry.has_down:
+            break
+        number += 1
+    return number
+
+
+def _standing(journal: Journal) -> list[JournalEntry]:
+    found = [entry for entry in journal.entries if entry.kind == "migration" and entry.state in _STANDING]
+    return sorted(found, key=lambda entry: entry.ordinal, reverse=True)
+
+
+def weigh(facts: Facts, root: Path, system: str, scope: str) -> dict[str, Any]:
+    """Return the facts for people, the ways, and the one to take; ``scope`` is what names the database to a verb."""
+    last = _last_run(facts)
+    count = len(last)
+    undoable = bool(last) and reversible(facts.journal, count) == count
+    backup = _backup(facts, last)
+    found = [
+        _down_way("migration", "", facts, last, undoable, scope),
+        _down_way("application", " --application", facts, last, undoable and facts.has_application, scope),
+        _restore_way(facts, backup, scope),
+        {
+            "way": "forward", "possible": True, "why_not": "", "loses": ["nothing"], "drilled": "",
+            "command": f"invoke new {system} TITLE, then invoke deploy {scope}",
+        },
+    ]  # fmt: skip
+    recommended, reason = _recommend(facts, last, undoable, backup)
+    return {
+        "version": facts.seen.get("schema_version", ""),
+        "runs": _runs(facts)[:3],
+        "migrations": [
+            _migration(entry, facts, root, system, n) for n, entry in enumerate(_standing(facts.journal)[:5])
+        ],
+        "backup": backup,
+        "ways": found,
+        "recommended": recommended,
+        "reason": reason,
+    }
+
+
+def _runs(facts: Facts) -> list[dict[str, Any]]:
+    """Return the last runs that changed something, newest first."""
+    runs: dict[str, dict[str, Any]] = {}
+    for event in facts.history:
+        if event["event"] in ("applied", "reverted", "failed", "baselined"):
+            known = runs.setdefault(
+                event["run_id"], {"run_id": event["run_id"], "at": event["at"], "who": event["who"], "did": []}
+            )
+            known["did"].insert(0, f"{event['event']} {event['name']}")
+    return list(runs.values())
+
+
+def _last_run(facts: Facts) -> list[JournalEntry]:
+    """Return the migrations of the last run that stand, newest first; half-done ones always count."""
+    standing = _standing(facts.journal)
+    if not standing:
+        return []
+    run_id = standing[0].run_id
+    found = []
+    for entry in standing:
+        if entry.run_id != run_id:
+            break
+        found.append(entry)
+    return found
+
+
+def _migration(entry: JournalEntry, facts: Facts, root: Path, system: str, number: int) -> dict[str, Any]:
+    losses = facts.losses.get("losses") or []
+    return {
+        "name": entry.name,
+        "state": entry.state,
+        "run_id": entry.run_id,
+        "reversible": entry.has_down,
+        "irreversible": entry.irreversible,
+        "proved": _is_proved(entry, root, system),
+        "losses": list(losses[number]) if number < len(losses) else [],
+    }
+
+
+def _is_proved(entry: JournalEntry, root: Path, system: str) -> bool:
+    """Return whether exactly the texts that the journal keeps were proved."""
+    parts = {"up": entry.up_text, "down": entry.down_text, "verify": entry.verify_text}
+    sums = {name: script.checksum(text.encode()) for name, text in parts.items() if text}
+    verdict = proofs.find(root, system, sums) if sums else None
+    return bool(verdict and verdict["proved"])
+
+
+def _backup(facts: Facts, last: Sequence[JournalEntry]) -> dict[str, Any] | None:
+    """Return the backup to restore: that from before the last run where there is one, else the newest."""
+    backups = facts.seen.get("backups") or []
+    before = [item for item in backups if last and item["run_id"] == last[0].run_id]
+    chosen = (before or backups or [None])[0]
+    if chosen is None:
+        return None
+    known, now = facts.seen.get("backup_rows") or {}, facts.seen.get("rows") or {}
+    changed = {t: now.get(t, 0) - n for t, n in known.items() if now.get(t) is not None and now[t] != n}
+    age = datetime.now(UTC) - datetime.fromisoformat(chosen["started"])
+    ref = f"before:{last[0].run_id}" if before else "latest"
+    return {
+        "id": chosen["id"], "ref": ref, "started": chosen["started"], "age_s": int(age.total_seconds()),
+        "bytes": chosen.get("bytes") or 0, "duration_ms": chosen.get("duration_ms") or 0,
+        "is_newest": chosen["id"] == backups[0]["id"],
+        "rows_since": sum(abs(count) for count in changed.values()), "tables_since": changed,
+    }  # fmt: skip
+
+
+def _down_way(
+    way: str, words: str, facts: Facts, last: Sequence[JournalEntry], possible: bool, scope: str
+) -> dict[str, Any]:
+    """Return the way of undoing what the last run applied."""
+    why = ""
+    if not last:
+        why = "no migration is applied"
+    elif not possible:
+        gone = next((entry for entry in last if not entry.has_down), None)
+        why = f"{gone.name} is irreversible: {gone.irreversible}" if gone else "the inventory has no group applications"
+    loses = [told for losses in (facts.losses.get("losses") or [])[: len(last)] for told in map(_loss_text, losses)]
+    if facts.losses.get("error"):
+        loses.append(f"not known: {facts.losses['error']['message']}")
+    if facts.losses.get("failure"):
+        loses.append(f"tried beforehand it fails: {facts.losses['failure']}")
+    return {
+        "way": way, "possible": not why, "why_not": why, "loses": loses or ["no rows"],
+        "command": f"invoke rollback {scope}{words} --steps {max(len(last), 1)}", "drilled": _drilled(facts, way),
+    }  # fmt: skip
+
+
+def _restore_way(facts: Facts, backup: Mapping[str, Any] | None, scope: str) -> dict[str, Any]:
+    """Return the way of bringing a backup back."""
+    loses = []
+    if backup:
+        loses.append(f"all that was written in the {console.age(backup['age_s'])} since {backup['started'][:19]}Z")
+        if backup["is_newest"]:
+            loses.append(f"by the counts {backup['rows_since']} rows; changed rows are not counted")
+    ref = backup["ref"] if backup else "latest"
+    return {
+        "way": "restore", "possible": bool(backup), "why_not": "" if backup else "there is no backup", "loses": loses,
+        "command": f"invoke rollback {scope} --restore {ref}", "drilled": _drilled(facts, "restore"),
+    }  # fmt: skip
+
+
+def _loss_text(loss: Mapping[str, Any]) -> str:
+    what = ", ".join(loss["columns"]) if loss["kind"] == "columns" else loss["kind"]
+    count = f"{'about ' if loss['about'] else ''}{loss['rows']} rows" if loss["kind"] != "rows" else "changed rows"
+    return f"{count} of {loss['table']} ({what}), archived first"
+
+
+def _drilled(facts: Facts, way: str) -> str:
+    drill = facts.drills.get(way)
+    if not drill:
+        return "never drilled"
+    how = "" if drill["exit_code"] == 0 else ", which FAILED"
+    return f"{console.duration(drill['duration_ms'])} in the drill of {drill['finished'][:10]}{how}"
+
+
+def _recommend(
+    facts: Facts, last: Sequence[JournalEntry], undoable: bool, backup: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """Return the way to take and why."""
+    if not last:
+        return "forward", "no migration is applied, so there is nothing to undo"
+    if undoable:
+        reason = "all that the last run applied can be undone, and what that takes away is archived"
+        return ("application" if facts.has_application else "migration"), reason
+    if backup:
+        return "restore", "not all that the last run applied can be undone"
+    return (
+        "forward",
+        "not all that the last run applied can be undone, and there is no backup: mend it with a migration",
+    )
+
+
+# ---------------------------------------------------------------- for people
+
+
+def lines(place: str, found: Mapping[str, Any]) -> Told:
+    """Yield the decision tree of one database."""
+    yield f"{place}: at {found['version'] or '(empty)'}", "head"
+    for run in found["runs"]:
+        yield (
+            f"  {str(run['at'])[:16].replace('T', ' ')}  {run['who']}  run {run['run_id']}: {', '.join(run['did'])}",
+            "",
+        )
+    rows = [_row(item) for item in found["migrations"]]
+    if rows:
+        yield from ((line, "") for line in console.table(("MIGRATION", "STATE", "WAY BACK"), rows, indent="  "))
+    for number, way in enumerate(found["ways"], 1):
+        yield "", ""
+        yield from _way_lines(number, way, way["way"] == found["recommended"])
+    yield "", ""
+    yield f"  Recommended: {found['recommended']}: {found['reason']}", "good"
+    command = next(way["command"] for way in found["ways"] if way["way"] == found["recommended"])
+    yield f"    {command}", "head"
+
+
+def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    back = f"down script{', proved' if item['proved'] else ', not proved'}"
+    return item["name"], item["state"], back if item["reversible"] else f"IRREVERSIBLE: {item['irreversible']}"
+
+
+_TITLES = {
+    "migration": "undo what the last run applied",
+    "application": "undo it with the application away, caches cleared, workers restarted",
+    "restore": "bring a backup back in place of the database",
+    "forward": "undo nothing; mend it with a new migration",
+}
+
+
+def _way_lines(number: int, way: Mapping[str, Any], recommended: bool) -> Iterator[tuple[str, str]]:
+    style = "head" if recommended else "" if way["possible"] else "dim"
+    yield f"  {number}. {way['way']}: {_TITLES[way['way']]}", style
+    if not way["possible"]:
+        yield f"       not possible: {way['why_not']}", "dim"
+        return
+    yield f"       {way['command']}", style
+    yield f"       loses: {'; '.join(way['loses'])}", ""
+    if way["drilled"]:
+        yield f"       took:  {way['drilled']}", ""
