@@ -342,6 +342,21 @@ def status(
     return verbs.look(SETTINGS, where, "status", {"windlass_strict": strict}, as_json=json)
 
 
+@verb(LOOK, scenario="migration, application or restore", write="make the page in docs/runbooks/ anew")
+def runbook(_: Context, scenario: str, env: str = "", write: bool = False) -> None:
+    """Print what to do for a way back, and what its play does, with an environment's own names."""
+    from windlass import playbook, runbooks
+
+    text = runbooks.page(SETTINGS.root, scenario)
+    if write:
+        runbooks.path(SETTINGS.root, scenario).write_text(text, encoding="utf-8")
+        return
+    if env:
+        known = runbooks.hosts_of(playbook.inventory(SETTINGS, SETTINGS.environment(env)))
+        text = runbooks.here(text, env, known)
+    print(text, end="")
+
+
 @verb(LOOK, limit="how many events of each database")
 def history(
     _: Context,

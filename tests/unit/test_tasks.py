@@ -18,7 +18,7 @@ from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
-    "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "dashboard", "status", "history", "verify", "doctor",
+    "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "dashboard", "status", "runbook", "history", "verify", "doctor",
     "drift", "audit", "snapshot", "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
     "rehearse", "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
 ]  # fmt: skip
@@ -83,7 +83,7 @@ def test_what_is_data_can_be_had_as_json(name):
     assert "json" in [argument.name for argument in arguments_of(name)]
 
 
-@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "dashboard", "lint", "new", "demo", "testbed", "faults", "bench", "schedule", "run-scheduled"}))
+@pytest.mark.parametrize("name", sorted(set(VERBS) - {"evidence", "dashboard", "runbook", "lint", "new", "demo", "testbed", "faults", "bench", "schedule", "run-scheduled"}))
 def test_verbs_on_databases_take_environment_host_and_database(name):
     assert {"env", "host", "database"} <= {argument.name for argument in arguments_of(name)}
 
