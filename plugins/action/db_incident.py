@@ -82,7 +82,7 @@ class ActionModule(WindlassAction):
             raise WindlassError("read_only_server", "the server is a standby or read-only", hint=hint, where=where)
 
     def _write_down(self, found: Mapping[str, Any]) -> None:
-        if self._task.check_mode:
+        if self._task.check_mode or self.args["drill"]:
             return
         root = Path(self.args["project_root"] or ROOT)
         for name, state in found.items():

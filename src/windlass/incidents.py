@@ -89,7 +89,7 @@ def _database(data: Mapping[str, Any], scenario: str) -> dict[str, Any]:
         "backup": _named(data.get("backup")),
         "evidence_backup": _named(data.get("evidence_backup")),
         "fresh_backup": _named(data.get("fresh_backup")),
-        "restored": restored.get("backup", ""),
+        "restored": _named(before.get("backup")) if restored else "",
         "kept_as": restored.get("kept_as", ""),
         "window": _window(before) if scenario == "restore" else None,
         "rows": _rows(before.get("rows") or {}, after.get("rows") or {}) if after else {},
