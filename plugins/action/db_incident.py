@@ -67,12 +67,16 @@ class ActionModule(WindlassAction):
             raise WindlassError("not_approved", "this has to be confirmed with the environment's name", hint=hint)
 
     def _refuse_unfit(self, name: str, state: Mapping[str, Any]) -> None:
-        """Refuse where others are at work or nothing can be written."""
+        """Refuse where others are at work or nothing can be written.
+
+        A plain undoing follows a run that goes on, as a deployment does: it may be the same one, whose link broke.
+        """
         where = {"host": self.host, "database": name}
-        if state["running"] and state["running"].get("run_id") != self.run_id:
+        alone = self.args["scenario"] != "migration"
+        if alone and state["running"] and state["running"].get("run_id") != self.run_id:
             message = f"{state['running']['who']} is at work here since {state['running']['since']}"
             raise WindlassError("deploy_locked", message, hint="wait for its end: invoke status --env ENV", where=where)
-        if state["lock"]:
+        if alone and state["lock"]:
             hint = "wait for its end: invoke status --env ENV"
             raise WindlassError(
                 "deploy_locked", f"the deployer lock is held by {state['lock']}", hint=hint, where=where
