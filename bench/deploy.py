@@ -1,4 +1,4 @@
-"""What the way over Ansible and SSH costs: a deployment with nothing to do, beside a ping."""
+"""What the way over Ansible and SSH costs: a deployment with nothing to do, beside a ping and a rollback."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ def _project(root: Path, bed: Testbed) -> Project:
     listed = {name: [{"name": "salon", "system": "salon", "url": bed[name].database_url()}] for name in _HOSTS}
     project.testbed_environment("bench", bed, listed)
     run(_deploy(project, ()))
+    project.system("undone")
+    project.migration("001_table", "CREATE TABLE public.t (id int);\n", down="DROP TABLE public.t;\n", system="undone")
+    undone = [{"name": "undone", "system": "undone", "url": bed["db1"].create_database("undone")}]
+    project.testbed_environment("undo", bed, {"db1": undone}, policy={"backup": "never"})
     return project
 
 
@@ -57,9 +61,14 @@ def _rounds(project: Project, rounds: int) -> list[Round]:
     }
     for command in commands.values():
         run(command)
+    again, undo = _undo(project, "deploy"), _undo(project, "rollback", "--steps", "1")
+    run(again)
     found = []
     for number in range(rounds):
         found.append({name: run(command)[0] for name, command in commands.items()})
+        found[-1]["nothing to do"] = run(again)[0]
+        found[-1]["rollback"] = run(undo)[0]
+        run(again)
         print(f"round {number + 1} of {rounds}: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
@@ -72,12 +81,15 @@ def _text(rounds: Sequence[Round]) -> str:
         ["`ansible-playbook playbooks/deploy.yml`, one host", *_cells(rounds, "ansible-playbook deploy.yml", ping)],
         ["`invoke deploy`, one host", *_cells(rounds, "deploy", ping)],
         ["`invoke deploy`, three hosts", *_cells(rounds, "deploy, three hosts", ping)],
+        ["`invoke rollback --steps 1` of a small migration, one host", *_cells(rounds, "rollback", ping)],
     ]
+    undoing = median(each["rollback"] / each["nothing to do"] for each in rounds)
     further = median(each["deploy, three hosts"] - each["deploy"] for each in rounds) / 2
     return "\n\n".join([
         f"Measured on {machine.description()}, which also carries the target hosts; load average {machine.load():.1f}.",
         tables.table(["Command", "s", "to the first ping"], rows),
-        f"Medians of {len(rounds)} rounds. Each further host costs {further:.2f} s.",
+        f"Medians of {len(rounds)} rounds. Each further host costs {further:.2f} s. "
+        f"Undoing one migration (no backups) takes {undoing:.1f} times a deployment with nothing to do.",
     ])  # fmt: skip
 
 
@@ -99,6 +111,10 @@ def _playbook(project: Project, hosts: Sequence[str]) -> Command:
 def _deploy(project: Project, hosts: Sequence[str]) -> Command:
     limit = ["--host", ",".join(hosts)] if hosts else []
     return _command(project, [program("invoke"), "deploy", "--env", "bench", "--yes", *limit], {})
+
+
+def _undo(project: Project, verb: str, *words: str) -> Command:
+    return _command(project, [program("invoke"), verb, "--env", "undo", "--yes", *words], {})
 
 
 def _command(project: Project, arguments: Sequence[str], more: Mapping[str, str]) -> Command:

@@ -12,7 +12,7 @@ from testbed.waiting import wait_until
 from tests.playbooks.background import playing
 from tests.project import Project
 
-POLICY = {"confirm": "none", "backup": "never"}
+POLICY = {"confirm": "none", "backup": "never", "scratch": "allow"}  # procedures are tried before they undo
 IMPATIENT = (
     "ansible_ssh_args: -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2\n"
 )
