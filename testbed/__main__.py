@@ -50,8 +50,7 @@ def write_environment(started: bed.Testbed, folder: Path) -> None:
     databases: dict[str, list[dict[str, Any]]]
     databases = {host.name: [{"name": "salon", "system": "salon", "url": host.database_url()}] for host in started}
     last = list(started)[-1]
-    jobs = {"name": "jobs", "system": "jobs", "url": last.create_mariadb_database("jobs")}
-    databases[last.name].append({**jobs, "policy": {"backup": "never"}})
+    databases[last.name].append({"name": "jobs", "system": "jobs", "url": last.create_mariadb_database("jobs")})
     started.inventory(folder, host_variables={name: {"windlass_databases": some} for name, some in databases.items()})
 
 

@@ -84,6 +84,18 @@ def test_the_journal_is_inside(url: str, tmp_path: Path) -> None:
     assert manifest.load(made["path"])["rows"]["windlass_migrations"] == 0
 
 
+def test_more_tables_than_a_command_line_holds(
+    mariadb: MariaDBServer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumping, "_NAMES_BYTES", 10)
+    fill(url)
+    made = make(url, tmp_path)
+    try:
+        assert bring_back(url, made, f"{name_in(url)}_side")["differences"] == []
+    finally:
+        mariadb.drop_database(f"{name_in(url)}_side")
+
+
 def test_files_are_for_their_owner_alone(filled: str, tmp_path: Path) -> None:
     made = Path(make(filled, tmp_path)["path"])
     assert {oct(path.stat().st_mode & 0o777) for path in made.rglob("*") if path.is_file()} == {"0o600"}

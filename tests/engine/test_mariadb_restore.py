@@ -129,6 +129,8 @@ def test_missing_users_are_told_before_anything_is_made(mariadb: MariaDBServer, 
     assert name not in databases(mariadb)
     with pytest.raises(WindlassError, match="lacks the users gone_soon@%"):
         restore.look(target_of(url), made["path"], name, "")
+    with pytest.raises(WindlassError, match="lacks the users gone_soon@%"):  # and no word against the backup
+        trial.run(target_of(url), trial.Trial(made["path"]), lambda _: None)
     run(mariadb.url, "CREATE USER gone_soon")
     notes = bring_back(url, made, name)["differences"]
     assert notes == ["the user gone_before@%, as whom code runs, is missing, as in the original"]
