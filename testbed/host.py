@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from testbed import cgroups, machine, network, shell, ssh
+from testbed.errors import TestbedError
 from testbed.image import Image
 from testbed.waiting import wait_until
 
@@ -71,7 +72,7 @@ class Host:
             bridge=network.bridge(self._slot),
             console=self.folder / "console.log",
         )
-        wait_until(self._greets, seconds=90, what=f"sshd on {self.name}", every=0.05)
+        wait_until(lambda: self._has_ended() or self._greets(), seconds=90, what=f"sshd on {self.name}", every=0.05)
         self.run("systemctl is-system-running --wait", check=False, timeout=90)
         wait_until(self._serves, seconds=60, what=f"PostgreSQL on {self.name}", every=0.1)
 
@@ -229,6 +230,15 @@ class Host:
         keys = folder / "authorized_keys"
         keys.write_text(f"{deploy_key}\n")
         keys.chmod(0o644)  # sshd reads it as the account that logs in
+
+    def _has_ended(self) -> bool:
+        """Tell that a host that is to boot has not ended.  Raises TestbedError with its last words when it has."""
+        if self._process is not None and self._process.poll() is not None:
+            said = (self.folder / "console.log").read_text(errors="replace")
+            full = "Too many open files" in said
+            hint = " (sysctl fs.inotify.max_user_instances=1024 makes room for more hosts)" if full else ""
+            raise TestbedError(f"{self.name} ended while it booted{hint}: {said[-400:].strip()}")
+        return False
 
     def _greets(self) -> bool:
         with suppress(OSError), socket.create_connection((self.address, 22), timeout=1) as connection:
