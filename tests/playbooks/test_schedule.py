@@ -18,7 +18,7 @@ from tests.control_node import HOME, ControlNode
 from tests.project import Project
 
 ODD = 'a "b" 100% \\ $HOME; #'
-JOBS = {"verify": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
+JOBS = {"verify": "off", "drift": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
 LEDGER = "home/deploy/windlass/.windlass/schedule/bed/ledger.json"
 UNITS = "/etc/systemd/system/windlass-bed-*"
 

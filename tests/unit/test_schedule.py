@@ -32,8 +32,8 @@ def names(raw, fleet=ALL):
 
 
 def test_jobs_are_those_that_make_sense_here():
-    assert names({}, Fleet()) == ["backup", "check", "verify"]
-    assert names(None) == ["backup", "backup-test", "offsite", "prune", "maintain-hourly", "check", "verify"]
+    assert names({}, Fleet()) == ["backup", "check", "drift", "verify"]
+    assert names(None) == ["backup", "backup-test", "offsite", "prune", "maintain-hourly", "check", "drift", "verify"]
 
 
 def test_a_job_can_be_put_off_moved_and_asked_for():
@@ -86,7 +86,7 @@ def test_the_plan_for_a_control_node(tmp_path):
         windlass_schedule={"webhook": "https://hc.example/abc"}, ansible_connection="local", windlass_state_dir="/srv/x")}  # fmt: skip
     found = units.for_control_node(project(tmp_path), "prod", hosts)
     assert found["schedule_name"] == "prod"
-    assert [job["name"] for job in found["schedule_jobs"]] == ["backup", "maintain-daily", "check", "verify"]
+    assert [job["name"] for job in found["schedule_jobs"]] == ["backup", "maintain-daily", "check", "drift", "verify"]
     assert found["schedule_command"][-3:] == ["run-scheduled", "--env", "prod"]
     assert {str(tmp_path / ".windlass"), "/srv/x"} <= set(found["schedule_writable"])
     assert found["schedule_telling"]["webhook"] == "https://hc.example/abc"
@@ -156,6 +156,12 @@ def test_what_is_pending_is_counted_and_no_failure():
     outcome = judging.judge(jobs.find("check"), run_of("status", {"a": {"info": INFO}}))
     assert outcome.exit_code == 0
     assert outcome.facts["db1"]["a"]["pending"] == 1 and outcome.facts["db1"]["a"]["verified"] == {"at": 0.0}
+
+
+def test_what_others_changed_is_counted():
+    found = {"changes": [{"kind": "table"}], "unknown": "", "accepted": False}
+    outcome = judging.judge(jobs.find("drift"), run_of("drift", {"a": {"drift": found}}))
+    assert outcome.facts["db1"]["a"] == {"schema_drift": 1}
 
 
 def test_giving_way_to_a_person_is_told_from_a_failure():

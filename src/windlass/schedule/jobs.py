@@ -58,6 +58,7 @@ JOBS = (
     _maintenance("monthly", "*-*-01 03:30:00"),
     Job("check", "look for drift and overdue backups", "status", "hourly", lambda fleet: True,
         {"windlass_strict": True}, part="info"),
+    Job("drift", "look for what others changed in the schema", "drift", "*-*-* 00:30:00", lambda fleet: True),
     Job("verify", "standing checks", "verify", "*-*-* 06:30:00", lambda fleet: True, {"windlass_samples": False}),
 )  # fmt: skip
 NAMES = tuple(job.name for job in JOBS)

@@ -71,6 +71,7 @@ def facts(run: record.Record) -> Facts:
     found: Facts = {}
     for host, name, data in record.databases(run):
         known = {**_of_info(data.get("info")), **_of_backup(data.get("backup")), **_of_test(data.get("restore_test"))}
+        known |= {"schema_drift": len(data["drift"]["changes"])} if data.get("drift") else {}
         if known:
             found.setdefault(host, {})[name] = known
     return found

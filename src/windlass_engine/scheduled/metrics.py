@@ -27,6 +27,7 @@ _OF_DATABASES = (
     ("windlass_restore_last_duration_seconds", "How long its restore took: the time that a recovery needs.",
      ("verified", "duration_s")),
     ("windlass_pending_migrations", "How many migrations the project has and the database does not.", ("pending",)),
+    ("windlass_schema_drift", "How many objects of the schema others changed since the last run.", ("schema_drift",)),
     ("windlass_drift", "How many migrations differ from the project: edited, unknown or half done.", ("drift",)),
 )  # fmt: skip
 
