@@ -80,6 +80,12 @@ def test_what_names_the_original_is_named(database: str, pg: PostgresServer, tmp
     assert sorted(found) == ["foreign server elsewhere", *functions]
 
 
+def test_what_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    """A backup whose schema is encrypted, and nobody gave the identity."""
+    (line,) = outlook._bodies(str(tmp_path), "salon")
+    assert "was not looked for: it is encrypted" in line
+
+
 def test_missing_tablespaces_stand_in_the_way(pg: PostgresServer, database: str, tmp_path: Path) -> None:
     place = pg.folder / "space"
     place.mkdir()

@@ -156,8 +156,9 @@ def _bodies(folder: str, original: str) -> Iterator[str]:
     try:
         with open(os.path.join(folder, _SCHEMA), encoding="utf-8") as file:
             objects: list[Any] = json.load(file)["objects"]
-    except (OSError, ValueError):
-        return  # encrypted: nobody opens it only to look
+    except (OSError, ValueError):  # encrypted: nobody opens it only to look
+        yield f"which functions and servers name the database {original} was not looked for: it is encrypted"
+        return
     means = re.compile(rf"(?i)(?:{'|'.join(_MEANS)}){re.escape(original)}(?![\w$])")
     for kind, identity, definition in objects:
         if means.search(str(definition)):
