@@ -115,12 +115,17 @@ class ActionModule(WindlassAction):
         shown["rehearsal"] = rehearsals.told(root, plan.digest) if plan.steps else ""
         self.result["windlass_plan"][database.name] = shown
         if plan.steps:
+            self._look_out(database, project, plan, shown)
+            self.result["windlass_packed"][database.name] = planning.packed(plan)
+            self.result["pending"] = True
+
+    def _look_out(self, database: Database, project: Project, plan: Plan, shown: dict[str, Any]) -> None:
+        """Prepare the outlook of a plan that runs statements; an adoption runs none."""
+        if plan.direction != "baseline":
             from windlass.outlook import Outlook, add_findings
 
             self._outlooks.append(Outlook(database, project, plan, shown))
-            add_findings(root, project, plan, shown)
-            self.result["windlass_packed"][database.name] = planning.packed(plan)
-            self.result["pending"] = True
+            add_findings(Path(self.args["project_root"] or ROOT), project, plan, shown)
 
     def _look_ahead(self) -> list[WindlassError | None]:
         """Judge the risk of what is pending, on what stands; return what speaks against running it."""

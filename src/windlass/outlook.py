@@ -80,8 +80,8 @@ class Outlook:
         """Yield what each probe found or could not find out; a probe that found nothing is no news."""
         for asked, answer in zip(self._assessment.asked, answers, strict=False):
             text = probes.words(asked.probe, answer)
-            if not text and not answer["unknown"]:
-                continue
+            if answer.get("absent") or not (text or answer["unknown"]):
+                continue  # what does not stand yet is made by a statement before
             statement = self._statements[asked.statement]
             step = self._plan.steps[statement.step]
             yield {

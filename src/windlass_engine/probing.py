@@ -20,8 +20,8 @@ def search(session: Session, probes: Sequence[Probe], timeout_ms: int) -> list[W
     """Return what each probe found, in order.
 
     ``found`` counts bad rows (or groups of duplicates), -1 where they could not be counted; ``examples`` name some;
-    ``unknown`` says why nothing was found out.  Each search may take ``timeout_ms``.  Raise ServerError when the
-    connection is lost.
+    ``unknown`` says why nothing was found out (with ``absent`` where what it is about does not stand yet).  Each search
+    may take ``timeout_ms``.  Raise ServerError when the connection is lost.
     """
     until = time.monotonic() + PATIENCE * timeout_ms / 1000
     return [_Search(session, probe, timeout_ms).result(time.monotonic() > until) for probe in probes]
@@ -64,7 +64,7 @@ class _Search:
         new = () if probe.kind == "rows" else probe.columns
         for table, columns in ((probe.table, new), (probe.other, probe.other_columns)):
             if table and not self._stands(table, columns):
-                return _unknown(f"{'.'.join(table)} does not stand as the statement will meet it")
+                return {**_unknown(f"{'.'.join(table)} does not stand as the statement will meet it"), "absent": True}
         if probe.kind == "duplicates":
             return self._duplicates()
         how = self._condition()

@@ -101,7 +101,9 @@ def test_what_is_different_and_what_is_extra(blazz: tuple[Bench, projects.Projec
         "CREATE TABLE theirs (id int PRIMARY KEY)",
     )
     found = audited(bench, project)
-    told = {(gap["what"], gap["kind"], gap["identity"], gap["need"]) for gap in found["gaps"] if gap["table"] != "theirs"}
+    told = {
+        (gap["what"], gap["kind"], gap["identity"], gap["need"]) for gap in found["gaps"] if gap["table"] != "theirs"
+    }
     assert told == {
         ("different", "column", "chats.message_status", "required"),
         ("missing", "column", "contacts.email", "required"),
@@ -150,7 +152,15 @@ def test_patterns_say_what_is_optional_and_what_is_nobodys_business() -> None:
 
 
 def test_drift_in_words() -> None:
-    change = {"kind": "column", "identity": "a.c", "what": "changed", "before": "int", "after": "text", "undo": None, "adopt": "ALTER TABLE a"}
+    change = {
+        "kind": "column",
+        "identity": "a.c",
+        "what": "changed",
+        "before": "int",
+        "after": "text",
+        "undo": None,
+        "adopt": "ALTER TABLE a",
+    }
     known = {"run_id": "run-1", "who": "alice", "at": "2025-11-21T04:05:06Z"}
     lines = [text for text, _ in drifting.lines("here a", {"unknown": "", "known": known, "changes": [change]})]
     assert "  by hand, one way or both: column a.c" in lines and "    ALTER TABLE a;" in lines

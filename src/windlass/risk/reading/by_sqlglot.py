@@ -263,7 +263,8 @@ class _Reader:
             return self._action("add-constraint", table, "primary key", node, required=True, probes=probes)
         if isinstance(inner, exp.CheckColumnConstraint):
             condition = inner.this.sql(self._grammar.name, identify=True)
-            probe = Probe("violations", table, condition=condition)
+            columns = tuple(dict.fromkeys(column.name for column in inner.this.find_all(exp.Column)))
+            probe = Probe("violations", table, columns, condition=condition)
             return self._action("add-constraint", table, name, node, required=True, probes=(probe,))
         return self._action("add-constraint", table, name, node, required=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from windlass.risk.action import BUILD, CATALOGUE, EVERYBODY, NOBODY, REWRITE, SCAN, WRITERS, Action, Name, some
-from windlass.risk.reading.postgresql_names import functions_in, last, quoted, relation, text
+from windlass.risk.reading.postgresql_names import columns_in, functions_in, last, quoted, relation, text
 from windlass_engine.model import Probe
 
 _ALL = "ACCESS EXCLUSIVE"
@@ -104,7 +104,8 @@ def _constraint(table: Name, node: Any, kind: str, own: Name) -> Iterator[Action
     else:
         later = bool(node.skip_validation) or bool(own)
         condition = text(node.raw_expr) if kind == "CHECK" else ""
-        probe = Probe("violations", table, condition=condition) if condition and not later else None
+        read_columns = columns_in(node.raw_expr)
+        probe = Probe("violations", table, read_columns, condition=condition) if condition and not later else None
         if kind == "NOTNULL" and not later:
             probe = Probe("nulls", table, tuple(item.sval for item in node.keys or ()))
         yield Action(

@@ -46,16 +46,26 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def columns_in(node: Any) -> tuple[str, ...]:
+    """Return the columns that an expression reads."""
+    found = (last(item.fields) for item in _nodes(node) if type(item).__name__ == "ColumnRef")
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
 def functions_in(node: Any) -> Iterator[str]:
-    """Yield the names of the functions that an expression calls, without those inside subqueries of a FROM."""
+    """Return the names of the functions that an expression calls."""
+    return (last(item.funcname) for item in _nodes(node) if type(item).__name__ == "FuncCall")
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """Yield a tree's nodes."""
     if isinstance(node, (list, tuple)):
         for item in node:
-            yield from functions_in(item)
+            yield from _nodes(item)
     elif hasattr(node, "__slots__") and type(node).__module__.startswith("pglast"):
-        if type(node).__name__ == "FuncCall":
-            yield last(node.funcname)
+        yield node
         for field in node:
-            yield from functions_in(getattr(node, field))
+            yield from _nodes(getattr(node, field))
 
 
 def index_parts(node: Any) -> tuple[str, ...]:
@@ -67,5 +77,6 @@ def index_probe(table: Name, parts: tuple[str, ...], node: Any) -> Probe:
     """Return the search for rows that a unique index refuses."""
     condition = text(node.whereClause) if node.whereClause else ""
     columns = tuple(item.name for item in node.indexParams if item.name)
+    columns += columns_in([*(item.expr for item in node.indexParams), node.whereClause])
     equal = bool(node.nulls_not_distinct)
     return Probe("duplicates", table, columns, expressions=parts, condition=condition, nulls_equal=equal)
