@@ -37,7 +37,7 @@ PROBE = [
     }
 ]
 #: Options that are given when the work is done, or that only a play has.
-LATER = {*adapter.FOLLOWING, "plans", "by_policy"}
+LATER = {*adapter.FOLLOWING, "plans", "by_policy", "moment"}
 
 
 @pytest.fixture
