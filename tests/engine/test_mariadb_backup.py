@@ -28,7 +28,7 @@ from tests.engine.mariadb_backups import (
     target_of,
 )  # fmt: skip
 from windlass_engine import backup, introspect, journal, manifest, session
-from windlass_engine.dialects.mysql import client, dumping, streams
+from windlass_engine.dialects.mysql import client, dumping, holding, streams
 from windlass_engine.errors import WindlassError
 
 if TYPE_CHECKING:
@@ -147,6 +147,21 @@ def test_without_the_right_to_lock_the_counts_are_said_to_be_near(
     known = manifest.load(make(limited(mariadb, url, "SELECT, SHOW VIEW, TRIGGER, EVENT"), tmp_path)["path"])
     assert (known["counted"], known["approximate"], known["rows"]) == ("approximate", ["t"], {"t": 1})
     assert "RELOAD" in known["not_held_because"]
+
+
+def test_a_lock_that_is_not_to_be_had_is_given_up_soon(
+    mariadb: MariaDBServer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "_TRIES", 2)
+    monkeypatch.setattr(holding, "_PAUSE_S", 0.1)
+    run(url, "CREATE TABLE t (id int)")
+    login = limited(mariadb, url, "SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES")
+    with mariadb.connect(name_in(url)) as writer, writer.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO t VALUES (1)")
+        known = manifest.load(make(login, tmp_path)["path"])
+    assert (known["counted"], known["rows"]) == ("approximate", {"t": 0})
+    assert "LOCK TABLES: Lock wait timeout" in known["not_held_because"]
 
 
 def test_a_table_without_transactions_is_said_to_be_counted_near(url: str, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from ..base import Link, ServerError
 from .text import quoted
 
-#: A writer may be held up for so long at most, each time.
-_TRY_S = 2
-_PAUSE_S = 0.5
+#: Whoever waits for a lock holds up those behind it: for so long at most, so many times, with pauses to let them pass.
+_TRY_S = 1
+_TRIES = 5
+_PAUSE_S = 2.0
 _TIMEOUT = 1205
 #: Not allowed, or another way is needed.
 _FORBIDDEN = (1044, 1142, 1227, 1370)
@@ -59,19 +60,21 @@ def _ways(database: str, tables: Sequence[str], is_mariadb: bool) -> Iterator[tu
 
 
 def _take(link: Link, take: Sequence[str], give: str, deadline: float) -> str:
-    """Take a lock, again and again until the time is over; return why not, or an empty string."""
+    """Take a lock, a few times and until the time is over; return why not, or an empty string."""
+    tried = 0
     while True:
+        tried += 1
         try:
             link.run([f"SET SESSION lock_wait_timeout = {_TRY_S}", *take])
         except ServerError as error:
             if error.lost:
                 raise
             _give(link, give)
-            if error.number != _TIMEOUT or time.monotonic() >= deadline:
+            if error.number != _TIMEOUT or tried >= _TRIES or time.monotonic() >= deadline:
                 return error.message
             time.sleep(_PAUSE_S)
-            continue
-        return ""
+        else:
+            return ""
 
 
 def _give(link: Link, give: str) -> None:
