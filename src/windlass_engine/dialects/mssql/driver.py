@@ -30,7 +30,8 @@ _REFUSED = (916, 4060, 4064, 18401, 18450, 18452, 18456, 18461, 18470, 18486, 18
 _ENDS = ("COMMIT", "ROLLBACK")
 #: Type numbers of Microsoft's own: datetimeoffset, and what only its assemblies can read.
 _DATETIMEOFFSET, _UDT = -155, -151
-_SELF = "SELECT @@SPID, CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))"
+#: Who answers.  Until a step says otherwise, a look at what another session is changing gives up after half a minute.
+_SELF = "SET LOCK_TIMEOUT 30000; SELECT @@SPID, CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))"
 
 
 def examine() -> Finding:
