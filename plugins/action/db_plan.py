@@ -30,7 +30,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
-        "down_from": "journal", "backup_dir": "", "strict": False, "archive": True,
+        "down_from": "journal", "backup_dir": "", "strict": False, "archive": True, "losses": True,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -47,7 +47,7 @@ class ActionModule(WindlassAction):
             found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             errors += self._look_ahead()
-            if self.args["direction"] in ("down", "to"):
+            if self.args["direction"] in ("down", "to") and self.args["losses"]:
                 self._say_losses(asked)
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])

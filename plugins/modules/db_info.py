@@ -27,6 +27,12 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  newest:
+    description:
+      - Set by the action plugin of M(db_plan). Of how many of the migrations that stand, newest first, the texts are
+        to be read as well.
+    type: int
+    default: 0
   lock_wait:
     description: For how many seconds to wait before the look while somebody holds the deployer lock of a database.
     type: float
@@ -117,6 +123,7 @@ SPEC = {
     "backup_dir": {"type": "path", "default": ""},
     "journal": {"type": "bool", "default": False},
     "lock_wait": {"type": "float", "default": 0},
+    "newest": {"type": "int", "default": 0},
     "questions": {"type": "dict"},
     "undo": {"type": "dict"},
     "scratch": {"type": "list", "elements": "str", "default": []},
@@ -133,7 +140,8 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     for target in adapter.targets(module):
         running = adapter.running(module, target)  # asked first: what is read below may be the middle of its work
         found[target.name] = inspection.look(
-            target, texts_of.get(target.name, ()), module.params["history"], module.params["lock_wait"]
+            target, texts_of.get(target.name, ()), module.params["history"], module.params["lock_wait"],
+            module.params["newest"],
         )
         found[target.name]["running"] = running
         found[target.name]["backup"] = None

@@ -55,6 +55,10 @@ options:
     description: Whether a rollback will archive what it takes away, for a plan that goes down to say so.
     type: bool
     default: true
+  losses:
+    description: Whether a plan that goes down says what it takes away. The archives of M(db_migrate) say it anyway.
+    type: bool
+    default: true
   report:
     description:
       - Whether to say only how things stand and make no plan. An edited or unknown migration, or a database that

@@ -50,17 +50,25 @@ def look(
 
     The journal is read again, with texts, only where a plan needs some.
     """
-    found: dict[str, dict[str, Any]] = call("db_info", asked)["databases"]
+    steps = max((wish.steps for wish in wishes.values() if wish.direction == "down"), default=0)
+    found: dict[str, dict[str, Any]] = call("db_info", asked, newest=steps)["databases"]
     found.update(_look_at_busy([d for d in asked if is_held(found[d.name])], found, call, tell))
     texts = {}
     for database in asked:
         stands = standing(found[database.name])
-        needed = texts_needed(projects[database.system], stands, wishes[database.name])
+        names = texts_needed(projects[database.system], stands, wishes[database.name])
+        needed = tuple(name for name in names if not _has_text(stands, name))
         texts.update({database.name: needed} if needed else {})
     again = [database for database in asked if database.name in texts]
     if again:
         found.update(call("db_info", again, texts_of=texts)["databases"])
     return found
+
+
+def _has_text(stands: Journal, name: str) -> bool:
+    """Return whether a migration's texts were read with the journal."""
+    entry = stands.get("migration", name)
+    return bool(entry and entry.up_text)
 
 
 def is_held(stands: Mapping[str, Any]) -> bool:

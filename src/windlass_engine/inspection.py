@@ -11,18 +11,21 @@ from .model import Journal, Target, Wire, to_wire
 from .session import ServerError, Session, connect
 
 
-def look(target: Target, texts_of: Collection[str] = (), history: int = 0, lock_wait_s: float = 0.0) -> Wire:
+def look(
+    target: Target, texts_of: Collection[str] = (), history: int = 0, lock_wait_s: float = 0.0, newest: int = 0
+) -> Wire:
     """Return what stands in a database, as plain data; an error is part of the answer, not raised.
 
-    ``journal`` is the wire form of :class:`Journal` (with the texts of the named entries), ``history`` the newest
-    events of its log.  For up to ``lock_wait_s`` seconds the end of whoever holds the deployer lock is waited for.
+    ``journal`` is the wire form of :class:`Journal`, with the texts of the named entries and of the ``newest``
+    migrations that stand; ``history`` the newest events of its log.  For up to ``lock_wait_s`` seconds the end of
+    whoever holds the deployer lock is waited for.
     """
     found: Wire = {"system": target.system, "error": None, "journal": None, "lock": None}
     found |= {"history": [], "maintained": {}}
     try:
         with connect(target, "windlass info") as session:
             journal.wait_until_free(session, lock_wait_s)
-            found.update(_read(session, texts_of, history))
+            found.update(_read(session, texts_of, history, newest))
     except WindlassError as error:
         found["error"] = error.located(database=target.name).to_wire()
     except ServerError as error:
@@ -31,9 +34,11 @@ def look(target: Target, texts_of: Collection[str] = (), history: int = 0, lock_
     return found
 
 
-def _read(session: Session, texts_of: Collection[str], history: int) -> Wire:
+def _read(session: Session, texts_of: Collection[str], history: int, newest: int) -> Wire:
     """Return facts, lock and journal of a database that is open."""
     stands = journal.read(session, texts_of)
+    if newest:
+        stands = journal.read(session, {*texts_of, *_newest(stands, newest)})
     lock = session.dialect.lock_holder(session.link)
     return {
         **facts_of(session),
@@ -45,6 +50,12 @@ def _read(session: Session, texts_of: Collection[str], history: int) -> Wire:
         "history": journal.read_events(session, history) if history else [],
         "maintained": journal.last_events(session, "maintained") if history and stands.exists else {},
     }
+
+
+def _newest(stands: Journal, count: int) -> list[str]:
+    """Return the names of the migrations that came last, half-done ones among them."""
+    standing = [e for e in stands.entries if e.kind == "migration" and e.state in ("applied", "partial", "reverting")]
+    return [entry.name for entry in sorted(standing, key=lambda entry: entry.ordinal)[-count:]]
 
 
 def facts_of(session: Session) -> Wire:
