@@ -116,7 +116,7 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     telling = (host.root / LEDGER).with_name("telling.json")
     assert telling.stat().st_mode & 0o777 == 0o600 and "/hook" in telling.read_text()
     wait_until(lambda: jobs(host).get("check", {}).get("succeeded"), seconds=90, what="the timer of check to fire")
-    assert heard[1:3] == ["/hook/start", "/hook"]
+    wait_until(lambda: heard[1:3] == ["/hook/start", "/hook"], seconds=30, what="the webhook to hear of it")
     assert host.console(f"systemd-analyze verify --man=no {UNITS} 2>&1").stdout == ""
     exposure = host.console("systemd-analyze security --no-pager windlass-bed-backup.service | tail -1").stdout
     assert "OK" in exposure, exposure
@@ -145,7 +145,9 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     finally:
         host.console("systemctl start postgresql", timeout=60)
     assert heard[-1] == "/hook/fail" and jobs(host)["backup"]["exit_code"] == 7
-    assert host.console("ls /run/paged").stdout, "the unit that on_failure names has run"
+    wait_until(
+        lambda: host.console("ls /run/paged", check=False).stdout, seconds=30, what="the unit that on_failure names"
+    )
     shown = said(node, "--status")
     assert "FAILED, exit 7" in shown and "control-node  backup" in shown
 
@@ -205,7 +207,8 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         assert testbed.password not in first.output
         wait_until(lambda: ledger().get("backup", {}).get("succeeded"), seconds=60, what="the timer of backup to fire")
         assert host.console(f"stat -c %a {place}/work.json {place}/windlass.pyz").stdout.split() == ["600", "600"]
-        assert "windlass fleet backup ok: 1 database" in _journal(host, "backup")
+        told = "windlass fleet backup ok: 1 database"
+        wait_until(lambda: told in _journal(host, "backup"), seconds=30, what="the line in the journal")
         backups = host.console(f"ls {HOME}/.local/state/windlass/backups/salon").stdout.split()
         assert len(backups) >= 1
         metrics = host.console(f"cat {HOME}/metrics/windlass-fleet.prom").stdout
