@@ -194,8 +194,9 @@ def _home_lock(home: str) -> Iterator[None]:
 
 def _begin(home: str) -> Partial:
     """Take the lock of a new backup, then make its folder."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{stamp}-{secrets.token_hex(3)}"
+    moment = datetime.now(timezone.utc)
+    # Ids sort by time, within a second too: half of the last part are milliseconds.
+    name = f"{moment:%Y%m%dT%H%M%SZ}-{moment.microsecond // 1000:03x}{secrets.token_hex(2)[:3]}"
     lock = os.open(os.path.join(home, _PARTIAL + name + _LOCK_END), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     made = Partial(name, home, lock)
     try:

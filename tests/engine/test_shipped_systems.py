@@ -71,7 +71,7 @@ def test_deploys_verifies_and_is_undone_to_nothing(empty: Bench, shipped: projec
     assert verify_failures(empty, shipped) == []
     assert failures(empty, shipped, "check") == []
     assert failures(empty, shipped, "sample") == []
-    undone = empty.run(empty.plan_down(steps=len(shipped.migrations)), allow_data_loss=True)
+    undone = empty.run(empty.plan_down(steps=len(shipped.migrations)), allow_data_loss=True, scratch=True)
     assert undone["error"] is None
     assert empty.fingerprint() == before
     assert empty.run(planned(empty, shipped))["error"] is None
