@@ -15,11 +15,13 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from bench.tables import save, table
+from bench.tables import save
 from tests.faults.results import VARIABLE, Result, read
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-HEAD = ("fault", "verb", "engine", "tries", "hit", "mended by one command", "the disturbed command")
+HEAD = ("fault", "engine", "verb", "tries", "hit", "mended", "how the disturbed command ended")
+TESTS = ("tests/faults", "tests/contract/test_killed.py")
+TITLES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
 
 
 def main() -> int:
@@ -31,8 +33,8 @@ def main() -> int:
         found = Path(folder) / "results"
         found.touch()
         code = _try(chosen, seed, found)
-        results = sorted(read(found), key=_row)
-    text = f"{_heading(seed, results)}\n\n{table(HEAD, list(_rows(results)))}"
+        results = list(read(found))
+    text = f"{_heading(seed, results)}\n\n{table(results)}"
     print(text)
     if chosen.save:
         save("faults", text, DOCUMENT)
@@ -51,9 +53,15 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _try(chosen: argparse.Namespace, seed: int, found: Path) -> int:
     more = {"WINDLASS_FAULTS": "full" if chosen.full else "", "WINDLASS_FAULTS_SEED": str(seed), VARIABLE: str(found)}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", str(chosen.workers), "--dist", "load", "tests/faults"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(chosen.workers), "--dist", "load", *TESTS]
     command += ["-k", chosen.only] if chosen.only else []
     return subprocess.run(command, env={**os.environ, **more}, check=False).returncode
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as a table in Markdown."""
+    lines = [HEAD, ("---",) * len(HEAD), *_rows(sorted(results, key=_row))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _row(result: Result) -> tuple[str, str, str]:
@@ -68,7 +76,7 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
         ends = Counter(result.ended or "not as it should" for result in tries)
         told = ", ".join(f"{count}x {end}" if count > 1 else end for end, count in ends.most_common())
         mended = sum(result.mended for result in tries)
-        yield fault, verb, engine, str(len(tries)), str(hit), str(mended), told
+        yield fault, TITLES[engine], verb, str(len(tries)), str(hit), str(mended), told
 
 
 def _heading(seed: int, results: Sequence[Result]) -> str:
@@ -77,8 +85,8 @@ def _heading(seed: int, results: Sequence[Result]) -> str:
     minutes = sum(result.seconds for result in results) / 60
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, ansible-core {version('ansible-core')}, Python {sys.version.split()[0]}, "
-        f"{_servers()}; seed {seed}; {len(results)} tries in {minutes:.0f} minutes of work, {mended} of them mended by "
-        "one more command."
+        f"{_servers()}; seed {seed}.\n{len(results)} tries in {minutes:.0f} minutes of work; {mended} were mended by one "
+        "more command."
     )
 
 
