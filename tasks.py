@@ -16,8 +16,8 @@ from invoke.tasks import Task, task
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))
 
-from windlass import manual
 from windlass.settings import Settings
+from windlass.telling import manual
 from windlass_engine.errors import WindlassError
 
 Names = list[str] | None
@@ -345,7 +345,8 @@ def status(
 @verb(LOOK, scenario="migration, application or restore", write="make the page in docs/runbooks/ anew")
 def runbook(_: Context, scenario: str, env: str = "", write: bool = False) -> None:
     """Print what to do for a way back, and what its play does, with an environment's own names."""
-    from windlass import playbook, runbooks
+    from windlass import playbook
+    from windlass.rollback import runbooks
 
     text = runbooks.page(SETTINGS.root, scenario)
     if write:

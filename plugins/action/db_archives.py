@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import archives
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
+from windlass.telling import archives
 from windlass_engine.errors import WindlassError
 
 #: Rows that one call brings.

@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from ansible import constants, context
 from ansible.errors import AnsibleConnectionFailure
 
-from windlass import doctor, mishaps
 from windlass.actions import ROOT, ModuleFailed, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.project import load
 from windlass.settings import Settings
+from windlass.telling import doctor, mishaps
 from windlass_engine.doctor import HOST, apart, clock_finding
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import Finding, failure

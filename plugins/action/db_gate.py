@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import confirm, record
+from windlass import confirm
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.gate import verdict
+from windlass.records import record
 from windlass_engine.errors import WindlassError
 
 SHORTEST_PREFIX = 8

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import incidents
 from windlass.actions import ROOT, WindlassAction, names_of
+from windlass.rollback import incidents
 from windlass_engine.errors import WindlassError
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import keeping, planning, proofs, rehearsals
+from windlass import planning
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.gate import points
 from windlass.gate.policy import Gate
 from windlass.planning import Wish
 from windlass.project import Project, load
+from windlass.records import proofs, rehearsals
+from windlass.telling import keeping
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import keeping
 from windlass.actions import WindlassAction
+from windlass.telling import keeping
 from windlass_engine import retention
 
 

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import identity, rehearsals
+from windlass import identity
 from windlass.elsewhere import OnTestHost
 from windlass.environment import Database
 from windlass.project import Project, load
+from windlass.records import rehearsals
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Script, to_wire
 from windlass_engine.wire import pack, unpack

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import auditing, drifting, snapshots
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
 from windlass.project import Project, load
+from windlass.telling import auditing, drifting, snapshots
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import to_wire
 from windlass_engine.wire import pack

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import baselines
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
 from windlass.project import Project, load
+from windlass.records import baselines
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Script, to_wire
 from windlass_engine.wire import pack

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import drills, planning, ways
+from windlass import planning
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
+from windlass.rollback import drills, ways
 from windlass_engine import dialects, plan, script
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, Plan, Script

@@ -37,8 +37,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
-from windlass import closing, console, summary
-from windlass.recording import Recording, environment_of, failure_of
+from windlass.records.recording import Recording, environment_of, failure_of
+from windlass.telling import closing, console, lines, summary
 
 COLOURS = {
     "head": C.COLOR_HIGHLIGHT,
@@ -157,7 +157,7 @@ class CallbackModule(CallbackBase):
             return
         first = self._told.setdefault((error["code"], error["message"]), host)
         again = first != host
-        text = closing.repetition(error, first) if again else "\n".join(closing.failure(error))
+        text = lines.repetition(error, first) if again else "\n".join(lines.failure(error))
         self._say(text, C.COLOR_ERROR)
 
     def _announce(self, what: str, name: str) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
-from windlass.recording import Recording, environment_of, failure_of
+from windlass.records.recording import Recording, environment_of, failure_of
 
 
 class CallbackModule(CallbackBase):

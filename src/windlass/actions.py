@@ -18,9 +18,10 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from windlass import environment, record
-from windlass.console import Ticker, duration
+from windlass import environment
 from windlass.environment import Database
+from windlass.records import record
+from windlass.telling.console import Ticker, duration
 from windlass_engine.errors import WindlassError
 from windlass_engine.wire import unpack
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from windlass import record
+from windlass.records import record
 from windlass_engine.errors import WindlassError
 
 #: From careless to careful; the strictest of all databases in a run counts.

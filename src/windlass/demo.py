@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from windlass import record
+from windlass.records import record
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 

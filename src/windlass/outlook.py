@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from windlass import drifting, planning
+from windlass import planning
 from windlass.environment import Database
 from windlass.lint import findings_of
 from windlass.project import Project
 from windlass.risk import Assessment, assess, probes
+from windlass.telling import drifting
 from windlass_engine import dialects
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan, to_wire

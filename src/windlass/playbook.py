@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from windlass import record
+from windlass.records import record
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from windlass import console
+from windlass.telling import console
 from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
 

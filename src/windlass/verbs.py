@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from windlass import closing, confirm, playbook, record
+from windlass import confirm, playbook
+from windlass.records import record
 from windlass.settings import DEMO, Settings, database_names
+from windlass.telling import plans
 from windlass_engine.errors import CODES, WindlassError
 
 #: Hexadecimal digits of a digest that name a plan, at least.
@@ -135,7 +137,7 @@ def show_plan(settings: Settings, where: Scope, variables: Mapping[str, Any], *,
     if as_json:
         print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
     else:
-        for line in closing.next_command(run, where.arguments + _words(variables)):
+        for line in plans.next_command(run, where.arguments + _words(variables)):
             print(line.text)
     return exit_code(run)
 
@@ -191,8 +193,8 @@ def approve(settings: Settings, where: Scope, variables: Mapping[str, Any], dige
 
 def show_evidence(settings: Settings, env: str, *, verify: bool = False, as_json: bool = False) -> int:
     """Print an environment's evidence.  Raises ``evidence_broken`` with ``verify`` when the chain is not whole."""
-    from windlass import evidence
     from windlass.gate import told
+    from windlass.records import evidence
 
     environment = settings.environment(env)
     kept = evidence.read(settings.root, environment)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.project import ROOT
 from tests.systems import Bench
-from windlass import auditing, drifting
 from windlass import project as projects
+from windlass.telling import auditing, drifting
 from windlass_engine import audit, plan
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options

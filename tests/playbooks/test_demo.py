@@ -12,7 +12,8 @@ import pytest
 
 from tests.project import ROOT, Project
 from tests.servers.postgresql import embedded_bin
-from windlass import demo, record
+from windlass import demo
+from windlass.records import record
 from windlass.settings import Settings
 
 if embedded_bin(18) is None:

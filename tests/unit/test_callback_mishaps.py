@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.record_of import ERROR
-from windlass import mishaps
+from windlass.telling import mishaps
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass import console
+from windlass.telling import console
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit import record_of
-from windlass import record
+from windlass.records import record
 from windlass.report import dashboard
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)

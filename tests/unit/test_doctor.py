@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from windlass import doctor
 from windlass.settings import Settings
+from windlass.telling import doctor
 from windlass_engine.finding import FAIL, OK, SKIPPED, WARN, Finding
 from windlass_engine.model import to_wire
 

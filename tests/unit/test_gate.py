@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from windlass import evidence, record
 from windlass.environment import Database, merge_policy
 from windlass.gate import approvals, points, staged, verdict, window
+from windlass.records import evidence, record
 from windlass_engine.errors import WindlassError
 
 NOW = datetime(2026, 3, 4, 21, 30, tzinfo=UTC)  # a Wednesday

@@ -42,14 +42,14 @@ class Target:
 def test_a_free_database_is_read_once() -> None:
     target = Target()
     target.look("a", "b")
-    assert target.asked == [(["a", "b"], {})]
+    assert target.asked == [(["a", "b"], {"newest": 0})]
     assert target.told == []
 
 
 def test_a_held_lock_is_told_of_and_its_end_waited_for() -> None:
     target = Target(b={"lock": HOLDER})
     found = target.look("a", "b")
-    assert target.asked == [(["a", "b"], {}), (["b"], {"lock_wait": 7.0})]
+    assert target.asked == [(["a", "b"], {"newest": 0}), (["b"], {"lock_wait": 7.0})]
     assert len(target.told) == 1 and "b: " in target.told[0] and HOLDER["holder"] in target.told[0]
     assert found["b"]["lock"] is None
 

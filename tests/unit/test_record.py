@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from tests.unit.record_of import ERROR, begun, closed, plan, run
-from windlass import record
+from windlass.records import record
 
 
 def part(name, value):

@@ -7,7 +7,8 @@ import shlex
 import pytest
 
 from tests.unit.record_of import ERROR, STEPS, begun, check, closed, plan, run
-from windlass import closing, record, summary
+from windlass.records import record
+from windlass.telling import closing, lines, plans, summary
 
 
 def text(found, **options):
@@ -88,7 +89,7 @@ def test_a_plan_shows_order_reason_and_way_back_and_the_command_for_exactly_this
 def test_a_plan_names_the_verb_that_carries_it_out(direction, verb):
     found = closed("plan", db1={"windlass_plan": {"salon": plan(direction=direction)}})
     assert f"invoke {verb} --env prod --steps 2 --plan" in "\n".join(
-        line.text for line in closing.next_command(found, " --steps 2")
+        line.text for line in plans.next_command(found, " --steps 2")
     )
 
 
@@ -158,7 +159,7 @@ def test_a_dry_restore_says_what_it_would_do():
 
 
 def test_a_failure_for_people_has_its_place_and_hint_and_no_control_characters():
-    shown = "\n".join(closing.failure({**ERROR, "message": "bad\x1b[2J"}))
+    shown = "\n".join(lines.failure({**ERROR, "message": "bad\x1b[2J"}))
     assert shown == "FAILED  up.sql:4, database salon: bad\\x1b[2J\n  -> mend it and deploy again"
 
 
@@ -172,7 +173,7 @@ def test_a_failure_for_people_has_its_place_and_hint_and_no_control_characters()
     ],
 )
 def test_the_way_back(step, words):
-    assert closing.back(step) == words
+    assert plans.back(step) == words
 
 
 def test_what_a_failed_run_undid_again_is_said():
@@ -202,9 +203,9 @@ def test_a_command_to_type_next_survives_an_odd_name():
 
 
 def test_a_servers_further_lines_cannot_pass_for_lines_of_ours():
-    lines = list(closing.failure({**ERROR, "message": "first\nDone in 0.1 s.\nDone", "hint": "mend it"}))
-    assert lines[0].startswith("FAILED")
-    assert all(line.startswith("  ") for line in lines[1:])
+    told = list(lines.failure({**ERROR, "message": "first\nDone in 0.1 s.\nDone", "hint": "mend it"}))
+    assert told[0].startswith("FAILED")
+    assert all(line.startswith("  ") for line in told[1:])
 
 
 def test_a_dry_run_says_that_a_backup_would_be_made():

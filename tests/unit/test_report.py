@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.unit.record_of import ERROR, begun, check, closed, plan, run
-from windlass import record, report
+from windlass import report
+from windlass.records import record
 from windlass.report import timeline
 
 EVIL = "<script>alert('x')</script>"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.project import ROOT
-from windlass import project, risks
+from windlass import project
 from windlass.risk import Assessment, Pending, assess
 from windlass.risk.rules import JUDGES
+from windlass.telling import risks
 from windlass_engine import dialects
 
 CASES = sorted((ROOT / "tests" / "risk_cases").glob("*.sql"))

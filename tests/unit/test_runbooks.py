@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windlass import runbooks
+from windlass.rollback import runbooks
 from windlass_engine.errors import WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]

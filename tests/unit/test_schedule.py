@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tests.unit.record_of import ERROR
-from windlass import closing, playbook, record
+from windlass import playbook
+from windlass.records import record
 from windlass.schedule import config, jobs, judging, place, runner, showing, units
 from windlass.schedule.jobs import Fleet
 from windlass.settings import Settings
+from windlass.telling import closing
 from windlass_engine.errors import CODES, WindlassError
 from windlass_engine.scheduled import account, ledger
 

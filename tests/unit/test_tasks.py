@@ -12,8 +12,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 import tasks
-from windlass import manual
 from windlass.settings import Settings
+from windlass.telling import manual
 from windlass_engine.errors import CODES, WindlassError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,8 @@ import pytest
 
 from tests.unit.record_of import ERROR, plan, run
 from tests.unit.stage import ROOT, Stage, salon, says
-from windlass import confirm, playbook, record, verbs
+from windlass import confirm, playbook, verbs
+from windlass.records import record
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 

@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from windlass import playbook, record
+from windlass import playbook
+from windlass.records import record
 from windlass_engine.errors import WindlassError
 
 #: What a signature is for; one made for anything else (a commit, a login) does not pass.

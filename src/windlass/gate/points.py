@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import keeping, rehearsals
-from windlass.console import age, duration
 from windlass.environment import Database
 from windlass.gate import staged, window
 from windlass.gate.policy import Gate
+from windlass.records import rehearsals
+from windlass.telling import keeping
+from windlass.telling.console import age, duration
 from windlass_engine.errors import WindlassError
 
 Plan = Mapping[str, Any]
@@ -143,7 +144,7 @@ def _risk(subject: Subject) -> Point:
 
 
 def _drift(subject: Subject) -> Point:
-    from windlass import drifting
+    from windlass.telling import drifting
 
     found, command = subject.plan.get("drift"), f"invoke drift {subject.arguments}"
     if found is None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import evidence, summary
+from windlass.records import evidence
+from windlass.telling import summary
 
 #: (kind, name, checksum) of a script of one system.
 Key = tuple[str, str, str]

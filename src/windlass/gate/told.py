@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from windlass import console, evidence
 from windlass.gate import verdict
+from windlass.records import evidence
+from windlass.telling import console
 
 #: (text, style); the styles are those of the closing lines.
 Told = Iterator[tuple[str, str]]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from windlass import console
 from windlass.lint.finding import ERROR, Finding
+from windlass.telling import console
 
 FORMATS = ("text", "json", "sarif")
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from windlass import closing, console, record, rehearsals, risks, summary
 from windlass.gate import told
+from windlass.records import record, rehearsals
 from windlass.report import checklist, picture, timeline
+from windlass.telling import console, lines, plans, risks, summary
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
@@ -29,7 +30,7 @@ def render(run: record.Record) -> str:
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
-    environment.filters.update(duration=console.duration, size=console.size, moment=closing.moment, back=closing.back)
+    environment.filters.update(duration=console.duration, size=console.size, moment=lines.moment, back=plans.back)
     return environment.get_template("report.html.j2").render(view(run))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass import console, record, summary
+from windlass.records import record
+from windlass.telling import console, summary
 
 Data = Mapping[str, Any]
 

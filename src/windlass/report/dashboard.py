@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import closing, console, record, summary
+from windlass.records import record
+from windlass.telling import console, lines, summary
 
 #: Runs that are listed; older ones stay in their folders.
 MOST_RUNS = 300
@@ -53,7 +54,7 @@ def render(runs: list[record.Record], reports: Mapping[str, str], now: datetime)
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
-    environment.filters.update(moment=closing.moment, duration=console.duration)
+    environment.filters.update(moment=lines.moment, duration=console.duration)
     standing = _standing(reversed(runs), now)
     return environment.get_template("dashboard.html.j2").render(
         made=now.isoformat(timespec="seconds"),
@@ -117,7 +118,7 @@ def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: da
         known.tested = {**moment, "text": text, "bad": bool(tested["failed"])}
     rehearsal = data.get("rehearsal") or {}
     if rehearsal.get("parts"):
-        from windlass import rehearsals
+        from windlass.records import rehearsals
 
         text = rehearsal["failed"] or rehearsals.cost(rehearsal)
         known.rehearsed = {**moment, "text": text, "bad": bool(rehearsal["failed"])}

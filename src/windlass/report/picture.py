@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from windlass import console
+from windlass.telling import console
 
 WIDTH, HEIGHT = 600, 100
 

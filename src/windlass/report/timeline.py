@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from windlass import console
+from windlass.telling import console
 
 MOST = 60  # a long run shows its slowest parts only
 #: Events that end a part -> the part's kind.

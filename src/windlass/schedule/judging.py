@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windlass import console, record
+from windlass.records import record
 from windlass.schedule.jobs import Job
+from windlass.telling import console
 from windlass_engine.errors import CODES
 from windlass_engine.keeping.catalogue import taken_at
 from windlass_engine.scheduled.account import Ending

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from windlass import record
+from windlass.records import record
 
 _MODULES = ("db_backup", "db_offsite", "db_prune")
 _UTILITIES = ("windlass_adapter", "windlass_detach", "windlass_timer")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import shlex
 
-from windlass import console, playbook, record
+from windlass import playbook
+from windlass.records import record
 from windlass.schedule import judging, place
 from windlass.schedule.jobs import Job, find
 from windlass.settings import Settings
+from windlass.telling import console
 from windlass_engine.errors import WindlassError
 from windlass_engine.scheduled.account import Account, Ending
 

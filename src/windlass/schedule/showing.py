@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from windlass import console
+from windlass.telling import console
 
 HEADINGS = ("HOST", "JOB", "LAST RUN (UTC)", "RESULT", "TIME", "NEXT RUN (UTC)", "MESSAGE")
 PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Result", "NextElapseUSecRealtime", "LastTriggerUSec")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windlass import console
+from windlass.telling import console
 
 #: (text, style) of a line; the styles are those of the closing lines.
 Told = Iterator[tuple[str, str]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from windlass import record
+from windlass.records import record
 from windlass_engine import queries
 from windlass_engine.model import Wire
 

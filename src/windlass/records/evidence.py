@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import record
+from windlass.records import record
 from windlass_engine.errors import WindlassError
 
 FORMAT = 1

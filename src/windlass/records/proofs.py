@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from windlass import record
+from windlass.records import record
 from windlass_engine.model import Step
 
 

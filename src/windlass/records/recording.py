@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from windlass import evidence, incidents, mishaps, record, report
+from windlass import report
+from windlass.records import evidence, record
+from windlass.rollback import incidents
+from windlass.telling import mishaps
 from windlass_engine.errors import WindlassError
 
 #: What a numbered step is called in plays: "2/7 Plan".

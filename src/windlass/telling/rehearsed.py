@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from windlass import console, rehearsals
+from windlass.records import rehearsals
+from windlass.telling import console
 
 #: (text, style); the styles are those of the closing lines.
 Told = Iterator[tuple[str, str]]

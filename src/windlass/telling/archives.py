@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from windlass import console, record
-from windlass.keeping import Told
+from windlass.records import record
+from windlass.telling import console
+from windlass.telling.keeping import Told
 
 HEADINGS = ("ARCHIVE", "KEPT (UTC)", "MIGRATION", "TABLE", "WHAT", "ROWS", "SIZE", "STATE", "BY")
 

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from windlass import console
 from windlass.settings import Settings
+from windlass.telling import console
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import FAIL, OK, SKIPPED, WARN, Finding, failure, good, warning
 

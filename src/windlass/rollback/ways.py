@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import console, proofs
-from windlass.keeping import Told
+from windlass.records import proofs
+from windlass.telling import console
+from windlass.telling.keeping import Told
 from windlass_engine import script
 from windlass_engine.model import Journal, JournalEntry
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import console, record
+from windlass.records import record
+from windlass.telling import console
 
 
 def keep(root: Path, digest: str, run_id: str, rehearsal: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass import console, record
+from windlass.records import record
+from windlass.telling import console
 
 EMPTY = "(empty)"
 

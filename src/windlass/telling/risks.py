@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from windlass import console
+from windlass.telling import console
 from windlass_engine.model import Wire
 
 HEADINGS = ("", "RISK", "RULE", "TABLE", "LOCK", "WAITING", "WAY BACK", "ROWS", "SIZE", "NOTE")

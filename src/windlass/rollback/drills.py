@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from windlass import record
+from windlass.records import record
 
 
 def keep(root: Path, run: record.Record) -> None:
     """Write a drill's end for each database that it was about."""
-    from windlass import incidents
+    from windlass.rollback import incidents
 
     told = {
         "format": 1,

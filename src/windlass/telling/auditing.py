@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from windlass import console
 from windlass.environment import Database
 from windlass.project import Project
+from windlass.telling import console
 from windlass_engine.errors import WindlassError
 
 Told = Iterator[tuple[str, str]]

@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from windlass import console, drills, record
+from windlass.records import record
+from windlass.rollback import drills
+from windlass.telling import console
 
 SCENARIOS = ("migration", "application", "restore")
 _KEPT = ("run_id", "verb", "scenario", "environment", "who", "origin", "started", "finished", "duration_ms", "digest",

@@ -1,0 +1,1 @@
+"""What this control node keeps of its runs: records, proofs, rehearsals, evidence."""

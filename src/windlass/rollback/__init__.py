@@ -1,0 +1,1 @@
+"""The ways back: advice, runbooks, drills, incident records."""

@@ -1,0 +1,1 @@
+"""What people read: lines and tables on the terminal, one view for each verb and subject."""

@@ -1,0 +1,69 @@
+"""Backups that were made or are kept, and restores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from windlass.records import record
+from windlass.telling import console, keeping, summary
+from windlass.telling.lines import Line, Lines, host_errors, table
+
+
+def backup(run: record.Record) -> Lines:
+    """Yield the backups that were made."""
+    found = [(host, name, data["backup"]) for host, name, data in record.databases(run) if "backup" in data]
+    rows = [
+        (host, name, b.get("id", ""), summary.backup_text(b), b.get("path", ""), b.get("skipped", ""))
+        for host, name, b in found
+    ]
+    yield from table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE", "WHY NOT"), rows)
+    for host, name, made in found:
+        for text in made.get("warnings") or ():
+            yield Line(f"{host} {name}: {console.printable(text)}", "warn")
+    for host, name, data in record.databases(run):
+        for part, told in (("offsite", keeping.offsite_lines), ("retention", keeping.retention_lines)):
+            if part in data and not data[part].get("skipped"):
+                yield from (Line(*line) for line in told(f"{host} {name}", data[part]))
+    yield from host_errors(run)
+
+
+def backups(run: record.Record) -> Lines:
+    """Yield the catalogue."""
+    found = [
+        (host, name, entry)
+        for host, name, data in record.databases(run)
+        for entry in (data.get("backups") or {}).get("entries") or ()
+    ]
+    rows = [keeping.catalogue_row(*each) for each in found]
+    yield from table(keeping.CATALOGUE, rows, [keeping.is_bad(entry) for _, _, entry in found])
+    for host, name, data in record.databases(run):
+        if "backups" in data and not data["backups"]["entries"]:
+            yield Line(f"{host} {name}: there is no backup", "bad")
+    yield from host_errors(run)
+
+
+def restore(run: record.Record) -> Lines:
+    """Yield where restored databases stand."""
+    for host, database, data in record.databases(run):
+        if data.get("restore"):
+            yield Line("")
+            yield from _restored(f"{host} {database}", data["restore"])
+    yield from host_errors(run)
+
+
+def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
+    backup = f" from backup {restored['backup']}" if restored.get("backup") else ""
+    if restored.get("skipped"):
+        yield Line(f"{place}: would stand in {restored['into']}{backup} ({restored['skipped']})")
+        yield from (Line(f"  {console.printable(text)}") for text in restored.get("outlook") or ())
+        return
+    yield Line(f"{place}: stands in {restored['into']}{backup}", "good")
+    if restored.get("only"):
+        yield Line(f"  with the rows of these tables only: {console.printable(', '.join(restored['only']))}")
+    if restored.get("tables") is not None:
+        yield Line(f"  {console.plural(restored['tables'], 'table')}, {restored.get('total_rows', 0)} rows, compared")
+    if restored.get("kept_as"):
+        yield Line(f"  what stood in its place is kept as {restored['kept_as']}", "warn")
+    for difference in restored.get("differences") or ():
+        yield Line(f"  differs: {console.printable(difference)}", "warn")
