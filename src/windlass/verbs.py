@@ -11,7 +11,7 @@ from typing import Any
 from windlass import confirm, playbook
 from windlass.records import record
 from windlass.settings import DEMO, Settings, database_names
-from windlass.telling import plans
+from windlass.telling import console, plans
 from windlass_engine.errors import CODES, WindlassError
 
 #: Hexadecimal digits of a digest that name a plan, at least.
@@ -204,8 +204,10 @@ def show_evidence(settings: Settings, env: str, *, verify: bool = False, as_json
         print(record.dumps({"bundles": [{"sha256": item.sha256, **(item.content or {})} for item in kept]}), end="")
         return 0
     print(*(told.bundles(kept) if kept else [f"nothing was done to {environment} from here yet"]), sep="\n")
-    if verify:
-        print(f"\nThe chain is whole: {len(kept)} bundles, the last one's SHA-256 is {kept[-1].sha256 if kept else ''}")
+    if verify and kept:
+        print(
+            f"\nThe chain is whole: {console.plural(len(kept), 'bundle')}, the last one's SHA-256 is {kept[-1].sha256}"
+        )
     return 0
 
 

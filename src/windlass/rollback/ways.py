@@ -155,7 +155,7 @@ def _down_way(
     elif not possible:
         gone = next((entry for entry in last if not entry.has_down), None)
         why = f"{gone.name} is irreversible: {gone.irreversible}" if gone else "the inventory has no group applications"
-    loses = [told for losses in (facts.losses.get("losses") or [])[: len(last)] for told in map(_loss_text, losses)]
+    loses = _loss_texts([loss for losses in (facts.losses.get("losses") or [])[: len(last)] for loss in losses])
     if facts.losses.get("error"):
         loses.append(f"not known: {facts.losses['error']['message']}")
     if facts.losses.get("failure"):
@@ -178,6 +178,15 @@ def _restore_way(facts: Facts, backup: Mapping[str, Any] | None, scope: str) -> 
         "way": "restore", "possible": bool(backup), "why_not": "" if backup else "there is no backup", "loses": loses,
         "command": f"invoke rollback {scope} --restore {ref}", "drilled": _drilled(facts, "restore"),
     }  # fmt: skip
+
+
+def _loss_texts(losses: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is lost, in words; what holds no row is only counted."""
+    empty = [loss for loss in losses if loss["kind"] != "rows" and not loss["rows"]]
+    texts = [_loss_text(loss) for loss in losses if loss not in empty]
+    if empty:
+        texts.append(f"{len(empty)} {'more' if texts else 'tables or columns'} without rows")
+    return texts
 
 
 def _loss_text(loss: Mapping[str, Any]) -> str:
