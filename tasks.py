@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -20,7 +21,15 @@ from windlass.settings import Settings
 from windlass.telling import manual
 from windlass_engine.errors import WindlassError
 
+if TYPE_CHECKING:
+    from windlass.verbs import Scope
+
 Names = list[str] | None
+#: What a verb's ``where`` is typed as: the environment, hosts and databases that it is about.
+SCOPE = {
+    name: inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=kind)
+    for name, default, kind in (("env", "", str), ("host", "", str), ("database", None, Names), ("verbose", 0, int))
+}
 SETTINGS = Settings(Path(__file__).resolve().parent)
 CONTENTS: dict[str, list[str]] = {}
 ATOMIC = "all pending migrations in one transaction"
@@ -46,6 +55,8 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
     """Make a task of a group: shared help texts, typed refusals as exit codes, invoke's own --dry as --dry-run."""
 
     def decorate(body: Callable[..., int | None]) -> Any:
+        scoped = "where" in body.__annotations__
+
         @functools.wraps(body)
         def guarded(context: Context, **given: Any) -> None:
             if isinstance(sys.stdout, io.TextIOWrapper):
@@ -53,6 +64,8 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
             if "dry_run" in given and context.config.run.dry:
                 given["dry_run"] = True
             try:
+                if scoped:
+                    given["where"] = scope(*(given.pop(name) for name in SCOPE))
                 code = body(context, **given)
             except WindlassError as error:
                 raise Exit(str(error), code=error.exit_code) from None
@@ -62,14 +75,26 @@ def verb(group: str, **help: str) -> Callable[[Callable[..., int | None]], Any]:
             if code:
                 raise Exit(code=code)
 
-        names = list(body.__annotations__)
+        guarded.__signature__ = signature = with_scope(inspect.signature(body))  # type: ignore[attr-defined]
+        names = [name for name in signature.parameters if name != "_"]
         CONTENTS.setdefault(group, []).append(body.__name__.replace("_", "-"))
-        texts = {name: help.get(name) or HELP[name] for name in names if name not in ("_", "return")}
+        texts = {name: help.get(name) or HELP[name] for name in names}
         options: dict[str, Any] = {"iterable": [name for name in ("database", "table") if name in names]}
         options |= {"incrementable": ["verbose"]} if "verbose" in names else {}
         return task(help=texts, auto_shortflags=False, **options)(guarded)
 
     return decorate
+
+
+def with_scope(signature: inspect.Signature) -> inspect.Signature:
+    """Return a verb's signature as it is typed: the options that name databases in place of ``where``."""
+    parameters = dict(signature.parameters)
+    if parameters.pop("where", None):
+        verbose = SCOPE["verbose"]
+        known = {"_": parameters.pop("_"), **SCOPE, **parameters}
+        known["verbose"] = known.pop("verbose", verbose)  # the last one, as in every list of options
+        parameters = known
+    return signature.replace(parameters=list(parameters.values()))
 
 
 def unusable_file(error: OSError) -> WindlassError:
@@ -135,9 +160,7 @@ WRITE, TRY = "Write migrations, reach a database", "Try and measure"
 )
 def deploy(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     to: str = "",
     plan: str = "",
     yes: bool = False,
@@ -146,7 +169,6 @@ def deploy(
     settle: str = "",
     break_glass: str = "",
     restore_archived: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Back up, migrate, verify and report; shows the plan and asks first.
 
@@ -157,7 +179,6 @@ def deploy(
 
     given = {"windlass_to": to, "windlass_atomic": atomic or "", **settled(settle)}
     given |= {"windlass_restore_archived": restore_archived or ""}
-    where = scope(env, host, database, verbose)
     how: dict[str, Any] = {"plan": plan, "yes": yes, "dry_run": dry_run, "break_glass": break_glass}
     return verbs.change(SETTINGS, where, "deploy", given, **how)
 
@@ -176,9 +197,7 @@ def deploy(
 )
 def rollback(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     steps: int = 0,
     to: str = "",
     application: bool = False,
@@ -193,7 +212,6 @@ def rollback(
     settle: str = "",
     yes: bool = False,
     dry_run: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Go back: undo the last migrations, with or without the application, or restore a backup; alone it advises.
 
@@ -204,7 +222,6 @@ def rollback(
     """
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     if not (steps or to or restore):
         refuse_without_a_way(application, drill)
         return verbs.look(SETTINGS, where, "rollback_options")
@@ -221,39 +238,31 @@ def rollback(
 @verb(CHANGE, to="mark up to and with this migration (default: all)")
 def baseline(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     to: str = "",
     plan: str = "",
     yes: bool = False,
     dry_run: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Adopt a database that stands already: mark migrations as applied after their verify scripts pass."""
     from windlass import verbs
 
     given = {"windlass_direction": "baseline", "windlass_to": to}
-    where = scope(env, host, database, verbose)
     return verbs.change(SETTINGS, where, "baseline", given, plan=plan, yes=yes, dry_run=dry_run)
 
 
 @verb(CHANGE, job="only this one, by its file's name", schedule="only those of a schedule: hourly, daily or monthly")
 def maintain(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     job: str = "",
     schedule: str = "",
     dry_run: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Run maintenance jobs: clean-ups, retries, partitions; each locked, counted and written into the log."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     given = {"windlass_job": job, "windlass_period": schedule}
     return verbs.look(SETTINGS, where, "maintain", given, as_json=json, dry_run=dry_run)
 
@@ -261,23 +270,20 @@ def maintain(
 @verb(LOOK, rollback="plan the way back (with --steps or --to)", baseline="plan an adoption", atomic=ATOMIC)
 def plan(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     to: str = "",
     rollback: bool = False,
     steps: int = 0,
     baseline: bool = False,
     atomic: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Show what would run on each database, in order and why, with a digest to run exactly that."""
     from windlass import verbs
 
     given = backwards(steps, to) if rollback else {"windlass_to": to, "windlass_atomic": atomic or ""}
     given |= {"windlass_direction": "baseline"} if baseline else {}
-    return verbs.show_plan(SETTINGS, scope(env, host, database, verbose), given, as_json=json)
+    return verbs.show_plan(SETTINGS, where, given, as_json=json)
 
 
 @verb(
@@ -326,19 +332,10 @@ def dashboard(_: Context, out: str = "") -> None:
 
 
 @verb(LOOK, strict="end with exit code 36 when a newest verified backup is older than the policy's backup_max_age")
-def status(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    strict: bool = False,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def status(_: Context, where: Scope, strict: bool = False, json: bool = False) -> int:
     """Show where each database stands: version, pending, last run, newest backup, who works on it."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "status", {"windlass_strict": strict}, as_json=json)
 
 
@@ -359,120 +356,66 @@ def runbook(_: Context, scenario: str, env: str = "", write: bool = False) -> No
 
 
 @verb(LOOK, limit="how many events of each database")
-def history(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    limit: int = 30,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def history(_: Context, where: Scope, limit: int = 30, json: bool = False) -> int:
     """Show what was done to each database, when, by whom and how it ended."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "history", {"windlass_limit": limit}, as_json=json)
 
 
 @verb(LOOK, samples="also run the sample-data tests (they are always rolled back)")
-def verify(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    samples: bool = True,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def verify(_: Context, where: Scope, samples: bool = True, json: bool = False) -> int:
     """Run the standing checks and sample-data tests; every row that a check returns is a failure."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "verify", {"windlass_samples": samples}, as_json=json)
 
 
 @verb(LOOK)
-def doctor(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def doctor(_: Context, where: Scope, json: bool = False) -> int:
     """Check connection, host keys, driver, server, rights, disk space and clock; say how to mend each."""
     from windlass import verbs
 
-    return verbs.look(SETTINGS, scope(env, host, database, verbose), "doctor", as_json=json)
+    return verbs.look(SETTINGS, where, "doctor", as_json=json)
 
 
 @verb(LOOK, accept="take the schema as it stands now for what later changes are held against")
-def drift(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    accept: bool = False,
-    dry_run: bool = False,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def drift(_: Context, where: Scope, accept: bool = False, dry_run: bool = False, json: bool = False) -> int:
     """Show what others changed in the schema since the last run, and the SQL that undoes or adopts it.
 
     Ends with exit code 51 where there is drift.
     """
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "drift", {"windlass_accept": accept or ""}, as_json=json, dry_run=dry_run)
 
 
 @verb(LOOK)
-def audit(
-    _: Context, env: str = "", host: str = "", database: Names = None, json: bool = False, verbose: int = 0
-) -> int:
+def audit(_: Context, where: Scope, json: bool = False) -> int:
     """Hold the live schema against what the migrations make on a scratch database: gaps, their SQL and risk.
 
     Ends with exit code 52 where something is missing that the system requires.
     """
     from windlass import verbs
 
-    return verbs.look(SETTINGS, scope(env, host, database, verbose), "audit", as_json=json)
+    return verbs.look(SETTINGS, where, "audit", as_json=json)
 
 
 @verb(LOOK, out="the file to write, for one database (default: schema/ENV/DATABASE.txt)")
-def snapshot(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    out: str = "",
-    dry_run: bool = False,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def snapshot(_: Context, where: Scope, out: str = "", dry_run: bool = False, json: bool = False) -> int:
     """Write the schema as readable text for review in git; a second time changes nothing."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     place = str(Path(out).expanduser().resolve()) if out else ""
     return verbs.look(SETTINGS, where, "snapshot", {"windlass_out": place}, as_json=json, dry_run=dry_run)
 
 
 @verb(KEEP)
-def backup(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    dry_run: bool = False,
-    verbose: int = 0,
-) -> int:
+def backup(_: Context, where: Scope, dry_run: bool = False) -> int:
     """Back up databases; a backup appears whole and checked, or not at all."""
     from windlass import verbs
 
-    return verbs.do(SETTINGS, scope(env, host, database, verbose), "backup", dry_run=dry_run)
+    return verbs.do(SETTINGS, where, "backup", dry_run=dry_run)
 
 
 @verb(
@@ -483,20 +426,16 @@ def backup(
 )
 def backups(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     download: str = "",
     to: str = "",
     fetch: str = "",
     dry_run: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """List backups with age, size, state and off-site copies; bring one here, or back from off-site."""
     from windlass import verbs
 
-    where = scope(env, host, database, verbose)
     if download:
         place = str(Path(to).expanduser().resolve()) if to else ""
         given = {"windlass_download": download, "windlass_download_to": place}
@@ -514,20 +453,16 @@ def backups(
 )
 def archives(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     export: str = "",
     to: str = "",
     purge: str = "",
     dry_run: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """List what rollbacks took away and keep in the database; export or purge one archive."""
     from windlass import confirm, verbs
 
-    where = scope(env, host, database, verbose)
     if purge:
         if not dry_run:
             confirm.type_again(purge, "the archive's name", f"delete the rows of {purge} for good")
@@ -538,58 +473,38 @@ def archives(
 
 
 @verb(KEEP)
-def prune(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    dry_run: bool = False,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def prune(_: Context, where: Scope, dry_run: bool = False, json: bool = False) -> int:
     """Delete the backups that no rule of windlass_retention keeps; --dry-run says what, and why the others stay."""
     from windlass import verbs
 
-    return verbs.look(SETTINGS, scope(env, host, database, verbose), "prune", as_json=json, dry_run=dry_run)
+    return verbs.look(SETTINGS, where, "prune", as_json=json, dry_run=dry_run)
 
 
 @verb(KEEP, create="make the repository where there is none", check="let restic read and check all of its data")
 def offsite(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     create: bool = False,
     check: bool = False,
     dry_run: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Copy to the off-site repository what it does not have yet; each copy is read back and compared."""
     from windlass import verbs
 
     given = {"windlass_offsite_create": create, "windlass_offsite_check": check}
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "offsite", given, as_json=json, dry_run=dry_run)
 
 
 @verb(KEEP)
-def backup_test(
-    _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
-    dry_run: bool = False,
-    json: bool = False,
-    verbose: int = 0,
-) -> int:
+def backup_test(_: Context, where: Scope, dry_run: bool = False, json: bool = False) -> int:
     """Restore the newest backups into scratch databases, compare and check them, and mark them as verified.
 
     The policy's restore_test_host says where.  A failed test or a database without a backup is not a success.
     """
     from windlass import verbs
 
-    return verbs.look(SETTINGS, scope(env, host, database, verbose), "restore_test", as_json=json, dry_run=dry_run)
+    return verbs.look(SETTINGS, where, "restore_test", as_json=json, dry_run=dry_run)
 
 
 @verb(
@@ -641,9 +556,7 @@ def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, 
 )
 def restore(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     backup: str = "latest",
     into: str = "",
     table: Names = None,
@@ -651,12 +564,10 @@ def restore(
     undo_swap: bool = False,
     yes: bool = False,
     dry_run: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Restore a backup beside the original, never over it; --swap exchanges the two afterwards."""
     from windlass import confirm, verbs
 
-    where = scope(env, host, database, verbose)
     if not (yes or dry_run):
         policy = "typed" if swap or undo_swap else "yes"
         confirm.ask(policy, where.environment, "restore", reviewable=False)
@@ -701,15 +612,12 @@ def prove(
 )
 def rehearse(
     _: Context,
-    env: str = "",
-    host: str = "",
-    database: Names = None,
+    where: Scope,
     to: str = "",
     load: str = "",
     workers: int = 4,
     dry_run: bool = False,
     json: bool = False,
-    verbose: int = 0,
 ) -> int:
     """Run what is pending on a copy of the real data, back, and again; measure time, locks, growth and load.
 
@@ -719,7 +627,6 @@ def rehearse(
     from windlass import verbs
 
     given = {"windlass_to": to, "windlass_load": load, "windlass_load_workers": workers}
-    where = scope(env, host, database, verbose)
     return verbs.look(SETTINGS, where, "rehearse", given, as_json=json, dry_run=dry_run)
 
 
