@@ -1,6 +1,6 @@
 """The process that is measured: it does on a project in the current folder what a target does, and times the parts.
 
-Started as ``python -m bench.ours [--atomic]`` with BENCH_URL and BENCH_PASSWORD; prints one line of JSON, seconds.
+Started as ``python -m bench.ours [--atomic] [--keep-schema]`` with BENCH_URL and BENCH_PASSWORD; prints JSON, seconds.
 Events go into a file as they do on a target.
 """
 
@@ -37,7 +37,9 @@ def main() -> None:
     work = plan.plan_up(view, standing, database="bench", atomic="--atomic" in sys.argv, parse=scripts.full)
     watch.lap("plan")
     log = os.open("events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    result = execute.run(target, work, model.Options("bench", "bench", "bench"), _into(log))
+    # None of the others keeps the schema for a later look at drift, so it is a row of its own.
+    options = model.Options("bench", "bench", "bench", remember="--keep-schema" in sys.argv)
+    result = execute.run(target, work, options, _into(log))
     watch.lap("run")
     print(json.dumps({"status": result["status"], "error": result["error"], **watch.laps}))
 

@@ -84,6 +84,15 @@ class WindlassAtomic(Windlass):
         return ["--atomic"]
 
 
+class WindlassKeeping(Windlass):
+    """As a deployment does it: at its end the schema is kept, for a later look at drift."""
+
+    name = "Windlass, schema kept"
+
+    def _options(self) -> list[str]:
+        return ["--keep-schema"]
+
+
 class Psql(Tool):
     """All statements in one file and one transaction, no journal: the floor."""
 
