@@ -91,8 +91,10 @@ class Host:
         network.pull(self._cable)
 
     def mend(self) -> None:
-        """Connect the host again."""
+        """Connect the host again; one that runs can be reached when this ends."""
         network.plug(self._cable)
+        if self.running:  # the bridge and the neighbours' tables need a moment
+            wait_until(self._greets, seconds=30, what=f"{self.name} behind its mended link", every=0.05)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
