@@ -23,7 +23,8 @@ def main() -> None:
     import psycopg  # noqa: F401  the driver is part of starting up
 
     from windlass import project
-    from windlass_engine import execute, journal, model, plan, session
+    from windlass_engine import journal, model, plan, session
+    from windlass_engine.running import execute
 
     watch.lap("import")
     scripts = project.load(Path.cwd(), "bench")

@@ -13,7 +13,7 @@ import time
 
 import psycopg  # noqa: F401  the driver is part of starting up
 
-from windlass_engine import backup, restore
+from windlass_engine.backups import backup, restore
 from windlass_engine.model import Target, Wire
 
 

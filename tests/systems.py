@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from windlass_engine import dialects, execute, introspect, journal, plan, script, session
+from windlass_engine import dialects, journal, plan, session
 from windlass_engine.model import Journal, Options, Plan, Script, Target, Wire
-from windlass_engine.project_view import Migration, ProjectView, Repeatable, natural_key
+from windlass_engine.project import script
+from windlass_engine.project.view import Migration, ProjectView, Repeatable, natural_key
+from windlass_engine.running import execute
+from windlass_engine.schema import introspect
 
 FAST = {"lock_retries": 3, "deploy_lock_wait_s": 0.5}
 

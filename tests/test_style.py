@@ -22,9 +22,7 @@ def complaints(name: str, *arguments: str) -> str:
     if program is None:
         pytest.skip(f"{name} is missing: pip install -e .[test]")
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1"}
-    done = subprocess.run(
-        [program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}" or f"exit code {done.returncode}"
 
 

@@ -19,7 +19,7 @@ from windlass.environment import Database
 from windlass.project import load
 from windlass.settings import Settings
 from windlass.telling import doctor, mishaps
-from windlass_engine.doctor import HOST, apart, clock_finding
+from windlass_engine.checking.doctor import HOST, apart, clock_finding
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import Finding, failure
 from windlass_engine.model import to_wire

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from windlass.actions import WindlassAction
 from windlass.telling import keeping
-from windlass_engine import retention
+from windlass_engine.keeping import retention
 
 
 class ActionModule(WindlassAction):

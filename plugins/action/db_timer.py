@@ -14,7 +14,7 @@ from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.schedule import packing, place, units
 from windlass.settings import Settings
-from windlass_engine import retention
+from windlass_engine.keeping import retention
 from windlass_engine.keeping.offsite import Repository
 
 Step = dict[str, Any]

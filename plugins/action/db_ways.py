@@ -15,9 +15,10 @@ from windlass import planning
 from windlass.actions import ROOT, WindlassAction
 from windlass.environment import Database
 from windlass.rollback import drills, ways
-from windlass_engine import dialects, plan, script
+from windlass_engine import dialects, plan
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, Plan, Script
+from windlass_engine.project import script
 
 #: So many of the newest migrations are looked at.
 LOOKED_AT = 5

@@ -92,9 +92,10 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup, inspection
-from ansible.module_utils.windlass_engine.backup_store import home_of
+from ansible.module_utils.windlass_engine.backups import backup
+from ansible.module_utils.windlass_engine.checking import inspection
 from ansible.module_utils.windlass_engine.keeping import marks
+from ansible.module_utils.windlass_engine.keeping.backup_store import home_of
 from ansible.module_utils.windlass_engine.model import Target, digest_of
 
 SPEC = {

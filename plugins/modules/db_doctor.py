@@ -79,7 +79,7 @@ CLOCK = time.time()
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import SYSTEM_STATE, USER_STATE
-from ansible.module_utils.windlass_engine import doctor
+from ansible.module_utils.windlass_engine.checking import doctor
 from ansible.module_utils.windlass_engine.model import to_wire
 
 SPEC = {

@@ -71,7 +71,8 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup_store, drill
+from ansible.module_utils.windlass_engine.backups import drill
+from ansible.module_utils.windlass_engine.keeping import backup_store
 from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {

@@ -103,8 +103,9 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup_store, manifest, witness
+from ansible.module_utils.windlass_engine.checking import witness
 from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_engine.keeping import backup_store, manifest
 from ansible.module_utils.windlass_engine.model import Options, Target
 
 SPEC = {

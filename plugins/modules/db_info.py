@@ -109,11 +109,12 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import foresight, inspection
 from ansible.module_utils.windlass_engine.archiving import finding
+from ansible.module_utils.windlass_engine.checking import inspection
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.keeping import catalogue
 from ansible.module_utils.windlass_engine.model import Plan, Target, to_wire
+from ansible.module_utils.windlass_engine.rehearsal import foresight
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {
@@ -140,7 +141,10 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     for target in adapter.targets(module):
         running = adapter.running(module, target)  # asked first: what is read below may be the middle of its work
         found[target.name] = inspection.look(
-            target, texts_of.get(target.name, ()), module.params["history"], module.params["lock_wait"],
+            target,
+            texts_of.get(target.name, ()),
+            module.params["history"],
+            module.params["lock_wait"],
             module.params["newest"],
         )
         found[target.name]["running"] = running

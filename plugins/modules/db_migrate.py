@@ -114,8 +114,8 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import execute
 from ansible.module_utils.windlass_engine.model import Options, Plan, Target
+from ansible.module_utils.windlass_engine.running import execute
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {

@@ -78,9 +78,9 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import prove
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.model import Options, Target
+from ansible.module_utils.windlass_engine.rehearsal import prove
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {

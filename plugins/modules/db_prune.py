@@ -67,8 +67,7 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import retention
-from ansible.module_utils.windlass_engine.keeping import offsite, pruning
+from ansible.module_utils.windlass_engine.keeping import offsite, pruning, retention
 from ansible.module_utils.windlass_engine.model import Target
 
 SPEC = {

@@ -93,9 +93,9 @@ from typing import Any
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import state_dir
-from ansible.module_utils.windlass_engine import rehearse
 from ansible.module_utils.windlass_engine.keeping import workplace
 from ansible.module_utils.windlass_engine.model import Options, Plan, Script, Target
+from ansible.module_utils.windlass_engine.rehearsal import rehearse
 from ansible.module_utils.windlass_engine.wire import unpack
 
 KINDS = ("checks", "samples", "load", "queries")

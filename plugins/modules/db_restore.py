@@ -111,10 +111,10 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import backup_store, exchange, restore
-from ansible.module_utils.windlass_engine.backup import keeper_of
+from ansible.module_utils.windlass_engine.backups import exchange, restore
+from ansible.module_utils.windlass_engine.backups.backup import keeper_of
 from ansible.module_utils.windlass_engine.errors import WindlassError
-from ansible.module_utils.windlass_engine.keeping import copying, offsite
+from ansible.module_utils.windlass_engine.keeping import backup_store, copying, offsite
 from ansible.module_utils.windlass_engine.model import Target, digest_of
 
 SPEC = {

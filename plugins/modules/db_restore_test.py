@@ -99,7 +99,8 @@ from typing import Any
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import state_dir
-from ansible.module_utils.windlass_engine.keeping import trial, workplace
+from ansible.module_utils.windlass_engine.backups import trial
+from ansible.module_utils.windlass_engine.keeping import workplace
 from ansible.module_utils.windlass_engine.model import Script, Target, digest_of
 from ansible.module_utils.windlass_engine.wire import unpack
 

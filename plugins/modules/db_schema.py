@@ -101,10 +101,11 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import audit, drift
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.model import Options, Target
-from ansible.module_utils.windlass_engine.prove import Subject
+from ansible.module_utils.windlass_engine.rehearsal import audit
+from ansible.module_utils.windlass_engine.rehearsal.prove import Subject
+from ansible.module_utils.windlass_engine.schema import drift
 from ansible.module_utils.windlass_engine.wire import unpack
 
 SPEC = {

@@ -86,7 +86,7 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine import inspection, queries, verify
+from ansible.module_utils.windlass_engine.checking import inspection, queries, verify
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.model import Script, Target, to_wire
 from ansible.module_utils.windlass_engine.session import connect

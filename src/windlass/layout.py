@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from windlass.system_file import FILE, SystemFile, read_system_file
-from windlass_engine import script
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import Mistake, told_by
 from windlass_engine.model import Script
-from windlass_engine.project_view import Migration, natural_key
+from windlass_engine.project import script
+from windlass_engine.project.mistakes import Mistake, told_by
+from windlass_engine.project.view import Migration, natural_key
 
 #: A longer name fits into no journal and no report.
 NAME_LENGTH = 200

@@ -15,7 +15,7 @@ from windlass.telling import drifting
 from windlass_engine import dialects
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan, to_wire
-from windlass_engine.weigh import can_weigh
+from windlass_engine.rehearsal.weigh import can_weigh
 
 
 class Outlook:

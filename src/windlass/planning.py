@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.environment import Database
 from windlass.project import Project
-from windlass_engine import dialects, script
+from windlass_engine import dialects
 from windlass_engine import plan as planner
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, JournalEntry, Plan, Script, Step, to_wire
-from windlass_engine.project_view import natural_key
+from windlass_engine.project import script
+from windlass_engine.project.view import natural_key
 from windlass_engine.wire import pack
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from typing import Literal
 
 from windlass.layout import Layout
 from windlass.system_file import FILE
-from windlass_engine import dialects, script
+from windlass_engine import dialects
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import Mistake, raise_any, refuse, told_by
 from windlass_engine.model import Script
-from windlass_engine.project_view import Migration, ProjectView, Repeatable
+from windlass_engine.project import script
+from windlass_engine.project.mistakes import Mistake, raise_any, refuse, told_by
+from windlass_engine.project.view import Migration, ProjectView, Repeatable
 
 
 @dataclass(frozen=True)

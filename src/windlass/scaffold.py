@@ -15,7 +15,7 @@ from windlass.layout import name_problem, order, sameness
 from windlass.settings import Settings
 from windlass.system_file import FILE
 from windlass_engine.errors import WindlassError
-from windlass_engine.project_view import natural_key
+from windlass_engine.project.view import natural_key
 
 UP = """\
 -- {title}

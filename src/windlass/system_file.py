@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import yaml
 
 from windlass_engine import dialects
-from windlass_engine.mistakes import Mistake
+from windlass_engine.project.mistakes import Mistake
 
 FILE = "system.yml"
 _LISTS = ("optional", "ignored")

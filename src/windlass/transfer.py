@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from windlass.telling import console
-from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
 
 _CHUNK = 1 << 18
 _TOLD_S = 1.0

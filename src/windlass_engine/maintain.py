@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-from . import introspect, journal, memory
+from . import journal
 from .dialects.base import ServerError
 from .errors import WindlassError
 from .model import Options, Plan, Script, Step, Target, Wire, to_wire
+from .schema import introspect, memory
 from .session import Session, connect
 
 Emit = Callable[[Wire], None]

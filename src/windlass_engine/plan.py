@@ -11,7 +11,7 @@ from . import dialects
 from .dialects.base import Dialect
 from .errors import WindlassError
 from .model import Journal, JournalEntry, Plan, Script, Step
-from .project_view import Migration, ProjectView, Repeatable, natural_key
+from .project.view import Migration, ProjectView, Repeatable, natural_key
 
 #: Fills a script's statements in; the project loads headers only until a script is really needed.
 Parse = Callable[[Script], Script]

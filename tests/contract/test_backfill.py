@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.contract.engines import parted, words
 from tests.systems import Bench
-from windlass_engine.project_view import ProjectView
+from windlass_engine.project.view import ProjectView
 
 HEADER = "-- windlass: no-transaction\n"
 #: Near the largest signed 64-bit number, where floating point cannot tell neighbours apart.

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.systems import Bench
-from windlass_engine import backup, manifest, restore
-from windlass_engine.backup import BackupSettings
+from windlass_engine.backups import backup, restore
+from windlass_engine.backups.backup import BackupSettings
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
 
 
 @pytest.fixture(params=["pg", "mariadb", "mysql"])

@@ -9,7 +9,7 @@ from tests.systems import Bench
 from windlass_engine import plan, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Target
-from windlass_engine.project_view import Migration, ProjectView
+from windlass_engine.project.view import Migration, ProjectView
 
 LOOSE = "-- windlass: no-transaction\n"
 

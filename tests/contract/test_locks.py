@@ -9,10 +9,11 @@ import pytest
 
 from tests.contract.engines import words
 from tests.systems import Bench
-from windlass_engine import inspection, session
+from windlass_engine import session
+from windlass_engine.checking import inspection
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Wire
-from windlass_engine.project_view import ProjectView
+from windlass_engine.project.view import ProjectView
 
 
 def project(bench: Bench, alter: bool = True) -> ProjectView:

@@ -10,10 +10,11 @@ import pytest
 
 from tests.contract.engines import parted, words
 from tests.systems import Bench
-from windlass_engine import maintain, script, session
+from windlass_engine import maintain, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.maintain import Job
 from windlass_engine.model import Options, Wire
+from windlass_engine.project import script
 
 FAST = Options("run", "tester", "here", "test", lock_timeout_ms=200, deploy_lock_wait_s=0.6)
 

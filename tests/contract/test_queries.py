@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.systems import Bench
-from windlass_engine import queries
+from windlass_engine.checking import queries
 from windlass_engine.session import connect
 
 NAMES = ", ".join(f"({n}, 'name {n}')" for n in range(3000))

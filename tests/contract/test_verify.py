@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.contract.engines import parted, words
 from tests.systems import Bench
-from windlass_engine import verify
+from windlass_engine.checking import verify
 from windlass_engine.model import CheckResult
 
 

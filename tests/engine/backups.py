@@ -10,8 +10,8 @@ import psycopg
 
 from tests.engine import awkward
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import backup
-from windlass_engine.backup import BackupSettings
+from windlass_engine.backups import backup
+from windlass_engine.backups.backup import BackupSettings
 from windlass_engine.model import Target
 
 Event = dict[str, Any]

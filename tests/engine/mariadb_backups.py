@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from windlass_engine import backup, restore, session
-from windlass_engine.backup import BackupSettings
+from windlass_engine import session
+from windlass_engine.backups import backup, restore
+from windlass_engine.backups.backup import BackupSettings
 from windlass_engine.model import Target
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tests.systems import Bench
 from windlass import project
 from windlass_engine.archiving import kept
 from windlass_engine.model import Wire
-from windlass_engine.project_view import ProjectView
+from windlass_engine.project.view import ProjectView
 
 TABLE = '"Odd.Schema"."It\'s a ""table"""'
 AWKWARD = """

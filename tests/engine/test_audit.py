@@ -11,10 +11,11 @@ from tests.project import ROOT
 from tests.systems import Bench
 from windlass import project as projects
 from windlass.telling import auditing, drifting
-from windlass_engine import audit, plan
+from windlass_engine import plan
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options
-from windlass_engine.prove import Subject
+from windlass_engine.rehearsal import audit
+from windlass_engine.rehearsal.prove import Subject
 
 OPTIONS = Options("run", "tester", "here", "test")
 #: What the product's owners list, by table: columns and indexes to add, and two tables.

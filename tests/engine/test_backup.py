@@ -13,8 +13,11 @@ import pytest
 from tests.engine import awkward
 from tests.engine.backups import Event, fill, fill_awkwardly, left_behind, make, settings_for, target_of
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import backup, introspect, manifest, session
+from windlass_engine import session
+from windlass_engine.backups import backup
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
+from windlass_engine.schema import introspect
 
 
 @pytest.fixture
@@ -133,7 +136,9 @@ def test_a_sequence_that_feeds_a_column_need_not_be_its_own(database: str, pg: P
         "SELECT setval('t_c_seq', 5)",
     )
     made = make(database, tmp_path, pg)
-    assert manifest.load(made["path"])["sequences_behind"] == ['sequence public."its ""own" stands at 0, public.t.a holds 5']
+    assert manifest.load(made["path"])["sequences_behind"] == [
+        'sequence public."its ""own" stands at 0, public.t.a holds 5'
+    ]
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "ünï \"q\" 'x'", "a%2Fb", "x" * 63])

@@ -27,7 +27,7 @@ from tests.engine.backups import (
     target_of,
 )
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import backup
+from windlass_engine.backups import backup
 from windlass_engine.dialects.postgresql import dump, reading
 from windlass_engine.errors import WindlassError
 

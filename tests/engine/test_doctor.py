@@ -15,9 +15,10 @@ from psycopg import sql
 from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.ports import free_port
 from tests.servers.postgresql import PostgresServer, system_bin
-from windlass_engine import doctor, session
+from windlass_engine import session
+from windlass_engine.checking import doctor
+from windlass_engine.checking.doctor import HOST, Places
 from windlass_engine.dialects.postgresql import examination
-from windlass_engine.doctor import HOST, Places
 from windlass_engine.finding import FAIL, OK, SKIPPED, WARN, Finding
 from windlass_engine.model import Target
 
@@ -359,4 +360,6 @@ def test_a_program_that_backups_need_is_looked_for(tmp_path: Path) -> None:
     places = Places([str(tmp_path)], programs=("sh", "no-such-program"))
     found = {finding.name: finding for finding in doctor.examine([], places, {})[HOST]}
     assert found["sh"].status == OK
-    assert found["no-such-program"].status == FAIL and "apt-get install no-such-program" in found["no-such-program"].mend
+    assert (
+        found["no-such-program"].status == FAIL and "apt-get install no-such-program" in found["no-such-program"].mend
+    )

@@ -9,11 +9,12 @@ import pytest
 
 from tests.engine import test_mariadb_introspect as on_mariadb
 from tests.systems import Bench
-from windlass_engine import comparison, drift, introspect, journal, maintain, session
-from windlass_engine.comparison import Difference
+from windlass_engine import journal, maintain, session
 from windlass_engine.errors import WindlassError
-from windlass_engine.introspect import Schema
 from windlass_engine.model import Options
+from windlass_engine.schema import comparison, drift, introspect
+from windlass_engine.schema.comparison import Difference
+from windlass_engine.schema.introspect import Schema
 
 OPTIONS = Options("run", "tester", "here", "test")
 SCENE = (

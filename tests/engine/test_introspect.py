@@ -8,9 +8,10 @@ import pytest
 
 from tests.engine import awkward
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import introspect, session
-from windlass_engine.introspect import Schema
+from windlass_engine import session
 from windlass_engine.model import Target
+from windlass_engine.schema import introspect
+from windlass_engine.schema.introspect import Schema
 
 
 @contextmanager

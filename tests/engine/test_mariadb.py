@@ -10,9 +10,10 @@ import pytest
 
 from tests.systems import Bench, Maker
 from windlass import project as projects
-from windlass_engine import doctor, plan, session, verify
+from windlass_engine import plan, session
+from windlass_engine.checking import doctor, verify
+from windlass_engine.checking.doctor import Places
 from windlass_engine.dialects import mysql as dialects_mysql
-from windlass_engine.doctor import Places
 from windlass_engine.errors import WindlassError
 from windlass_engine.finding import FAIL
 from windlass_engine.model import Plan, Script, Target
@@ -49,7 +50,9 @@ def test_a_refused_schema_change_can_be_edited(bench: Bench) -> None:
 
 def test_a_long_pause_does_not_look_like_a_deployer_that_is_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server gives a silent deployer up; between batches that are far apart it hears of it now and then."""
-    table = make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id) VALUES (1), (2)")
+    table = make.migration(
+        "001_t", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id) VALUES (1), (2)"
+    )
     fill = "-- windlass: backfill table=t key=id batch=1 pause=2500ms\nUPDATE t SET n = n + 1 WHERE true /* windlass: batch */"
     monkeypatch.setattr(dialects_mysql, "SILENCE_S", 1)
     monkeypatch.setattr(backfill, "SIGN_OF_LIFE_S", 60.0)

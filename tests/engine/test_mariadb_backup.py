@@ -27,9 +27,12 @@ from tests.engine.mariadb_backups import (
     run,
     target_of,
 )  # fmt: skip
-from windlass_engine import backup, introspect, journal, manifest, session
+from windlass_engine import journal, session
+from windlass_engine.backups import backup
 from windlass_engine.dialects.mysql import client, dumping, holding, streams
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
+from windlass_engine.schema import introspect
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
@@ -248,7 +251,9 @@ def test_a_dead_packer_leaves_nothing(
 
 def test_a_killed_run_leaves_nothing_that_looks_good(filled: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
-    folder = program(tmp_path / "bin", "mariadb-dump", f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate')
+    folder = program(
+        tmp_path / "bin", "mariadb-dump", f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate'
+    )
     code = (
         "import os, sys\n"
         "from windlass_engine import backup\n"
@@ -306,7 +311,7 @@ def test_without_zstd_gzip_is_taken(filled: str, tmp_path: Path, monkeypatch: py
 def programs(folder: Path, said: str) -> str:
     folder.mkdir(parents=True)
     for name in ("mariadb-dump", "mariadb", "mysqldump", "mysql"):
-        (folder / name).write_text(f"#!/bin/sh\necho \"{said.format(name)}\"\n")
+        (folder / name).write_text(f'#!/bin/sh\necho "{said.format(name)}"\n')
         (folder / name).chmod(0o755)
     return str(folder)
 
@@ -328,7 +333,9 @@ def test_programs_that_do_not_fit_are_said_before_anything_starts(filled: str, t
 @pytest.mark.parametrize(
     ("server", "found"), [(100619, "10.6.9"), (100511, "10.6.9"), (101119, "11.8.2"), (80036, "8.0.36")]
 )
-def test_the_oldest_programs_that_fit_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: int, found: str) -> None:
+def test_the_oldest_programs_that_fit_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: int, found: str
+) -> None:
     folders = [programs(tmp_path / str(number), said) for number, said in enumerate((NEW, OLD, MYSQL))]
     monkeypatch.setenv("PATH", os.pathsep.join([*folders, os.environ["PATH"]]))
     monkeypatch.setattr(client, "_candidates", without_the_systems_own(folders))

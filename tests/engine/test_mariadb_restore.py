@@ -29,10 +29,12 @@ from tests.engine.mariadb_backups import (
 )  # fmt: skip
 from tests.systems import Bench
 from windlass import project as projects
-from windlass_engine import introspect, manifest, plan, restore, session
+from windlass_engine import plan, session
+from windlass_engine.backups import restore, trial
 from windlass_engine.dialects.mysql import client, dumping
 from windlass_engine.errors import WindlassError
-from windlass_engine.keeping import trial
+from windlass_engine.keeping import manifest
+from windlass_engine.schema import introspect
 from windlass_engine.scratch import PREFIX
 
 if TYPE_CHECKING:
@@ -73,7 +75,9 @@ def test_everything_comes_back(
     assert (done["differences"], done["total_rows"], done["into"]) == ([], made["total_rows"], name)
     assert contents(side) == before
     assert code(side) == code(url)
-    assert fetch(side, "SELECT status FROM information_schema.EVENTS WHERE event_schema = DATABASE()") == [("DISABLED",)]
+    assert fetch(side, "SELECT status FROM information_schema.EVENTS WHERE event_schema = DATABASE()") == [
+        ("DISABLED",)
+    ]
     assert {"restoring", "verifying", "analysing"} <= {event.get("phase") for event in events}
     # Nothing was written into the original, and the side's own sequence serves its table.
     assert contents(url) == before
@@ -175,7 +179,11 @@ def test_any_name_of_a_database_and_its_parts(mariadb: MariaDBServer, url: str, 
     made_of = f"{name_in(url)}{odd}"
     named = mariadb.create_database(made_of)
     run(named, f"CREATE TABLE `{odd}` (id int)", f"CREATE VIEW `v{odd}` AS SELECT * FROM `{odd}`")
-    run(named, f"CREATE TRIGGER `t{odd}` BEFORE INSERT ON `{odd}` FOR EACH ROW SET NEW.id = 1", f"INSERT INTO `{odd}` VALUES (5)")
+    run(
+        named,
+        f"CREATE TRIGGER `t{odd}` BEFORE INSERT ON `{odd}` FOR EACH ROW SET NEW.id = 1",
+        f"INSERT INTO `{odd}` VALUES (5)",
+    )
     before = contents(named), code(named)
     made = make(named, tmp_path)
     bring_back(named, made, f"{made_of}_side")

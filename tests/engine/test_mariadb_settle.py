@@ -74,8 +74,18 @@ STATEMENTS = [
     "CREATE SEQUENCE s",
     "SET STATEMENT max_statement_time=5 FOR ALTER TABLE t ADD COLUMN n int",
 ]
-AGAIN = ["CREATE OR REPLACE VIEW v_old AS SELECT 2 AS x", "ANALYZE TABLE t", "ALTER TABLE t FORCE", "GRANT SELECT ON *.* TO root"]
-NOBODY_KNOWS = ["CALL p_old()", "EXECUTE s", "BEGIN NOT ATOMIC SELECT 1; END", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES old1 (id)"]
+AGAIN = [
+    "CREATE OR REPLACE VIEW v_old AS SELECT 2 AS x",
+    "ANALYZE TABLE t",
+    "ALTER TABLE t FORCE",
+    "GRANT SELECT ON *.* TO root",
+]
+NOBODY_KNOWS = [
+    "CALL p_old()",
+    "EXECUTE s",
+    "BEGIN NOT ATOMIC SELECT 1; END",
+    "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES old1 (id)",
+]
 
 
 @pytest.fixture(scope="module")

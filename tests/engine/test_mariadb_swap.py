@@ -27,9 +27,11 @@ from tests.engine.mariadb_backups import (
     silent,
     target_of,
 )  # fmt: skip
-from windlass_engine import introspect, restore, session
+from windlass_engine import session
+from windlass_engine.backups import restore
 from windlass_engine.dialects.mysql import aside, exchange
 from windlass_engine.errors import WindlassError
+from windlass_engine.schema import introspect
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
@@ -86,7 +88,12 @@ def test_there_and_back_again(mariadb: MariaDBServer, url: str, tmp_path: Path) 
     assert {**contents(kept), "counters": None} == {**ruined, "counters": None}
     assert code(kept) == set()
     # The code that waited works: it reaches this very database.
-    run(url, "INSERT INTO thing (n) VALUES (7)", "UPDATE thing SET n = 8 WHERE n = 7", "INSERT INTO numbered (n) VALUES (1)")
+    run(
+        url,
+        "INSERT INTO thing (n) VALUES (7)",
+        "UPDATE thing SET n = 8 WHERE n = 7",
+        "INSERT INTO numbered (n) VALUES (1)",
+    )
     assert fetch(url, "SELECT COUNT(*) FROM log WHERE m = 'leak'") == [(1,)]
     back = restore.undo_swap(target_of(url), silent)
     assert (contents(url), fingerprint(url)) == (ruined, ruined_schema)
@@ -110,7 +117,9 @@ def test_grants_stay_with_the_name(mariadb: MariaDBServer, pair: tuple[str, str]
 @pytest.mark.parametrize("triggers", [False, True])
 def test_under_live_connections(mariadb: MariaDBServer, url: str, tmp_path: Path, triggers: bool) -> None:
     """Readers see the one or the other; with triggers they may find no table for a moment, and never a mixture."""
-    run(url, "CREATE TABLE marked (mark varchar(9))", "INSERT INTO marked VALUES ('new')", "CREATE TABLE audit (id int)")
+    run(
+        url, "CREATE TABLE marked (mark varchar(9))", "INSERT INTO marked VALUES ('new')", "CREATE TABLE audit (id int)"
+    )
     if triggers:
         run(url, "CREATE TRIGGER audited AFTER INSERT ON marked FOR EACH ROW INSERT INTO audit VALUES (1)")
     made = make(url, tmp_path)
@@ -145,7 +154,9 @@ def test_under_live_connections(mariadb: MariaDBServer, url: str, tmp_path: Path
     assert set(failed) <= ({1146} if triggers else set())
     if triggers:  # no row came into either without its trigger
         for place in (url, mariadb.url_of(done["kept_as"])):
-            assert fetch(place, "SELECT (SELECT COUNT(*) FROM audit) = COUNT(*) FROM marked WHERE mark = 'mine'") == [(1,)]
+            assert fetch(place, "SELECT (SELECT COUNT(*) FROM audit) = COUNT(*) FROM marked WHERE mark = 'mine'") == [
+                (1,)
+            ]
 
 
 def test_an_open_transaction_does_not_hold_it_up(mariadb: MariaDBServer, pair: tuple[str, str]) -> None:
@@ -209,10 +220,22 @@ def test_one_command_goes_on_after_a_kill(
         with pytest.raises(Killed):
             restore.swap(target_of(url), side, silent)
     events: list[Event] = []
-    done = restore.swap(target_of(url), side, events.append) if way == "swap" else restore.undo_swap(target_of(url), events.append)
+    done = (
+        restore.swap(target_of(url), side, events.append)
+        if way == "swap"
+        else restore.undo_swap(target_of(url), events.append)
+    )
     assert "swap_continued" in [event["event"] for event in events]
     assert things(url) == [1, 2, 3]
-    assert {name for _, name in code(url)} >= {"first", "second", "reaching", "note", "a_first", "over_reaching", "hourly"}
+    assert {name for _, name in code(url)} >= {
+        "first",
+        "second",
+        "reaching",
+        "note",
+        "a_first",
+        "over_reaching",
+        "hourly",
+    }
     assert ("procedure", "newer") not in code(url)
     kept = contents(mariadb.url_of(done["kept_as"]))
     assert {**kept, "counters": None} == {**changed, "counters": None}

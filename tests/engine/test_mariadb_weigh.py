@@ -9,7 +9,8 @@ import pytest
 from tests.project import ROOT
 from tests.systems import Bench
 from windlass import project
-from windlass_engine import scratch, session, weigh
+from windlass_engine import scratch, session
+from windlass_engine.rehearsal import weigh
 
 
 @pytest.fixture

@@ -31,4 +31,3 @@ def test_an_undone_migration_is_applied_again_with_one_event_each_time(bench: Be
     events = bench.query("SELECT event, detail FROM windlass.events WHERE name = '001_a' ORDER BY id")
     assert [event for event, _ in events] == ["applied", "reverted", "applied"]
     assert events[0][1] == events[2][1] == project.migrations[0].up.checksum
-

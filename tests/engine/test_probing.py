@@ -9,8 +9,8 @@ import pytest
 
 from tests.systems import Bench
 from windlass.risk import Assessment, Pending
-from windlass_engine import foresight
 from windlass_engine.model import Probe, Wire
+from windlass_engine.rehearsal import foresight
 
 GRAMMARS = {"pg15": "postgresql", "pg18": "postgresql", "mariadb": "mysql"}
 SCENE = (

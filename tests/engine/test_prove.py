@@ -9,10 +9,11 @@ import pytest
 from tests.project import ROOT
 from tests.systems import Maker
 from windlass import project
-from windlass_engine import dialects, prove, scratch, session
+from windlass_engine import dialects, scratch, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options, Script, Target, Wire
-from windlass_engine.project_view import Migration, Repeatable
+from windlass_engine.project.view import Migration, Repeatable
+from windlass_engine.rehearsal import prove
 
 SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
 OPTIONS = Options("run", "tester", "here", "test")

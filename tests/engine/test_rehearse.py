@@ -13,9 +13,10 @@ import pytest
 from tests.engine import backups
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, read, system
-from windlass_engine import rehearse, scratch
+from windlass_engine import scratch
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options, Plan
+from windlass_engine.rehearsal import rehearse
 
 ROWS = 60_000
 TABLE = f"""
@@ -62,9 +63,7 @@ def what(found: dict[str, Any]) -> list[str]:
 def test_forth_back_and_forth_again(theatre: Theatre) -> None:
     up = "ALTER TABLE public.bookings ADD COLUMN paid boolean;\nUPDATE public.bookings SET paid = false;\n"
     checks = [read("-- check: all known\nSELECT id::text FROM public.bookings WHERE paid IS NULL;\n", "c.sql")]
-    found = theatre.rehearse(
-        theatre.plan(up, "ALTER TABLE public.bookings DROP COLUMN paid;\n"), checks=checks
-    )
+    found = theatre.rehearse(theatre.plan(up, "ALTER TABLE public.bookings DROP COLUMN paid;\n"), checks=checks)
     assert found["failed"] == ""
     assert (found["rows"], what(found)) == (ROWS, ["the plan", "the way back", "the plan again"])
     added, updated = found["parts"][0]["statements"]

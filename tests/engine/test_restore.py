@@ -15,8 +15,11 @@ from testbed.waiting import wait_until
 from tests.engine import awkward
 from tests.engine.backups import Event, client, fill, fill_awkwardly, make, target_of
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import introspect, manifest, restore, session
+from windlass_engine import session
+from windlass_engine.backups import restore
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
+from windlass_engine.schema import introspect
 
 ROOT = Path(__file__).parents[2]
 
@@ -182,7 +185,9 @@ def test_a_sequence_behind_its_column_fails(original: str, pg: PostgresServer, s
     assert side not in databases(pg)
 
 
-def test_a_database_that_cannot_be_written_to_fails(original: str, pg: PostgresServer, side: str, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_written_to_fails(
+    original: str, pg: PostgresServer, side: str, tmp_path: Path
+) -> None:
     fill(
         original,
         "CREATE FUNCTION app.no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$",

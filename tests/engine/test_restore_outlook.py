@@ -9,9 +9,10 @@ from tests.engine.backups import Event, fill, make, target_of
 from tests.engine.test_restore import forge
 from tests.servers import unprivileged
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import manifest, restore
+from windlass_engine.backups import restore
 from windlass_engine.dialects.postgresql import outlook
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
 
 
 def name_in(url: str) -> str:

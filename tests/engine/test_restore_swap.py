@@ -11,7 +11,7 @@ import pytest
 from testbed.waiting import wait_until
 from tests.engine.backups import Event, fill, make, target_of
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import restore
+from windlass_engine.backups import restore
 from windlass_engine.errors import WindlassError
 
 
@@ -136,7 +136,7 @@ def test_a_failed_rename_lets_everybody_in_again(
     pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, side = pair
-    from windlass_engine import exchange
+    from windlass_engine.backups import exchange
 
     # The name under which the original is to be kept is taken.
     monkeypatch.setattr(exchange, "_dated", lambda keeper, name, word: "template1")

@@ -12,7 +12,7 @@ import pytest
 from tests.engine import awkward
 from tests.engine.backups import fill, fill_awkwardly, make, target_of
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import restore
+from windlass_engine.backups import restore
 from windlass_engine.dialects.postgresql import dump
 from windlass_engine.errors import WindlassError
 

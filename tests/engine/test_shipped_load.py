@@ -7,7 +7,7 @@ import pytest
 from tests.project import ROOT
 from tests.systems import Bench
 from windlass import project
-from windlass_engine import load
+from windlass_engine.rehearsal import load
 
 SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
 SYSTEMS = sorted(path.parent.name for path in ROOT.glob("sql/*/load"))

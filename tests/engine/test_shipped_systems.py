@@ -10,7 +10,8 @@ import pytest
 from tests.servers.mariadb import MariaDBServer
 from tests.systems import Bench
 from windlass import project as projects
-from windlass_engine import plan, verify
+from windlass_engine import plan
+from windlass_engine.checking import verify
 from windlass_engine.model import Plan
 
 ROOT = Path(__file__).parents[2]

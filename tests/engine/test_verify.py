@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.systems import Bench, read
-from windlass_engine import verify
+from windlass_engine.checking import verify
 from windlass_engine.model import CheckResult
 
 

@@ -25,8 +25,8 @@ from tests.systems import Bench
 from windlass import planning
 from windlass.planning import Wish
 from windlass.project import load
-from windlass_engine import execute
 from windlass_engine.model import Options, Plan
+from windlass_engine.running import execute
 
 #: A cut link is noticed after two seconds, not after twenty.
 _SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2"

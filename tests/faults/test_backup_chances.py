@@ -22,7 +22,7 @@ from testbed.waiting import wait_until
 from tests.engine.backups import fill, fill_awkwardly, fill_with_noise, left_behind, make, target_of
 from tests.faults.chance import FULL, dice, many
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import backup, restore
+from windlass_engine.backups import backup, restore
 from windlass_engine.errors import WindlassError
 
 ROOT = Path(__file__).parents[2]

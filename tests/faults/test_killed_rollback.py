@@ -13,7 +13,7 @@ from tests.faults.dying import dies_at, messages_of
 from tests.faults.results import keep_killed
 from tests.faults.stories import FIRST, STORIES
 from tests.systems import Bench, Maker
-from windlass_engine.project_view import ProjectView
+from windlass_engine.project.view import ProjectView
 
 SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
 LOOKS = ("SELECT id, n FROM ledger ORDER BY id", "SELECT word FROM words ORDER BY word")
@@ -22,7 +22,10 @@ LOOKS = ("SELECT id, n FROM ledger ORDER BY id", "SELECT word FROM words ORDER B
 def project(engine: str) -> ProjectView:
     """The matrix's migrations, without their long waits."""
     make = Maker(engine)
-    quick = [(story.name, *(re.sub(r"(?i)(sleep)\(0\.\d+\)", r"\1(0)", text) for text in (story.up, story.down))) for story in STORIES[engine]]
+    quick = [
+        (story.name, *(re.sub(r"(?i)(sleep)\(0\.\d+\)", r"\1(0)", text) for text in (story.up, story.down)))
+        for story in STORIES[engine]
+    ]
     return make.system(*(make.migration(name, up, down) for name, up, down in quick))
 
 

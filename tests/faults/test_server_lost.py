@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 from tests.systems import Bench, migration, system
-from windlass_engine.project_view import Migration
+from windlass_engine.project.view import Migration
 
 
 def test_a_terminated_session_is_reported_with_the_true_state(bench: Bench) -> None:

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from windlass_engine import manifest
+from windlass_engine.keeping import manifest
 from windlass_engine.model import Wire
 
 DATABASE = "shop"

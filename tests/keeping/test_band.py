@@ -7,7 +7,8 @@ import pytest
 
 from tests.engine.backups import Event, fill, make, settings_for, target_of
 from tests.servers.postgresql import PostgresServer
-from windlass_engine import backup, manifest
+from windlass_engine.backups import backup
+from windlass_engine.keeping import manifest
 from windlass_engine.keeping.band import warnings
 
 MB = 1_000_000

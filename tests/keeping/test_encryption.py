@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.keeping import stock
-from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
-from windlass_engine.keeping import encryption
+from windlass_engine.keeping import encryption, manifest
 from windlass_engine.model import Wire
 
 pytestmark = pytest.mark.skipif(not shutil.which("age"), reason="age is missing: apt-get install age")

@@ -14,11 +14,10 @@ import pytest
 
 from tests.keeping import stock
 from tests.servers import sshd
-from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
-from windlass_engine.keeping import catalogue, marks, offsite, pruning
+from windlass_engine.keeping import catalogue, manifest, marks, offsite, pruning
+from windlass_engine.keeping.retention import Policy
 from windlass_engine.model import Wire
-from windlass_engine.retention import Policy
 
 pytestmark = pytest.mark.skipif(not shutil.which("restic"), reason="restic is missing: apt-get install restic")
 SECRET = "correct horse, battery"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.keeping import stock
 from windlass_engine.keeping import catalogue, marks, pruning, workplace
-from windlass_engine.retention import Policy
+from windlass_engine.keeping.retention import Policy
 
 
 def prune(folder: Path, policy: Policy, *, check_mode: bool = False) -> dict[str, Any]:

@@ -57,7 +57,12 @@ def test_the_gate_opens_when_every_point_is_met(gated: Project) -> None:
     key = signer(gated)
     planned = gated.invoke("plan", "--env", "prod")
     assert planned.returncode == 0, planned.stdout
-    for told in ("NO", "staged: not deployed and verified in staging", "proved: not proved", "approvals: 0 of 1 (nobody)"):
+    for told in (
+        "NO",
+        "staged: not deployed and verified in staging",
+        "proved: not proved",
+        "approvals: 0 of 1 (nobody)",
+    ):
         assert told in planned.stdout
     digest = planned.stdout.split("--plan ")[-1].split()[0]
     refused = gated.invoke("deploy", "--env", "prod", "--plan", digest)

@@ -179,7 +179,9 @@ def test_without_systemd_a_crontab_is_proposed(node: ControlNode) -> None:
     finally:
         node.host.console("mv /usr/bin/systemctl.away /usr/bin/systemctl")
     assert "systemd does not run here" in output
-    assert f"{HOME}/venv/bin/python -m invoke --search-root {HOME}/windlass run-scheduled --env bed --job backup" in output
+    assert (
+        f"{HOME}/venv/bin/python -m invoke --search-root {HOME}/windlass run-scheduled --env bed --job backup" in output
+    )
 
 
 def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) -> None:

@@ -173,7 +173,13 @@ class MariaDBServer:
         unprivileged.give(first)
 
     def _launch(self) -> None:
-        settings = {**_SETTINGS, **self._settings, "port": str(self.port), "socket": str(self.socket), "datadir": str(self.data)}
+        settings = {
+            **_SETTINGS,
+            **self._settings,
+            "port": str(self.port),
+            "socket": str(self.socket),
+            "datadir": str(self.data),
+        }
         settings |= {"pid-file": str(self.folder / "pid"), "init-file": str(self.folder / "first.sql")}
         settings["tmpdir"] = str(self.temporary)
         command = [program("mariadbd"), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]

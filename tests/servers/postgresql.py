@@ -131,9 +131,7 @@ class PostgresServer:
     def create_database(self, name: str | None = None, *, owner: str | None = None) -> str:
         """Create a database (with a name of its own unless one is given) and return its URI."""
         name = name or f"windlass_{next(self._names)}_{secrets.token_hex(4)}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
-            sql.Identifier(name)
-        )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
         if owner:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(owner))
         with self.connect() as connection:
@@ -143,9 +141,7 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         """Drop the database `name` if it is there, ending its sessions."""
         with self.connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     @contextmanager
     def database(self, name: str | None = None) -> Iterator[str]:
@@ -227,9 +223,7 @@ def embedded_bin(version: int) -> Path | None:
 
 def system_bin() -> Path | None:
     """Return the folder of programs of the system's newest PostgreSQL server, if there is one."""
-    servers = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda found: float(found.parts[-3])
-    )
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda found: float(found.parts[-3]))
     return servers[-1].parent if servers else None
 
 

@@ -33,9 +33,7 @@ def test_own_programs_reach_it(each_pg: PostgresServer) -> None:
 
 def test_database_is_empty_and_goes_away(pg: PostgresServer) -> None:
     with pg.database("böse \"name'") as url, psycopg.connect(url) as connection:
-        count = connection.execute(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-        )
+        count = connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
         assert count.fetchone() == (0,)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)

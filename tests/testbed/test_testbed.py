@@ -44,9 +44,7 @@ def test_every_host_has_a_key_of_its_own(testbed: Testbed) -> None:
 
 def test_postgresql_answers_as_the_deploy_role(testbed: Testbed) -> None:
     for host in testbed:
-        query = (
-            "SELECT current_user, pg_catalog.pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'salon'"
-        )
+        query = "SELECT current_user, pg_catalog.pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'salon'"
         told = host.run(f'psql -XAtq "{host.database_url()}" -f -', text=query, user="deploy")
         assert told.stdout.strip() == "windlass_deploy|windlass_deploy"
 
@@ -83,9 +81,7 @@ def test_a_cut_host_is_out_of_reach_but_goes_on(testbed: Testbed) -> None:
 def test_a_killed_host_keeps_what_it_wrote(testbed: Testbed) -> None:
     host = testbed["db2"]
     started = host.psql("SELECT pg_postmaster_start_time()")
-    host.psql(
-        "CREATE TABLE IF NOT EXISTS public.kept (id int); INSERT INTO kept VALUES (1)", database="postgres"
-    )
+    host.psql("CREATE TABLE IF NOT EXISTS public.kept (id int); INSERT INTO kept VALUES (1)", database="postgres")
     host.kill()
     assert not host.running
     assert host.run("true", check=False).returncode == 255
@@ -116,9 +112,7 @@ def test_ansible_reaches_all_hosts_through_the_inventory(testbed: Testbed, tmp_p
         "-m",
         "command",
     ]
-    done = subprocess.run(
-        [*command, "-a", "id -un"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    done = subprocess.run([*command, "-a", "id -un"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("rc=0") == 2
     assert done.stdout.split().count("root") == 2

@@ -61,7 +61,12 @@ class Fleet:
         self.orders = [self.order(name, work) for name, work in works.items()]
 
     def order(
-        self, name: str, work: detach.Work, kind: str = "migrate", lock: str = "run", seen: Any = None,
+        self,
+        name: str,
+        work: detach.Work,
+        kind: str = "migrate",
+        lock: str = "run",
+        seen: Any = None,
         digest: str = "d" * 64,
     ) -> adapter.Order:
         target = Target(name, "tried", f"postgresql:///{name}")

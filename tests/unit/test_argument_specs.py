@@ -141,4 +141,6 @@ def test_every_playbook_says_what_it_is_for() -> None:
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         text = path.read_text(encoding="utf-8")
         assert text.startswith("---\n# "), path.name
-        assert all(play["name"] and all(task["name"] for task in play.get("tasks", ())) for play in yaml.safe_load(text))
+        assert all(
+            play["name"] and all(task["name"] for task in play.get("tasks", ())) for play in yaml.safe_load(text)
+        )

@@ -24,9 +24,7 @@ def keep(root: Path, run_id: str, hours_ago: float, run: dict[str, Any], report:
 
 def deployed(version: str, status: str = "done") -> dict[str, Any]:
     parts = {"windlass_plan": {"salon": record_of.plan()}}
-    return record_of.closed(
-        db1={**parts, "windlass_run": {"salon": record_of.run(status, schema_version=version)}}
-    )
+    return record_of.closed(db1={**parts, "windlass_run": {"salon": record_of.run(status, schema_version=version)}})
 
 
 def page(root: Path) -> str:
@@ -43,7 +41,9 @@ def test_versions_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_ages_come_from_the_newest_run_of_each_kind(tmp_path: Path) -> None:
-    keep(tmp_path, "r1", 50, record_of.closed("backup", db1={"windlass_backup": {"salon": {"id": "b1", "bytes": 1000}}}))
+    keep(
+        tmp_path, "r1", 50, record_of.closed("backup", db1={"windlass_backup": {"salon": {"id": "b1", "bytes": 1000}}})
+    )
     keep(tmp_path, "r2", 5, record_of.closed("backup", db1={"windlass_backup": {"salon": {"id": "b2", "bytes": 2000}}}))
     tested = {"backup": "b2", "host": "db2", "failed": "rows differ", "duration_ms": 900}
     keep(tmp_path, "r3", 3, record_of.closed("restore_test", db1={"windlass_restore_test": {"salon": tested}}))

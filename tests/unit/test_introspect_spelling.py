@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from windlass_engine import introspect
 from windlass_engine.dialects.postgresql import deparse
-from windlass_engine.introspect import Schema
+from windlass_engine.schema import introspect
+from windlass_engine.schema.introspect import Schema
 
 WRITTEN = "CHECK (((x)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))"
 READ_BACK = "CHECK (((x)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))"

@@ -17,13 +17,13 @@ ENGINE = SOURCE / "windlass_engine"
 #: Rooms of the engine, from the left (knows nobody) to the right (knows all).  A room imports itself and to the left.
 RANKS = [
     {"errors", "model", "finding"},
-    {"mistakes", "project_view", "directives", "script", "plan", "wire", "manifest", "processes", "dialects"}
-    | {"retention", "following"},
-    {"session", "journal", "introspect", "messages", "scheduled"},
-    {"running", "verify", "inspection", "scratch", "queries", "probing", "memory", "comparison", "archiving"},
-    {"execute", "backup", "backup_store", "restore", "exchange", "doctor", "keeping", "witness"},
-    {"gauging", "load"},
-    {"prove", "rehearse", "maintain", "weigh", "foresight", "audit", "drift", "drill"},
+    {"project", "wire", "processes", "following"},
+    {"dialects"},
+    {"plan", "session", "messages", "journal", "scheduled"},
+    {"scratch", "schema", "archiving", "keeping"},
+    {"checking", "running"},
+    {"backups"},
+    {"maintain", "rehearsal"},
 ]
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 DRIVERS = {"psycopg", "pymysql", "pyodbc", "mssql_python_odbc"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
 
 
 @pytest.fixture

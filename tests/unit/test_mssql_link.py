@@ -345,7 +345,9 @@ class Catalogue:
         ("CREATE DATABASE x; CREATE DATABASE y", ["N'x'"], None),
     ],
 )
-def test_an_interrupted_statement_is_judged_by_the_catalogue(sql: str, there: list[str], took_effect: bool | None) -> None:
+def test_an_interrupted_statement_is_judged_by_the_catalogue(
+    sql: str, there: list[str], took_effect: bool | None
+) -> None:
     assert MSSQL.settle(Catalogue(*there), sql) is took_effect  # type: ignore[arg-type]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from windlass_engine import dialects, script
+from windlass_engine import dialects
 from windlass_engine.dialects.mysql import tokens
 from windlass_engine.dialects.mysql.splitter import split
 from windlass_engine.dialects.mysql.text import identifier, literal
 from windlass_engine.errors import WindlassError
+from windlass_engine.project import script
 
 MYSQL = dialects.get("mysql")
 
@@ -25,7 +26,14 @@ def refusal(sql: str) -> WindlassError:
 
 
 def test_strings_names_and_comments_hide_semicolons() -> None:
-    parts = ["SELECT 'a;\\';b'';c'", 'SELECT "x;\\";y"', "SELECT `;``;`", "SELECT 1 # ; '\n + 2 -- ; '\n", "SELECT 1 /* ; ' */", "SELECT 2--1"]
+    parts = [
+        "SELECT 'a;\\';b'';c'",
+        'SELECT "x;\\";y"',
+        "SELECT `;``;`",
+        "SELECT 1 # ; '\n + 2 -- ; '\n",
+        "SELECT 1 /* ; ' */",
+        "SELECT 2--1",
+    ]
     assert texts(";\n".join(parts)) == [part.strip() for part in parts[:3]] + ["SELECT 1 # ; '\n + 2", *parts[4:]]
 
 
@@ -73,7 +81,11 @@ def test_a_dump_s_own_comments() -> None:
         "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`%`*/ /*!50003 TRIGGER g BEFORE INSERT ON t FOR EACH ROW BEGIN SET NEW.a = 1; END */;;\nDELIMITER ;\n"
     )
     found = texts(dump)
-    assert found[:3] == ["/*!40101 SET NAMES utf8mb4 */", "/*M!100616 SET @x = 1 */", "CREATE TABLE t (a int) /*!50100 PARTITION BY HASH (a) */"]
+    assert found[:3] == [
+        "/*!40101 SET NAMES utf8mb4 */",
+        "/*M!100616 SET @x = 1 */",
+        "CREATE TABLE t (a int) /*!50100 PARTITION BY HASH (a) */",
+    ]
     assert len(found) == 4 and found[3].endswith("END */")
 
 
@@ -107,11 +119,21 @@ def test_what_a_script_may_not_hold(sql: str, line: int, word: str) -> None:
 
 
 def test_what_reviews_find() -> None:
-    bad = ["CREATE USER a IDENTIFIED BY 'secret'", "SET PASSWORD FOR a = PASSWORD('secret')", "SELECT RELEASE_ALL_LOCKS()", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "-- windlass: backfill table=t key=id batch=5\nUPDATE t SET a = 1"]
+    bad = [
+        "CREATE USER a IDENTIFIED BY 'secret'",
+        "SET PASSWORD FOR a = PASSWORD('secret')",
+        "SELECT RELEASE_ALL_LOCKS()",
+        "SET sql_mode = 'NO_BACKSLASH_ESCAPES'",
+        "-- windlass: backfill table=t key=id batch=5\nUPDATE t SET a = 1",
+    ]
     for sql in bad:
         with pytest.raises(WindlassError):
             script.load(sql.encode(), "x/up.sql", MYSQL.split, review=MYSQL.review)
-    for sql in ("CREATE USER a IDENTIFIED VIA unix_socket", "GRANT SELECT ON t TO a", "-- windlass: backfill table=t key=id batch=5\nUPDATE t SET a = 1 WHERE true /* windlass: batch */"):
+    for sql in (
+        "CREATE USER a IDENTIFIED VIA unix_socket",
+        "GRANT SELECT ON t TO a",
+        "-- windlass: backfill table=t key=id batch=5\nUPDATE t SET a = 1 WHERE true /* windlass: batch */",
+    ):
         script.load(sql.encode(), "x/up.sql", MYSQL.split, review=MYSQL.review)
 
 
@@ -121,8 +143,37 @@ def test_a_directive_behind_the_header_is_not_passed_over_in_silence() -> None:
     assert "lock-timeout" in caught.value.message and caught.value.where["line"] == 2
 
 
-COMMITTING = ["CREATE TABLE t (a int)", "create or replace view v as select 1", "DROP TABLE t", "ALTER TABLE t ADD a int", "TRUNCATE t", "RENAME TABLE a TO b", "GRANT SELECT ON t TO a", "ANALYZE TABLE t", "/*!50003 CREATE*/ TABLE t (a int)", "CALL p()", "EXECUTE s", "BEGIN NOT ATOMIC SELECT 1; END", "SET STATEMENT max_statement_time=1 FOR ALTER TABLE t FORCE", "SET PASSWORD = 'x'", "FLUSH PRIVILEGES"]
-STAYING = ["INSERT INTO t VALUES (1)", "SELECT 'CREATE'", "UPDATE t SET a = 1", "SET @a = 1", "CREATE TEMPORARY TABLE x (a int)", "DROP TEMPORARY TABLE x", "ANALYZE FORMAT=JSON SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a", "PREPARE s FROM 'x'", "DO 1", "LOAD DATA INFILE 'x' INTO TABLE t", "SET STATEMENT max_statement_time=1 FOR SELECT 1"]
+COMMITTING = [
+    "CREATE TABLE t (a int)",
+    "create or replace view v as select 1",
+    "DROP TABLE t",
+    "ALTER TABLE t ADD a int",
+    "TRUNCATE t",
+    "RENAME TABLE a TO b",
+    "GRANT SELECT ON t TO a",
+    "ANALYZE TABLE t",
+    "/*!50003 CREATE*/ TABLE t (a int)",
+    "CALL p()",
+    "EXECUTE s",
+    "BEGIN NOT ATOMIC SELECT 1; END",
+    "SET STATEMENT max_statement_time=1 FOR ALTER TABLE t FORCE",
+    "SET PASSWORD = 'x'",
+    "FLUSH PRIVILEGES",
+]
+STAYING = [
+    "INSERT INTO t VALUES (1)",
+    "SELECT 'CREATE'",
+    "UPDATE t SET a = 1",
+    "SET @a = 1",
+    "CREATE TEMPORARY TABLE x (a int)",
+    "DROP TEMPORARY TABLE x",
+    "ANALYZE FORMAT=JSON SELECT 1",
+    "WITH a AS (SELECT 1) SELECT * FROM a",
+    "PREPARE s FROM 'x'",
+    "DO 1",
+    "LOAD DATA INFILE 'x' INTO TABLE t",
+    "SET STATEMENT max_statement_time=1 FOR SELECT 1",
+]
 
 
 def test_what_ends_a_transaction() -> None:
@@ -132,7 +183,11 @@ def test_what_ends_a_transaction() -> None:
 
 def test_what_only_prepares_the_session() -> None:
     assert all(map(tokens.sets_session, ["SET @a = 1", "SET NAMES utf8mb4", "PREPARE s FROM @a", "SET SESSION x = 1"]))
-    assert not any(map(tokens.sets_session, ["SET GLOBAL x = 1", "SET STATEMENT a=1 FOR DELETE FROM t", "INSERT INTO t VALUES (1)"]))
+    assert not any(
+        map(
+            tokens.sets_session, ["SET GLOBAL x = 1", "SET STATEMENT a=1 FOR DELETE FROM t", "INSERT INTO t VALUES (1)"]
+        )
+    )
 
 
 def test_constants_and_names() -> None:

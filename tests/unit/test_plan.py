@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from windlass_engine import dialects, plan, script
+from windlass_engine import dialects, plan
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, JournalEntry, Plan, Script
-from windlass_engine.project_view import Migration, ProjectView, Repeatable, natural_key
+from windlass_engine.project import script
+from windlass_engine.project.view import Migration, ProjectView, Repeatable, natural_key
 
 CASES = sorted((Path(__file__).parents[1] / "plan_cases").glob("*.json"))
 DIALECT = dialects.get("postgresql")

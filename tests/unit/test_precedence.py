@@ -21,7 +21,9 @@ Emit = Callable[[dict[str, Any]], None]
 class Run:
     """One run's job on the database `d`, which goes on until its gate is opened."""
 
-    def __init__(self, folder: Path, name: str, kind: str = "backup", lock: str = "backup", *, timer: bool = False) -> None:
+    def __init__(
+        self, folder: Path, name: str, kind: str = "backup", lock: str = "backup", *, timer: bool = False
+    ) -> None:
         self.gate = folder / f"{name}.open"
         self.ended = folder / f"{name}.ended"
         self.params: dict[str, Any] = {

@@ -10,12 +10,13 @@ from typing import Literal
 import pytest
 
 from windlass import project
-from windlass_engine import dialects, script
+from windlass_engine import dialects
 from windlass_engine.dialects.base import Dialect
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import Mistake, told_by
 from windlass_engine.model import Script, Statement
-from windlass_engine.project_view import ProjectView
+from windlass_engine.project import script
+from windlass_engine.project.mistakes import Mistake, told_by
+from windlass_engine.project.view import ProjectView
 
 SYSTEM_YML = 'name: shop\nengine: postgresql\ntitle: The shop\'s "data"\ndescription: >-\n  Two\n  lines\n'
 GOOD = {

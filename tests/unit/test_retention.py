@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass_engine.errors import WindlassError
-from windlass_engine.retention import Backup, Decision, Policy, Verdict, decide, policy_of
+from windlass_engine.keeping.retention import Backup, Decision, Policy, Verdict, decide, policy_of
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 COUNTS = st.integers(0, 5)

@@ -11,7 +11,7 @@ from windlass import project
 from windlass.scaffold import create, new_migration, next_name
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import told_by
+from windlass_engine.project.mistakes import told_by
 
 TODAY = date(2026, 3, 7)
 

@@ -120,7 +120,15 @@ def run_of(verb, databases, error=None):
 
 
 BACKUP = {"id": ID, "bytes": 2_000_000, "duration_ms": 1500, "path": "/x"}
-INFO = {"pending": ["m3"], "changed": [], "unknown": [], "partial": [], "overdue": [], "backup": BACKUP, "verified": None}
+INFO = {
+    "pending": ["m3"],
+    "changed": [],
+    "unknown": [],
+    "partial": [],
+    "overdue": [],
+    "backup": BACKUP,
+    "verified": None,
+}
 
 
 def test_a_backup_of_every_database_is_a_success():
@@ -243,7 +251,9 @@ def test_a_run_is_told_written_down_and_measured(tmp_path, monkeypatch, hook, ca
     metrics = tmp_path / "windlass-prod.prom"
     assert metrics.stat().st_mode & 0o777 == 0o644
     assert 'windlass_job_last_result{environment="prod",job="backup"} 1\n' in metrics.read_text()
-    assert 'windlass_backup_last_size_bytes{environment="prod",host="db1",database="a"} 2000000\n' in metrics.read_text()
+    assert (
+        'windlass_backup_last_size_bytes{environment="prod",host="db1",database="a"} 2000000\n' in metrics.read_text()
+    )
     assert capsys.readouterr().out.startswith("windlass prod backup ok: 1 database, 2.0 MB in")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from windlass_engine import dialects, script
+from windlass_engine import dialects
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import Mistake, told_by
 from windlass_engine.model import Backfill, Directives, Script
+from windlass_engine.project import script
+from windlass_engine.project.mistakes import Mistake, told_by
 
 POSTGRESQL = dialects.get("postgresql")
 PATH = "sql/shop/migrations/001_a/up.sql"

@@ -6,7 +6,7 @@ import pytest
 
 from windlass_engine.dialects.postgresql.splitter import copy_parts, split
 from windlass_engine.errors import WindlassError
-from windlass_engine.mistakes import told_by
+from windlass_engine.project.mistakes import told_by
 
 
 def texts(sql: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from windlass import scaffold
 from windlass.settings import Settings
-from windlass_engine.project_view import natural_key
+from windlass_engine.project.view import natural_key
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from tests.keeping import stock
 from tests.servers import sshd
 from windlass import transfer
-from windlass_engine import manifest
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import manifest
 
 Read = Callable[[str, bytes], bytes]
 

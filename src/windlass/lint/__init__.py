@@ -14,7 +14,7 @@ from windlass.project import Project, load
 from windlass_engine import dialects
 from windlass_engine.dialects.base import Dialect
 from windlass_engine.errors import WindlassError
-from windlass_engine.project_view import Migration
+from windlass_engine.project.view import Migration
 
 __all__ = ["ERROR", "WARNING", "Finding", "findings_of", "lint"]
 

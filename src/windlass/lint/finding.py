@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from windlass_engine.dialects.base import Dialect
 from windlass_engine.model import Script, Statement
-from windlass_engine.project_view import Migration
+from windlass_engine.project.view import Migration
 
 ERROR, WARNING = "error", "warning"
 

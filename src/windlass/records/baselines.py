@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass.records import record
-from windlass_engine import queries
+from windlass_engine.checking import queries
 from windlass_engine.model import Wire
 
 

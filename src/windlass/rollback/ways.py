@@ -11,8 +11,8 @@ from typing import Any
 from windlass.records import proofs
 from windlass.telling import console
 from windlass.telling.keeping import Told
-from windlass_engine import script
 from windlass_engine.model import Journal, JournalEntry
+from windlass_engine.project import script
 
 WAYS = ("migration", "application", "restore")
 _STANDING = ("applied", "partial", "reverting")

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from ..finding import Finding
-from ..mistakes import Mistake
 from ..model import Options, Plan, Probe, Script, Statement, StatementFacts, Step, TableFacts, Target
+from ..project.mistakes import Mistake
 
 if TYPE_CHECKING:
     from .archives import Archives

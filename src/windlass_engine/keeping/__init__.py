@@ -1,1 +1,1 @@
-"""What becomes of a backup after it is made: its marks, the catalogue, retention, off-site copies, restore tests."""
+"""What is kept of a backup: manifest, marks, the catalogue, retention, encryption, off-site copies."""

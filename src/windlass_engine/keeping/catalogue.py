@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Optional
 
-from .. import backup_store as store
-from .. import manifest
 from ..errors import WindlassError
 from ..model import Wire
-from . import marks, offsite, workplace
+from . import backup_store as store
+from . import manifest, marks, offsite, workplace
 
 COMPLETE, BROKEN, OFFSITE = "complete", "broken", "off-site"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from .. import manifest
 from ..errors import WindlassError
 from ..model import Wire
-from . import catalogue, offsite
+from . import catalogue, manifest, offsite
 
 
 @dataclass(frozen=True)

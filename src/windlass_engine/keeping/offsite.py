@@ -18,10 +18,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Callable, Optional
 from urllib.parse import quote, unquote
 
-from .. import manifest, processes
+from .. import processes
 from ..errors import WindlassError
 from ..model import Wire
-from . import marks, workplace
+from . import manifest, marks, workplace
 
 _TAG = "windlass"
 _LOCKED = "unable to create lock"

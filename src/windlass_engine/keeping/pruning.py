@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Optional
 
-from .. import retention
 from ..errors import WindlassError
 from ..model import Wire, to_wire
-from . import catalogue, marks, offsite, workplace
+from . import catalogue, marks, offsite, retention, workplace
 
 
 def prune(

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Optional
 
-from .. import manifest
 from ..errors import WindlassError
+from . import manifest
 
 #: As in the store of the backups.
 PARTIAL = ".partial-"

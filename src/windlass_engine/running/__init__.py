@@ -1,1 +1,1 @@
-"""The inside of a run: how one step of a plan is carried out, watched, retried and described."""
+"""A run: the one room that changes a schema, and how each step of a plan is carried out, watched, retried and told."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Callable, Optional
 
 from ..dialects.base import Tick
-from ..directives import BATCH_MARK
 from ..messages import Messages
 from ..model import JournalEntry, Statement, Step, Wire
+from ..project.directives import BATCH_MARK
 from ..session import Session
 
 #: Seconds between two signs of life in a long pause; far less than the silence at which a server gives a session up.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...mistakes import Mistake
 from ...model import Script, Statement, TableFacts, Target
+from ...project.mistakes import Mistake
 from .. import base
 from . import (
     catalogue,

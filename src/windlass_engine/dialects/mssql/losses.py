@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...directives import BATCH_MARK
 from ...model import Loss, Losses, Script
+from ...project.directives import BATCH_MARK
 from ..archives import COUNTED_BYTES
 from ..base import Link, ServerError
 from . import tokens

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...directives import BATCH_MARK
-from ...mistakes import Mistake
 from ...model import Script, Statement
+from ...project.directives import BATCH_MARK
+from ...project.mistakes import Mistake
 from .lexer import tokens
 from .reader import Reader
 from .tokens import first_loose, is_alone, is_role, is_routine, needs_no_transaction

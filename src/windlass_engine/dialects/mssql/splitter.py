@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ...mistakes import Mistake, raise_any, refuse
 from ...model import Statement
+from ...project.mistakes import Mistake, raise_any, refuse
 from .lexer import Token, Unterminated, every
 from .reader import Reader
 from .tokens import is_routine, transaction_words

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Optional
 
-from ...directives import BATCH_MARK
 from ...model import Loss, Script
+from ...project.directives import BATCH_MARK
 from ..archives import COUNTED_BYTES
 from ..base import Link, ServerError
 from .journal_sql import ARCHIVE_PREFIX, TABLES

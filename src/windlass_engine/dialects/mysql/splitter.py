@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from ...mistakes import Mistake, raise_any, refuse
 from ...model import Statement
+from ...project.mistakes import Mistake, raise_any, refuse
 from .bodies import BodyEnd, has_body
 from .lexer import Unterminated, lex, skip_blanks, tokens
 from .reader import Reader

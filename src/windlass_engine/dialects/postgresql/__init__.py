@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...mistakes import Mistake
 from ...model import Probe, Script, Statement, TableFacts, Target
+from ...project.mistakes import Mistake
 from .. import base
 from . import (
     databases,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...directives import BATCH_MARK
 from ...model import Loss, Losses, Script
+from ...project.directives import BATCH_MARK
 from ..archives import COUNTED_BYTES
 from ..base import Link, ServerError
 from . import splitter, tokens

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ...mistakes import Mistake, raise_any, refuse
 from ...model import Statement
+from ...project.mistakes import Mistake, raise_any, refuse
 from .lexer import BLANKS, Token, Unterminated, first_word, opaque_end, skip_blanks, tokens
 
 #: What would end or part the transaction that holds a change and its journal row.

@@ -1,0 +1,1 @@
+"""Backups made, restored beside their original, tried, and put in its place."""

@@ -1,0 +1,1 @@
+"""What is tried on copies and scratch databases, or foretold, before the real database is touched."""

@@ -1,0 +1,170 @@
+"""Load on a copy while a plan runs there: a system's own statements, by several sessions, each one's time kept."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ..dialects.base import ServerError
+from ..errors import WindlassError
+from ..model import Script, Target, Wire
+from ..session import Session, connect
+
+#: The load runs alone for so long before and after (seconds): what it is like without the plan.
+ALONE_S = 2.0
+#: Points of the picture over time.
+BUCKETS = 60
+#: Kinds of errors that are told.
+MOST_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call of a script: when it began (seconds since the load did), how long it took, and its error if any."""
+
+    name: str
+    began: float
+    took: float
+    error: str = ""
+
+    def overlaps(self, begin: float, end: float) -> bool:
+        """Return whether it was under way between two times."""
+        return self.began < end and self.began + self.took > begin
+
+
+class Workload:
+    """Runs load scripts at random until it is told to stop: ``with Workload(…) as load: …``, then ``load.result()``.
+
+    Each script is one unit of work: its statements run one after the other, in one transaction where it has several.
+    With no script it does nothing.
+    """
+
+    def __init__(self, target: Target, scripts: Sequence[Script], workers: int) -> None:
+        """Nothing runs yet."""
+        self._target = target
+        self._scripts = scripts
+        self._stop = threading.Event()
+        self._samples: list[Sample] = []
+        self._zero = 0.0
+        self._window = (0.0, 0.0)
+        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(workers)]
+
+    def __enter__(self) -> Workload:
+        """Begin, and run alone for a while."""
+        self._zero = time.monotonic()
+        if self._scripts:
+            for thread in self._threads:
+                thread.start()
+            time.sleep(ALONE_S)
+        self._window = (time.monotonic() - self._zero, 0.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Run alone for a while again, then end."""
+        self._window = (self._window[0], time.monotonic() - self._zero)
+        if self._scripts:
+            time.sleep(ALONE_S)
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+
+    def _work(self, number: int) -> None:
+        chosen = random.Random(number)  # the same mixture in each rehearsal
+        session: Optional[Session] = None
+        while not self._stop.is_set():
+            script = chosen.choice(self._scripts)
+            began = time.monotonic()
+            error = ""
+            try:
+                session = session or connect(self._target, "windlass load")
+                _call(session, script)
+            except (ServerError, WindlassError) as failed:
+                error = failed.message
+                session = _mended(session)
+                self._stop.wait(0.05)  # a server that is away is not asked without end
+            ended = time.monotonic()
+            self._samples.append(Sample(_name(script), began - self._zero, ended - began, error))
+        if session:
+            session.close()
+
+    # ------------------------------------------------------------ result
+
+    def result(self) -> Wire:
+        """Return throughput and latencies while the plan ran and without it, errors, and a picture over time.
+
+        ``{workers, during, alone, errors, picture}``: ``during`` and ``alone`` are ``{calls, per_s, p50_ms, p99_ms,
+        worst_ms}``; ``picture`` is a list of ``{at_ms, calls, worst_ms}``.  Empty when there was no load.
+        """
+        if not self._scripts:
+            return {}
+        begin, end = self._window
+        during = [s for s in self._samples if s.overlaps(begin, end)]
+        alone = [s for s in self._samples if not s.overlaps(begin, end)]
+        length = max((s.began + s.took for s in self._samples), default=0.0)
+        errors: dict[str, int] = {}
+        for sample in self._samples:
+            if sample.error:
+                errors[sample.error] = errors.get(sample.error, 0) + 1
+        told = sorted(errors.items(), key=lambda item: -item[1])[:MOST_ERRORS]
+        return {
+            "workers": len(self._threads),
+            "during": _figures(during, end - begin),
+            "alone": _figures(alone, length - (end - begin)),
+            "errors": [{"message": message, "count": count} for message, count in told],
+            "window_ms": [round(begin * 1000), round(end * 1000)],
+            "picture": _picture(self._samples, length),
+        }
+
+
+def _call(session: Session, script: Script) -> None:
+    statements = [script.sql(statement) for statement in script.statements]
+    if len(statements) == 1:
+        session.link.ask(statements[0])
+        return
+    session.run(session.dialect.begin(0, 0))
+    for statement in statements:
+        session.link.ask(statement)
+    session.run("COMMIT")
+
+
+def _mended(session: Optional[Session]) -> Optional[Session]:
+    """Return the session after an error, rolled back; None when it has to be opened again."""
+    try:
+        if session:
+            session.run("ROLLBACK")
+    except ServerError:
+        return None
+    return session
+
+
+def _name(script: Script) -> str:
+    return script.path.rsplit("/", 1)[-1]
+
+
+def _figures(samples: Sequence[Sample], seconds: float) -> Wire:
+    times = sorted(sample.took * 1000 for sample in samples if not sample.error)
+    if not times:
+        return {"calls": 0, "per_s": 0.0, "p50_ms": 0.0, "p99_ms": 0.0, "worst_ms": 0.0}
+    return {
+        "calls": len(times),
+        "per_s": round(len(times) / seconds, 1) if seconds else 0.0,
+        "p50_ms": round(times[len(times) // 2], 2),
+        "p99_ms": round(times[min(int(len(times) * 0.99), len(times) - 1)], 2),
+        "worst_ms": round(times[-1], 2),
+    }
+
+
+def _picture(samples: Sequence[Sample], length: float) -> list[Wire]:
+    """Return the worst time and the number of calls in each span; a call counts in all spans that it lasted."""
+    width = max(length / BUCKETS, 0.001)
+    buckets = [{"at_ms": round(n * width * 1000), "calls": 0, "worst_ms": 0.0} for n in range(BUCKETS)]
+    for sample in samples:
+        first, last = int(sample.began / width), int((sample.began + sample.took) / width)
+        buckets[min(last, BUCKETS - 1)]["calls"] += 1
+        for number in range(min(first, BUCKETS - 1), min(last, BUCKETS - 1) + 1):
+            buckets[number]["worst_ms"] = max(buckets[number]["worst_ms"], round(sample.took * 1000, 2))
+    return buckets

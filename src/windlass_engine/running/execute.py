@@ -1,0 +1,313 @@
+"""The only room that changes a schema: it runs a plan on one database, under the deployer lock."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Optional
+
+from .. import journal as journals
+from ..archiving import kept
+from ..checking import verify
+from ..dialects.base import ServerError
+from ..errors import WindlassError
+from ..model import CheckResult, Journal, Options, Plan, Step, Target, Wire
+from ..schema import memory
+from ..session import Session, connect
+from . import outcome
+from .context import Context
+from .steps import StepFailed, StepRunner
+from .telling import Telling
+from .watch import Watch
+
+Emit = Callable[[Wire], None]
+#: How long a run asks for the truth after it lost the server (seconds).
+LOOK_AGAIN_S = 15.0
+
+
+def run(target: Target, plan: Plan, options: Options, emit: Emit) -> Wire:
+    """Run a plan and return its result; in check mode return the SQL that would run.
+
+    Raises WindlassError only where nothing was begun (unreachable, refused, locked, stale, pooler); what fails
+    afterwards is in the result, with the state that the database is in.
+    """
+    began = time.monotonic()
+    if not plan.steps:
+        return outcome.result(plan, options, "nothing", "nothing to do", began=began)
+    tell = Telling(emit, plan.database)
+    with connect(target, _application(options)) as session:
+        try:
+            refuse_unfit(session, options)
+            if options.check_mode:
+                return _preview(session, plan, options)
+            with journals.deployer_lock(session, options.deploy_lock_wait_s, tell):
+                return _Run(session, target, plan, options, tell).go()
+        except ServerError as error:
+            code = "connection_lost" if error.lost else "preflight_failed"
+            raise WindlassError(code, error.message, hint=error.hint, where={"database": plan.database}) from error
+        finally:
+            tell.flush()
+
+
+def require_current(standing: Journal, plan: Plan) -> None:
+    """Refuse a plan that was made for another state.  Raise WindlassError (plan_stale)."""
+    if standing.head != plan.journal_head:
+        raise WindlassError(
+            "plan_stale",
+            "the journal has changed since this plan was made",
+            hint="another run came first; make the plan again: invoke plan --env ENV",
+            where={"host": plan.host, "database": plan.database},
+        )
+
+
+def refuse_unfit(session: Session, options: Options) -> None:
+    """Refuse a standby and a transaction pooler.  Raise WindlassError (read_only_server, pooler_detected)."""
+    facts = session.dialect.facts(session.link)
+    where = {"database": session.target.name}
+    if facts.read_only:
+        raise WindlassError(
+            "read_only_server",
+            "the server is a standby or read-only",
+            hint="put the primary's address into the inventory",
+            where=where,
+        )
+    if facts.backend_pid == session.backend_pid:
+        return
+    found = session.dialect.pooler(lambda: connect(session.target, _application(options), 5).link, session.link)
+    if found:
+        raise WindlassError(
+            "pooler_detected",
+            f"a transaction pooler stands in front of this database: {found}",
+            hint="put the server's own address and port into the inventory, or a pool in session mode",
+            where=where,
+        )
+
+
+class _Run:
+    """One run under the lock."""
+
+    def __init__(self, session: Session, target: Target, plan: Plan, options: Options, emit: Telling) -> None:
+        """Nothing is sent yet."""
+        self._session = session
+        self._target = target
+        self._plan = plan
+        self._options = options
+        self._emit = emit
+        self._began = time.monotonic()
+        self._finished: list[Wire] = []
+        self._index = 0
+
+    def go(self) -> Wire:
+        """Read the journal again, then run step by step."""
+        resumed = [step.name for step in self._plan.steps if step.resumed]
+        standing = journals.read(self._session, resumed)
+        require_current(standing, self._plan)
+        if not standing.exists:
+            journals.create(self._session)
+        self._prepare_session()
+        self._note_broken_glass()
+        half_done = {e.name: e for e in standing.entries if e.state in ("partial", "reverting")}
+        statements = sum(len(step.script.statements) for step in self._plan.steps)
+        self._tell("run_started", run_id=self._options.run_id, steps=len(self._plan.steps), statements=statements)
+        watch = Watch(self._session, self._observer, self._emit)
+        try:
+            context = Context(self._session, self._plan, self._options, watch, self._emit, half_done, self._observer)
+            return self._steps(StepRunner(context))
+        finally:
+            watch.close()
+
+    def _prepare_session(self) -> None:
+        """Make Windlass's own settings."""
+        version, allowed = self._session.server_version, self._options.allow_data_loss
+        settings = self._session.dialect.prepare_session(version, allowed)
+        if settings:
+            self._session.run(settings)
+
+    def _note_broken_glass(self) -> None:
+        """Write into the event log, before anything else, that the gate was passed by force, and why."""
+        if self._options.broken_glass:
+            dialect, reason = self._session.dialect, self._options.broken_glass
+            event = dialect.journal.event("glass_broken", self._plan, None, self._options, reason)
+            self._session.run([*dialect.own_session(), *dialect.durable(), event])
+
+    def _observer(self) -> Session:
+        """Open the second session."""
+        return connect(self._target, f"{_application(self._options)} watch")
+
+    def _steps(self, runner: StepRunner) -> Wire:
+        """Run the plan's steps; the first that fails ends the run."""
+        try:
+            if self._plan.atomic:
+                self._together(runner)
+            else:
+                self._one_by_one(runner)
+            returned = self._put_back()
+        except StepFailed as failed:
+            return {**self._failed(failed), "archived": runner.archived}
+        after = journals.read(self._session)
+        self._remember(after)
+        self._tell_end("done")
+        result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
+        moved = {"archived": runner.archived, "put_back": returned}
+        return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
+
+    def _put_back(self) -> list[Wire]:
+        """Put back what earlier rollbacks of these migrations took away, where that is asked for.  Raise StepFailed."""
+        if not self._options.restore_archived:
+            return []
+        done: list[Wire] = []
+        try:
+            for step in self._plan.steps:
+                if step.kind == "migration" and step.action in ("apply", "resume"):
+                    done += kept.put_back(self._session, step.name, self._emit)
+        except ServerError as error:
+            raise StepFailed(WindlassError("connection_lost", error.message), lost=error.lost) from error
+        except WindlassError as error:
+            raise StepFailed(error) from error
+        return done
+
+    def _one_by_one(self, runner: StepRunner) -> None:
+        """Run each step by itself."""
+        for step in self._plan.steps:
+            self._start(step)
+            began, retries = time.monotonic(), runner.retries
+            if step.action == "baseline":
+                self._prove(step)
+            runner.run_alone(step)
+            self._finish(step, began, runner.retries - retries)
+
+    def _together(self, runner: StepRunner) -> None:
+        """Run all steps in one transaction."""
+        began = time.monotonic()
+
+        def start(step: Step) -> None:
+            # A lost lock starts the transaction over, and the count with it.
+            if step is self._plan.steps[0]:
+                self._index = 0
+            self._start(step)
+
+        runner.run_together(self._plan.steps, start)
+        for step in self._plan.steps:
+            self._finish(step, began, runner.retries)
+
+    def _prove(self, step: Step) -> None:
+        """Let a migration's verify script pass before it is marked as applied.  Raise StepFailed."""
+        assert step.verify is not None
+        self._emit.flush()
+        failed = [r for r in verify.run_script(self._session, step.verify, writable=False) if not r.passed]
+        if failed:
+            raise StepFailed(_does_not_stand(step, failed))
+
+    def _start(self, step: Step) -> None:
+        """Tell that a step begins."""
+        self._index += 1
+        counts = {"index": self._index, "of": len(self._plan.steps), "statements": len(step.script.statements)}
+        self._tell("step_started", action=step.action, kind=step.kind, migration=step.name, **counts)
+
+    def _finish(self, step: Step, began: float, retries: int) -> None:
+        """Tell and keep that a step ended well."""
+        duration_ms = int((time.monotonic() - began) * 1000)
+        self._finished.append(outcome.step_result(step, "done", duration_ms, retries))
+        counts = {"index": len(self._finished), "of": len(self._plan.steps), "duration_ms": duration_ms}
+        self._tell("step_done", migration=step.name, **counts)
+
+    def _failed(self, failed: StepFailed) -> Wire:
+        """Return the result of a run that stopped: what stands, and what to do next."""
+        plan, options = self._plan, self._options
+        step = plan.steps[max(self._index - 1, 0)]
+        failed.error.located(host=plan.host, database=plan.database)
+        after = self._look_again() if failed.lost else self._note_failure(step, failed)
+        gone = self._forget_lost_steps(after) if failed.lost and after else ""
+        self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
+        self._tell_end("failed")
+        state = outcome.state_after(plan, step, after, options) + gone
+        result = outcome.result(plan, options, "failed", state, began=self._began)
+        far = outcome.progress(self._finished, after, options)
+        far["steps"] = [*far["steps"], outcome.step_result(step, "failed")]
+        next_command = outcome.next_command(plan, step, len(self._finished), after, options)
+        return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
+
+    def _forget_lost_steps(self, after: Journal) -> str:
+        """Take back what was told of steps that went with a crash of the server; return that in words."""
+        kept = outcome.standing(self._plan, self._finished, after, self._options)
+        lost = [item["name"] for item in self._finished if item not in kept]
+        self._finished = kept
+        return f"; with the server's crash these are gone again, journal and all: {', '.join(lost)}" if lost else ""
+
+    def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:
+        """Write the failure into the event log, then read what stands."""
+        dialect = self._session.dialect
+        try:
+            self._session.run("ROLLBACK")
+            event = dialect.journal.event("failed", self._plan, step, self._options, failed.error.message)
+            self._session.run([*dialect.own_session(), *dialect.durable(), event])
+            after = journals.read(self._session)
+            self._remember(after)
+            return after
+        except (ServerError, WindlassError):
+            self._session.close()  # it holds the lock, whose end is waited for
+            return self._look_again()
+
+    def _remember(self, after: Journal) -> None:
+        """Keep the schema as it is now, so that what others change later can be told."""
+        if self._options.remember:
+            memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
+
+    def _look_again(self) -> Optional[Journal]:
+        """Ask for the truth on a new connection after the old one was lost; None while nobody can tell.
+
+        While the lost session still works on the server, its message may yet commit: its end is waited for.
+        """
+        until = time.monotonic() + LOOK_AGAIN_S
+        while time.monotonic() < until:
+            try:
+                with connect(self._target, _application(self._options), 5) as session:
+                    holder = session.dialect.lock_holder(session.link)
+                    if holder is None or holder.pid != self._session.backend_pid:
+                        return journals.read(session)
+            except (WindlassError, ServerError):
+                pass
+            time.sleep(0.5)
+        return None
+
+    def _tell_end(self, status: str) -> None:
+        """Tell that the run ended."""
+        self._tell("run_done", status=status, duration_ms=int((time.monotonic() - self._began) * 1000))
+
+    def _tell(self, event: str, **fields: object) -> None:
+        """Emit an event."""
+        self._emit({"event": event, **fields})
+
+
+def _preview(session: Session, plan: Plan, options: Options) -> Wire:
+    """Return the SQL that the plan would run, after the same look at the journal."""
+    began = time.monotonic()
+    require_current(journals.read(session), plan)
+    sql = [
+        {"migration": step.name, "sql": step.script.sql(statement)}
+        for step in plan.steps
+        for statement in step.script.statements[step.skip :]
+        if step.action != "baseline"
+    ]
+    return {**outcome.result(plan, options, "check", "nothing was changed", began=began), "changed": True, "sql": sql}
+
+
+def _does_not_stand(step: Step, failed: list[CheckResult]) -> WindlassError:
+    """Return the refusal to mark a migration whose verify script finds something missing."""
+    assert step.verify is not None
+    found = "; ".join(f"{r.name}: {r.error or ', '.join(r.failures[:5])}" for r in failed)
+    return WindlassError(
+        "verify_failed",
+        f"{step.name} does not stand here: {found}",
+        hint="baseline up to an earlier migration, or deploy this one",
+        where={"file": step.verify.path, "migration": step.name},
+    )
+
+
+def _place(error: WindlassError) -> Wire:
+    """Return the parts of an error's place that an event carries."""
+    return {key: error.where[key] for key in ("statement", "line") if key in error.where}
+
+
+def _application(options: Options) -> str:
+    """Return the name by which others see this session: the run, and who started it."""
+    return f"windlass {options.run_id} {options.who}"

@@ -1,0 +1,1 @@
+"""What a schema is: read, kept, compared, and told apart from what it was."""

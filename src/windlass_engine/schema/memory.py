@@ -1,0 +1,111 @@
+"""What a schema was when Windlass last had its hands on it: kept in the journal, whole, so that drift can be told.
+
+One row a database.  It holds for the journal's head at that time: a run that was cut off leaves another head behind,
+and then nobody can tell what it did from what others did.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Optional
+
+from .. import journal
+from ..dialects.base import ServerError
+from ..model import Wire
+from ..session import Session
+from .introspect import Schema, fingerprint, snapshot
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A schema that was kept: when (UTC, ISO), by which run and whom, and at which head of the journal."""
+
+    schema: Schema
+    fingerprint: str
+    head: str
+    run_id: str
+    who: str
+    at: str
+
+    def facts(self) -> Wire:
+        """Return what people want to know of it."""
+        return {"at": self.at, "run_id": self.run_id, "who": self.who, "fingerprint": self.fingerprint}
+
+
+def recall(session: Session) -> Optional[Memory]:
+    """Return what was kept, None where nothing was.  Raise ServerError."""
+    if not session.dialect.schema_table:
+        return None
+    try:
+        rows = session.query(session.dialect.kept_schema())
+    except ServerError as error:
+        if session.dialect.lacks_journal(error):
+            return None
+        raise
+    if not rows:
+        return None
+    text, mark, head, run_id, who, at = (str(value) for value in rows[0])
+    return Memory(_unpacked(text), mark, head, run_id, who, at)
+
+
+def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Schema] = None) -> None:
+    """Keep a schema, by default the one that stands, for a head of the journal.  Raise ServerError."""
+    dialect = session.dialect
+    if not dialect.schema_table:
+        return
+    schema = schema or snapshot(session)
+    rows = dialect.keep_schema(_packed(schema), fingerprint(schema), head, run_id, who)
+    try:
+        session.run([*dialect.begin(1000, 0), *rows, "COMMIT"])
+    except ServerError as error:
+        session.run("ROLLBACK")
+        if not dialect.lacks_journal(error):
+            raise
+        session.run(dialect.make_schema_table())
+        session.run([*dialect.begin(1000, 0), *rows, "COMMIT"])
+
+
+def keep_quietly(session: Session, head: str, run_id: str, who: str) -> None:
+    """Keep the schema that stands; work that is done and journalled is no failure because this is."""
+    with suppress(ServerError):
+        session.run(session.dialect.own_session())
+        keep(session, head, run_id, who)
+
+
+def keep_own_changes(session: Session, before: Schema, run_id: str, who: str) -> None:
+    """Keep only what has changed since ``before``: what others changed earlier stays drift.  Raise ServerError."""
+    known = recall(session)
+    after = snapshot(session)
+    if known is None or after == before:
+        return
+    old, new = _by_key(before), _by_key(after)
+    kept = _by_key(known.schema)
+    for key in old.keys() | new.keys():
+        if old.get(key) != new.get(key):
+            kept.pop(key, None)
+            if key in new:
+                kept[key] = new[key]
+    merged = Schema(tuple(sorted((kind, identity, text) for (kind, identity), text in kept.items())))
+    keep(session, known.head, run_id, who, merged)
+
+
+def head_now(session: Session) -> str:
+    """Return the journal's head.  Raise WindlassError."""
+    return journal.read(session).head
+
+
+def _by_key(schema: Schema) -> dict[tuple[str, str], str]:
+    return {(kind, identity): definition for kind, identity, definition in schema.objects}
+
+
+def _packed(schema: Schema) -> str:
+    text = json.dumps(schema.to_wire(), separators=(",", ":"), ensure_ascii=True)
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
+
+
+def _unpacked(text: str) -> Schema:
+    return Schema.from_wire(json.loads(zlib.decompress(base64.b64decode(text))))
