@@ -313,7 +313,7 @@ def start_engine(url: str, folder: Path, client_bin: str) -> subprocess.Popen[by
     """Start a backup in a process of its own."""
     code = (
         "import os, sys\n"
-        "from windlass_engine import backup\n"
+        "from windlass_engine.backups import backup\n"
         "from windlass_engine.model import Target\n"
         "directory, client_bin, name = sys.argv[1:]\n"
         "target = Target(name, 'test', os.environ['URL'])\n"

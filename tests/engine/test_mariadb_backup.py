@@ -256,7 +256,7 @@ def test_a_killed_run_leaves_nothing_that_looks_good(filled: str, tmp_path: Path
     )
     code = (
         "import os, sys\n"
-        "from windlass_engine import backup\n"
+        "from windlass_engine.backups import backup\n"
         "from windlass_engine.model import Target\n"
         "name, url, folder, client = sys.argv[1:]\n"
         "target = Target(name, 'test', url, os.environ['SECRET'])\n"

@@ -268,7 +268,7 @@ def test_a_killed_restore_is_never_taken_for_a_good_one(
     folder = client(tmp_path, pg, pg_restore=f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate')
     code = (
         "import os, sys\n"
-        "from windlass_engine import restore\n"
+        "from windlass_engine.backups import restore\n"
         "from windlass_engine.model import Target\n"
         "path, side, client = sys.argv[1:]\n"
         "restore.beside(Target('x', 'test', os.environ['URL']), path, side, client, 1, lambda event: None)\n"

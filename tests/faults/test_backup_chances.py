@@ -28,7 +28,7 @@ from windlass_engine.errors import WindlassError
 ROOT = Path(__file__).parents[2]
 MAKER = """
 import os, sys
-from windlass_engine import backup
+from windlass_engine.backups import backup
 from windlass_engine.model import Target
 directory, client_bin, name = sys.argv[1:]
 print("begun", flush=True)
