@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Callable
 
-from .dialects.base import Blocker
+from .dialects.answers import Blocker
 from .errors import WindlassError
 from .model import Journal, JournalEntry, Wire
 from .session import ServerError, Session

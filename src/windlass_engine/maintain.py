@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from . import journal
-from .dialects.base import ServerError
+from .dialects.link import ServerError
 from .errors import WindlassError
 from .model import Options, Plan, Script, Step, Target, Wire, to_wire
 from .schema import introspect, memory

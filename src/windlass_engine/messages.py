@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from .dialects.base import JOINT, ServerError, Tick
+from .dialects.link import JOINT, ServerError, Tick
 from .session import Session
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .dialects import for_url
-from .dialects.base import Dialect, Link, Message, ServerError, Tick
+from .dialects.base import Dialect
+from .dialects.link import Link, Message, ServerError, Tick
 from .model import Target
 
 __all__ = ["ServerError", "Session", "connect"]

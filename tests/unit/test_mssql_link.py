@@ -10,7 +10,7 @@ import sqlglot
 
 from tests.systems import Maker
 from windlass_engine import dialects
-from windlass_engine.dialects.base import ServerError
+from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import (
     address,
     catalogue,

@@ -9,17 +9,16 @@ from typing import Any
 from urllib.parse import quote
 
 from windlass.records import record
+from windlass.rollback.timeline import steps
 
 
 def keep(root: Path, run: record.Record) -> None:
     """Write a drill's end for each database that it was about."""
-    from windlass.rollback import incidents
-
     told = {
         "format": 1,
         **{key: run[key] for key in ("run_id", "scenario", "environment", "who", "started", "finished", "status")},
         "exit_code": run["exit_code"],
-        "steps": list(incidents.steps(run)),
+        "steps": list(steps(run)),
     }
     told["duration_ms"] = sum(step["duration_ms"] for step in told["steps"] if not _is_copying(step))
     for host, name, data in record.databases(run):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from windlass.records import record
 from windlass.rollback import drills
+from windlass.rollback.timeline import steps
 from windlass.telling import console
 
 SCENARIOS = ("migration", "application", "restore")
@@ -68,15 +68,6 @@ def command(run: record.Record) -> str:
     """Return what to type to do the same again."""
     way = {"application": " --application", "restore": " --restore"}.get(run["scenario"], "")
     return f"invoke rollback --env {run['environment']}{way}"
-
-
-def steps(run: record.Record) -> Iterator[dict[str, Any]]:
-    """Yield each numbered step with its duration in milliseconds."""
-    line = run["timeline"]
-    ends = [*(item["at"] for item in line[1:]), run["finished"]]
-    for item, end in zip(line, ends, strict=True):
-        spent = datetime.fromisoformat(end) - datetime.fromisoformat(item["at"])
-        yield {**item, "duration_ms": round(spent.total_seconds() * 1000)}
 
 
 def _database(data: Mapping[str, Any], scenario: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Callable
 
 from .. import scratch
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Losses, Script, Target
 from ..session import Session, connect

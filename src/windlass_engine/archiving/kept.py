@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Callable, TypeVar
 
 from ..dialects import archives as contract
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Archive, Target, Wire
 from ..session import Session, connect

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Callable
 
 from ..dialects import archives as contract
-from ..dialects.base import Tick
+from ..dialects.link import Tick
 from ..model import Archive, Loss, Options, Step, Wire
 from ..session import Session
 from . import finding, kept

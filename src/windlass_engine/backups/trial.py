@@ -14,7 +14,7 @@ from typing import Callable
 
 from .. import scratch
 from ..checking import verify
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Script, Target, Wire, to_wire
 from ..session import Session, connect

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..dialects.base import Search, ServerError
+from ..dialects.answers import Search
+from ..dialects.link import ServerError
 from ..model import Probe, Wire
 from ..session import Session
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..model import Script, Wire
 from ..session import Session
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Callable
 
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..messages import Messages, Refused
 from ..model import CheckResult, Script, Statement, Target, Wire
 from ..session import Session, connect

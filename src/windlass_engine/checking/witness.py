@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from .. import journal
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import CheckResult, Journal, Options, Plan, Target, Wire, to_wire
 from ..project import script

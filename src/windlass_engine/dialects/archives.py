@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Optional, Protocol
 
 from ..model import Archive, Loss, Losses, Options, Script
-from .base import Link
+from .link import Link
 
 #: Rows that are copied, or put back, in one transaction.
 BATCH = 10_000

@@ -18,7 +18,7 @@ from .. import processes
 from ..errors import WindlassError
 from ..following import Look
 from ..model import Target, Wire
-from .base import Link, Tick
+from .link import Link, Tick
 
 #: What a database that is being restored is marked with, until it is verified.
 UNFINISHED = "windlass: restore under way, not verified"

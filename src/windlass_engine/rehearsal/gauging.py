@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ..dialects.base import Gauge, ServerError
+from ..dialects.answers import Gauge
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Target, Wire
 from ..session import Session, connect

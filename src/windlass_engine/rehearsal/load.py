@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Script, Target, Wire
 from ..session import Session, connect

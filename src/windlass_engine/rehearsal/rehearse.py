@@ -17,7 +17,7 @@ from .. import plan as planner
 from ..backups import restore
 from ..backups.trial import scratch_place
 from ..checking import queries, verify
-from ..dialects.base import Volumes
+from ..dialects.answers import Volumes
 from ..errors import WindlassError
 from ..model import Journal, Options, Plan, Script, Target, Wire, to_wire
 from ..project import script

@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Optional
 
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..messages import refused
 from ..model import Step
 from .context import Context

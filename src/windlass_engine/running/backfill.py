@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Callable, Optional
 
-from ..dialects.base import Tick
+from ..dialects.link import Tick
 from ..messages import Messages
 from ..model import JournalEntry, Statement, Step, Wire
 from ..project.directives import BATCH_MARK

@@ -8,7 +8,7 @@ from typing import Callable, Optional
 from .. import journal as journals
 from ..archiving import kept
 from ..checking import verify
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import CheckResult, Journal, Options, Plan, Step, Target, Wire
 from ..schema import memory

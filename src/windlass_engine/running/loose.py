@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..messages import Refused
 from ..model import JournalEntry, Statement, Step

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Callable, Optional
 
 from ..archiving.step import StepArchive
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..messages import Refused, refused
 from ..model import Script, Statement, Step, Wire

@@ -6,7 +6,8 @@ import dataclasses
 import time
 from typing import Callable, Optional
 
-from ..dialects.base import Blocker, ServerError
+from ..dialects.answers import Blocker
+from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Wire
 from ..session import Session

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Optional
 
-from ..dialects.base import Dialect, Key, Objects
+from ..dialects.answers import Key, Objects
+from ..dialects.base import Dialect
 from ..model import Wire
 from .introspect import Schema
 

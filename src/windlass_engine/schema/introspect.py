@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable
 
-from ..dialects.base import Object
+from ..dialects.answers import Object
 from ..model import Wire
 from ..session import Session
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .. import journal
-from ..dialects.base import ServerError
+from ..dialects.link import ServerError
 from ..model import Wire
 from ..session import Session
 from .introspect import Schema, fingerprint, snapshot

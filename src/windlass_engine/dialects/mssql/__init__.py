@@ -9,7 +9,9 @@ from typing import Callable, Optional
 from ...finding import Finding
 from ...model import Script, Statement, TableFacts, Target
 from ...project.mistakes import Mistake
-from .. import base
+from ..answers import Blocker, Facts, Key, Object, Objects
+from ..base import Dialect
+from ..link import Link, ServerError
 from . import (
     catalogue,
     databases,
@@ -36,7 +38,7 @@ _TIMEOUTS = ("HYT00", "HYT01")
 _READ_ONLY = (3906, 3908)
 
 
-class SQLServer(base.Dialect):
+class SQLServer(Dialect):
     """SQL Server's answers."""
 
     name = "mssql"
@@ -51,7 +53,7 @@ class SQLServer(base.Dialect):
         """Look for pyodbc and an ODBC driver."""
         return driver.examine()
 
-    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+    def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with pyodbc."""
         return driver.connect(target, application, timeout_s)
 
@@ -124,7 +126,7 @@ class SQLServer(base.Dialect):
         """Return what gives the login its own user back before the journal is written."""
         return (Own("REVERT"),)
 
-    def reset_session(self, link: base.Link) -> tuple[str, ...]:
+    def reset_session(self, link: Link) -> tuple[str, ...]:
         """Return what undoes a script's settings; the deployer lock stays."""
         return session_state.reset(link)
 
@@ -137,19 +139,19 @@ class SQLServer(base.Dialect):
         """Return whether a script holds a word that can leave something behind in the session."""
         return session_state.leaves_settings(text)
 
-    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+    def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask the catalogue, and the server's counts of use where the login may see them."""
         return measures.tables(link, names)
 
-    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+    def key_columns(self, link: Link, table: tuple[str, ...]) -> tuple[str, ...]:
         """Ask the catalogue."""
         return measures.key_columns(link, table)
 
-    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+    def columns_stand(self, link: Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
         """Ask the catalogue."""
         return measures.columns_stand(link, table, columns)
 
-    def is_timeout(self, error: base.ServerError) -> bool:
+    def is_timeout(self, error: ServerError) -> bool:
         """Return whether a statement or its wait for a lock took too long."""
         return error.state in _TIMEOUTS or error.number in losses.LOCK_FAILURES
 
@@ -165,51 +167,51 @@ class SQLServer(base.Dialect):
         """Drop one with its sessions."""
         return databases.drop(name)
 
-    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+    def unkept_databases(self, link: Link, prefix: str) -> tuple[str, ...]:
         """Look for locks with the databases' names."""
         return databases.unkept(link, prefix)
 
-    def facts(self, link: base.Link) -> base.Facts:
+    def facts(self, link: Link) -> Facts:
         """Look at the server once."""
         return facts.read(link)
 
-    def try_lock(self, link: base.Link) -> bool:
+    def try_lock(self, link: Link) -> bool:
         """Try the application lock."""
         return locks.try_lock(link)
 
-    def unlock(self, link: base.Link) -> None:
+    def unlock(self, link: Link) -> None:
         """Give the deployer lock back."""
         locks.unlock(link)
 
-    def try_job_lock(self, link: base.Link, name: str) -> bool:
+    def try_job_lock(self, link: Link, name: str) -> bool:
         """Try the lock of a maintenance job."""
         return locks.try_job_lock(link, name)
 
-    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+    def lock_holder(self, link: Link) -> Optional[Blocker]:
         """Return who holds the lock."""
         return locks.lock_holder(link)
 
-    def lacks_journal(self, error: base.ServerError) -> bool:
+    def lacks_journal(self, error: ServerError) -> bool:
         """Return whether there is no such table."""
         return error.number == locks.NO_SUCH_OBJECT
 
-    def is_read_only_failure(self, error: base.ServerError) -> bool:
+    def is_read_only_failure(self, error: ServerError) -> bool:
         """Return whether the database is read-only."""
         return error.number in _READ_ONLY
 
-    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+    def blockers(self, link: Link, pid: int) -> tuple[Blocker, ...]:
         """Return who keeps a session waiting."""
         return locks.blockers(link, pid)
 
-    def is_lock_failure(self, error: base.ServerError) -> bool:
+    def is_lock_failure(self, error: ServerError) -> bool:
         """Return whether it was a lock timeout or a deadlock."""
         return error.number in losses.LOCK_FAILURES
 
-    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+    def pooler(self, connect: Callable[[], Link], link: Link) -> str:
         """Look for a proxy that moves transactions."""
         return facts.pooler(connect, link)
 
-    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+    def settle(self, link: Link, sql: str) -> Optional[bool]:
         """Ask the catalogue whether an interrupted statement took effect."""
         return settle.settle(link, sql)
 
@@ -217,23 +219,23 @@ class SQLServer(base.Dialect):
         """Return False: ONLINE = ON stands in a transaction, may lose a lock and be tried again."""
         return False
 
-    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+    def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Return nothing: there is no invalid leftover."""
         return ()
 
-    def online_result(self, link: base.Link, sql: str) -> bool:
+    def online_result(self, link: Link, sql: str) -> bool:
         """Return True: a build is all or nothing."""
         return True
 
-    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+    def online_progress(self, link: Link, pid: int) -> Optional[tuple[str, int, int]]:
         """Return the server's own figures, where it gives them."""
         return locks.progress(link, pid)
 
-    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+    def examine(self, link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
         """Look at version, rights, old transactions, the log and settings."""
         return examination.examine(link)
 
-    def objects(self, link: base.Link) -> Sequence[base.Object]:
+    def objects(self, link: Link) -> Sequence[Object]:
         """Read the catalogue."""
         return catalogue.read(link)
 
@@ -257,6 +259,6 @@ class SQLServer(base.Dialect):
         """Return the clock as text."""
         return NOW_TEXT
 
-    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+    def table_of(self, key: Key, objects: Objects) -> str:
         """Read it off the identity or, for a trigger, off the definition."""
         return catalogue.table_of(*key, objects.get(key, ""))

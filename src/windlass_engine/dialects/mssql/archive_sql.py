@@ -12,7 +12,7 @@ from typing import Optional
 
 from ...model import Archive, Loss, Losses, Options, Script
 from ..archives import MANIFEST
-from ..base import Link
+from ..link import Link
 from . import losses
 from .own import Own
 from .text import literal, quoted

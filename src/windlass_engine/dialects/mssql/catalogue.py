@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..base import Link, Object
+from ..answers import Object
+from ..link import Link
 from . import catalogue_rare
 from .lexer import Unterminated
 from .own import Own

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..base import Link, Object, ServerError
+from ..answers import Object
+from ..link import Link, ServerError
 from .own import Own
 from .text import shown
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from .. import base
+from ..link import Link
 from .own import Own
 from .text import literal, quoted
 
@@ -45,7 +45,7 @@ def drop(name: str) -> str:
     )
 
 
-def unkept(link: base.Link, prefix: str) -> tuple[str, ...]:
+def unkept(link: Link, prefix: str) -> tuple[str, ...]:
     """Return the databases of this login whose names begin so and that no session holds a lock for."""
     rows = link.query(
         Own(
@@ -56,7 +56,7 @@ def unkept(link: base.Link, prefix: str) -> tuple[str, ...]:
     return tuple(str(name) for (name,) in rows if _is_free(link, str(name)))
 
 
-def _is_free(link: base.Link, name: str) -> bool:
+def _is_free(link: Link, name: str) -> bool:
     """Return whether nobody holds the lock of a name."""
     told = literal(name)
     answer = link.query(

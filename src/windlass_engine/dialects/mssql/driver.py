@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Optional
 from ...errors import WindlassError
 from ...finding import Finding
 from ...model import Target
-from ..base import JOINT, Message, ServerError, Tick, version_numbers
+from ..link import JOINT, Message, ServerError, Tick, version_numbers
 from . import address, failures, odbc, session_state
 from .own import Own
 from .tokens import change

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Callable
 
 from ...finding import Finding, failure, good, skipped, warning
-from ..base import Facts, Link, ServerError
+from ..answers import Facts
+from ..link import Link, ServerError
 from . import facts
 from .own import Own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..base import Link
+from ..link import Link
 from .own import Own
 from .reader import Name
 from .text import literal, quoted

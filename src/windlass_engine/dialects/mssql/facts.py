@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Callable
 
-from ..base import Facts, Link, ServerError
+from ..answers import Facts
+from ..link import Link, ServerError
 from .own import Own
 
 _FACTS = Own("""

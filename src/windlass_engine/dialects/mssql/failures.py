@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..base import ServerError
+from ..link import ServerError
 from .lexer import Unterminated, tokens
 
 _RECORD = re.compile(r"\[(\w{5})\] (.*?) \((-?\d+)\)(?: \(\w+\))?(?=; \[\w{5}\] |\Z)", re.DOTALL)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ...model import TableFacts
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .own import Own
 from .text import literal, quoted
 

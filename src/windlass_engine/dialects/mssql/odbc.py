@@ -15,7 +15,7 @@ from glob import escape, glob
 from typing import Any, NamedTuple, Optional
 
 from ...finding import Finding, failure, good, warning
-from ..base import version_numbers
+from ..link import version_numbers
 
 OLDEST = (4, 0, 32)
 INSTALL = "install it with: ansible-playbook -i inventories/ENV playbooks/prepare.yml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..base import Link
+from ..link import Link
 from .own import Own
 
 _ON = "ANSI_NULLS, ANSI_NULL_DFLT_ON, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, XACT_ABORT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..base import Link
+from ..link import Link
 from . import existence
 from .reader import Reader
 from .tokens import is_alone

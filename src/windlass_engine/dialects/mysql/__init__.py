@@ -9,7 +9,9 @@ from typing import Callable, Optional
 from ...finding import Finding
 from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
 from ...project.mistakes import Mistake
-from .. import base
+from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes
+from ..base import Dialect
+from ..link import Link, ServerError
 from . import (
     algorithms,
     catalogue,
@@ -43,11 +45,11 @@ _READ_ONLY = (1290, 1792, 1836)
 _FOREVER_S = 31_536_000
 
 
-def _is_mariadb(link: base.Link) -> bool:
+def _is_mariadb(link: Link) -> bool:
     return link.server_version >= driver.MARIADB
 
 
-class MySQL(base.Dialect):
+class MySQL(Dialect):
     """The answers of MySQL and MariaDB."""
 
     name = "mysql"
@@ -65,7 +67,7 @@ class MySQL(base.Dialect):
         """Look for PyMySQL."""
         return driver.examine()
 
-    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+    def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with PyMySQL."""
         return driver.connect(target, application, timeout_s)
 
@@ -134,7 +136,7 @@ class MySQL(base.Dialect):
         """Return what gives the session its own clock back before the journal is written."""
         return ("SET SESSION timestamp = DEFAULT",)
 
-    def reset_session(self, link: base.Link) -> tuple[str, ...]:
+    def reset_session(self, link: Link) -> tuple[str, ...]:
         """Return what undoes a script's settings; the deployer lock stays."""
         return session_state.reset(link, _is_mariadb(link))
 
@@ -146,39 +148,39 @@ class MySQL(base.Dialect):
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
 
-    def weigh(self, link: base.Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
+    def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
         """Try each statement on empty copies of the tables."""
         return algorithms.Trial(link, original).facts(statements)
 
-    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+    def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask the catalogue, and the performance schema where it counts."""
         return measures.tables(link, names)
 
-    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+    def key_columns(self, link: Link, table: tuple[str, ...]) -> tuple[str, ...]:
         """Ask the catalogue."""
         return probing.key_columns(link, table)
 
-    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+    def columns_stand(self, link: Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
         """Ask the catalogue."""
         return probing.columns_stand(link, table, columns)
 
-    def unfit(self, link: base.Link, probe: Probe) -> base.Search:
+    def unfit(self, link: Link, probe: Probe) -> Search:
         """Know lengths, ranges and the words of an ENUM."""
         return probing.unfit(link, probe)
 
-    def is_timeout(self, error: base.ServerError) -> bool:
+    def is_timeout(self, error: ServerError) -> bool:
         """Return whether a statement or its wait for a lock took too long."""
         return error.number in (1205, 1969, 3024)
 
-    def gauge(self, link: base.Link, pid: int) -> base.Gauge:
+    def gauge(self, link: Link, pid: int) -> Gauge:
         """Look at a session's table locks and at the server's log."""
         return gauge.gauge(link, pid)
 
-    def full_scans(self, link: base.Link, sql: str) -> Iterator[tuple[str, int]]:
+    def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
         """Ask EXPLAIN."""
         return scans.full_scans(link, sql)
 
-    def volumes(self, link: base.Link) -> base.Volumes:
+    def volumes(self, link: Link) -> Volumes:
         """Measure the tables."""
         return gauge.volumes(link)
 
@@ -198,55 +200,55 @@ class MySQL(base.Dialect):
         """Drop one."""
         return databases.drop(name)
 
-    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+    def unkept_databases(self, link: Link, prefix: str) -> tuple[str, ...]:
         """Look for locks with the databases' names."""
         return databases.unkept(link, prefix)
 
-    def facts(self, link: base.Link) -> base.Facts:
+    def facts(self, link: Link) -> Facts:
         """Look at the server once."""
         return facts.read(link)
 
-    def log_position(self, link: base.Link) -> str:
+    def log_position(self, link: Link) -> str:
         """Return the binary log's file and position."""
         return facts.log_position(link)
 
-    def try_lock(self, link: base.Link) -> bool:
+    def try_lock(self, link: Link) -> bool:
         """Try GET_LOCK."""
         return locks.try_lock(link)
 
-    def unlock(self, link: base.Link) -> None:
+    def unlock(self, link: Link) -> None:
         """Give the deployer lock back."""
         locks.unlock(link)
 
-    def try_job_lock(self, link: base.Link, name: str) -> bool:
+    def try_job_lock(self, link: Link, name: str) -> bool:
         """Try the lock of a maintenance job."""
         return locks.try_job_lock(link, name)
 
-    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+    def lock_holder(self, link: Link) -> Optional[Blocker]:
         """Return who holds the lock."""
         return locks.lock_holder(link)
 
-    def lacks_journal(self, error: base.ServerError) -> bool:
+    def lacks_journal(self, error: ServerError) -> bool:
         """Return whether there is no such table."""
         return error.number == locks.NO_SUCH_TABLE
 
-    def is_read_only_failure(self, error: base.ServerError) -> bool:
+    def is_read_only_failure(self, error: ServerError) -> bool:
         """Return whether the server runs with --read-only."""
         return error.number in _READ_ONLY
 
-    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+    def blockers(self, link: Link, pid: int) -> tuple[Blocker, ...]:
         """Return who keeps a session waiting, for rows or for a table."""
         return locks.blockers(link, pid, _is_mariadb(link))
 
-    def is_lock_failure(self, error: base.ServerError) -> bool:
+    def is_lock_failure(self, error: ServerError) -> bool:
         """Return whether it was a lock timeout or a deadlock."""
         return error.number in _LOCK_FAILURES
 
-    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+    def pooler(self, connect: Callable[[], Link], link: Link) -> str:
         """Look for a proxy that moves transactions."""
         return facts.pooler(connect, link)
 
-    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+    def settle(self, link: Link, sql: str) -> Optional[bool]:
         """Ask the catalogue whether an interrupted statement took effect."""
         return settle.settle(link, sql)
 
@@ -254,23 +256,23 @@ class MySQL(base.Dialect):
         """Return False: every build may lose a lock and be tried again."""
         return False
 
-    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+    def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Return nothing: there is no invalid leftover."""
         return ()
 
-    def online_result(self, link: base.Link, sql: str) -> bool:
+    def online_result(self, link: Link, sql: str) -> bool:
         """Return True: a build is all or nothing."""
         return True
 
-    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+    def online_progress(self, link: Link, pid: int) -> Optional[tuple[str, int, int]]:
         """Return the server's own figures for an ALTER, where it gives them."""
         return locks.progress(link, pid) if _is_mariadb(link) else None
 
-    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+    def examine(self, link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
         """Look at version, rights, connections, old transactions and settings."""
         return examination.examine(link, _is_mariadb(link), client_bin)
 
-    def objects(self, link: base.Link) -> Sequence[base.Object]:
+    def objects(self, link: Link) -> Sequence[Object]:
         """Read the catalogue."""
         return catalogue.read(link, _is_mariadb(link))
 
@@ -290,22 +292,22 @@ class MySQL(base.Dialect):
         """Return the clock as text."""
         return NOW_TEXT
 
-    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+    def table_of(self, key: Key, objects: Objects) -> str:
         """Read it off the identity or the definition."""
         return making_sql.table_of(key, objects)
 
-    def goes_with(self, key: base.Key, objects: base.Objects, partners: Collection[base.Key], making: bool) -> bool:
+    def goes_with(self, key: Key, objects: Objects, partners: Collection[Key], making: bool) -> bool:
         """Know what the server makes and drops by itself."""
         return making_sql.goes_with(key, objects, partners, making)
 
-    def create_object(self, key: base.Key, objects: base.Objects) -> str:
+    def create_object(self, key: Key, objects: Objects) -> str:
         """Build it from the catalogue's words."""
         return making_sql.create(key, objects)
 
-    def drop_object(self, key: base.Key, objects: base.Objects) -> str:
+    def drop_object(self, key: Key, objects: Objects) -> str:
         """Drop it by its kind."""
         return making_sql.drop(key, objects)
 
-    def change_object(self, key: base.Key, have: base.Objects, want: base.Objects) -> str:
+    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
         """Alter it, or make it anew."""
         return making_sql.change(key, have, want)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Optional
 
 from ...model import StatementFacts
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .lexer import Unterminated, tokens
 from .reader import Reader
 from .text import literal, quoted

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Optional
 
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import existence
 from .existence import Name
 from .reader import Reader

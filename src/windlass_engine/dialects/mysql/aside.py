@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Optional
 
-from ..base import Link
+from ..link import Link
 from .text import literal, quoted
 
 TABLE = "windlass_aside"

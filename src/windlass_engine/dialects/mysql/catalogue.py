@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..base import Link, Object, ServerError
+from ..answers import Object
+from ..link import Link, ServerError
 from .aside import TABLE as ASIDE
 from .journal_sql import ARCHIVE_PREFIX, TABLES
 from .text import literal, quoted

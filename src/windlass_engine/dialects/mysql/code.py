@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ...model import Wire
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .lexer import Unterminated, tokens
 from .text import literal, quoted
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ...model import Wire
-from ..base import Link, Tick
+from ..link import Link, Tick
 from .aside import TABLE as ASIDE
 from .text import literal, quoted
 

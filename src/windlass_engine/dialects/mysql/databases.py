@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from .. import base
+from ..link import Link
 from .text import literal, quoted
 
 
@@ -28,13 +28,13 @@ def drop(name: str) -> str:
     return f"DROP DATABASE IF EXISTS {quoted(name)}"
 
 
-def unkept(link: base.Link, prefix: str) -> tuple[str, ...]:
+def unkept(link: Link, prefix: str) -> tuple[str, ...]:
     """Return the databases whose names begin so and that no session holds a lock for."""
     pattern = literal(prefix.replace("_", "\\_") + "%")
     rows = link.query(f"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE {pattern}")
     return tuple(str(name) for (name,) in rows if _is_free(link, str(name)))
 
 
-def _is_free(link: base.Link, name: str) -> bool:
+def _is_free(link: Link, name: str) -> bool:
     """Return whether nobody holds the lock of a name."""
     return bool(link.query(f"SELECT IS_FREE_LOCK({literal(name)})")[0][0])

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Optional
 from ...errors import WindlassError
 from ...finding import Finding, failure, good
 from ...model import Target
-from ..base import Message, ServerError, Tick, version_numbers
+from ..link import Message, ServerError, Tick, version_numbers
 from .address import connect_options
 from .session_state import OWN
 

@@ -17,7 +17,7 @@ from ...errors import WindlassError
 from ...following import Look
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import client, code, contents, driver, holding, surroundings
 from .address import connect_options
 from .streams import Part, Unpacking

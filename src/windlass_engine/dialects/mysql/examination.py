@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ...errors import WindlassError
 from ...finding import Finding, failure, good, warning
-from ..base import Facts, Link
+from ..answers import Facts
+from ..link import Link
 from . import client, facts, surroundings
 from .session_state import SQL_MODE
 

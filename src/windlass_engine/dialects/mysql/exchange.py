@@ -25,7 +25,7 @@ from typing import Any, Callable, Optional
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import aside, code, contents, driver, locks, surroundings
 from .address import connect_options
 from .restoring import maintenance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ..base import Link
+from ..link import Link
 from .text import literal, quoted
 
 Name = tuple[Optional[str], str]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Callable
 
-from ..base import Facts, Link, ServerError
+from ..answers import Facts
+from ..link import Link, ServerError
 
 _FACTS = """
 SELECT VERSION(), DATABASE(), CURRENT_USER(), @@global.read_only, CONNECTION_ID(),

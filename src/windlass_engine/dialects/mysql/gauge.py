@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..base import Gauge, HeldLock, Link, ServerError, Volumes
+from ..answers import Gauge, HeldLock, Volumes
+from ..link import Link, ServerError
 
 #: Whom a metadata lock keeps waiting.
 _BLOCKS = {

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .text import quoted
 
 #: Whoever waits for a lock holds up those behind it: for so long at most, so many times, with pauses to let them pass.

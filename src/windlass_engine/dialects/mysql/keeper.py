@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link
+from ..link import Link
 from . import exchange
 from .address import connect_options
 from .dumping import MySQLDumping

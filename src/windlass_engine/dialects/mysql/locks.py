@@ -10,7 +10,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Optional
 
-from ..base import Blocker, Link, ServerError
+from ..answers import Blocker
+from ..link import Link, ServerError
 from .text import literal
 
 NO_SUCH_TABLE = 1146

@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional
 from ...model import Loss, Script
 from ...project.directives import BATCH_MARK
 from ..archives import COUNTED_BYTES
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .journal_sql import ARCHIVE_PREFIX, TABLES
 from .reader import Reader
 from .text import literal, quoted

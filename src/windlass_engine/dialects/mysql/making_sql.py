@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from typing import Callable
 
-from ..base import Key, Objects
+from ..answers import Key, Objects
 from .text import quoted
 
 _TABLE = re.compile(

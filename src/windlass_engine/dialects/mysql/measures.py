@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ...model import TableFacts
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .text import literal
 
 _TABLES = """

@@ -7,7 +7,7 @@ import shutil
 from typing import Optional
 
 from ...model import Wire
-from ..base import Link
+from ..link import Link
 from .text import literal
 
 _NAMED = 5

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from ...model import Probe
-from ..base import Link, Search
+from ..answers import Search
+from ..link import Link
 from .text import literal, quoted
 
 _LENGTH = re.compile(r"(?i)^(?:n?varchar|n?char)\s*\((\d+)\)")

@@ -17,7 +17,7 @@ from ... import processes
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import aside, client, code, contents, databases, driver, outlook, surroundings
 from .address import connect_options
 from .dumping import CODE

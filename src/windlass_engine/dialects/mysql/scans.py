@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..base import Link
+from ..link import Link
 
 #: So many columns has the table that MySQL gives, with partitions after the table; MariaDB has ten.
 _MYSQL = 12

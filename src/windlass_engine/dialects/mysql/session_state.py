@@ -5,7 +5,7 @@ Nothing that resets a whole connection would do: it would release the deployer l
 
 from __future__ import annotations
 
-from ..base import Link
+from ..link import Link
 
 #: What both servers have in common of their defaults, said aloud so that a host's configuration changes no meaning.
 SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"

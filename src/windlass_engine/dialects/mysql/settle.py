@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from ..base import Link
+from ..link import Link
 from . import alter, existence
 from .existence import Name
 from .reader import Reader

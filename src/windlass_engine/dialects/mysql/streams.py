@@ -17,7 +17,7 @@ from typing import Optional
 from ... import processes
 from ...errors import WindlassError
 from .. import backups
-from ..base import Tick
+from ..link import Tick
 
 _BUSY = "nothing was kept; look for what keeps tables locked (SHOW PROCESSLIST), and start again"
 _HINT = "nothing was kept; mend the cause and start again"

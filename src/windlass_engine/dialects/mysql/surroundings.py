@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ...errors import WindlassError
 from ...model import Wire
-from ..base import Link
+from ..link import Link
 from . import code
 from .text import literal, quoted
 

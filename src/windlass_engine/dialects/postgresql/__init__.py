@@ -9,7 +9,9 @@ from typing import Callable, Optional
 from ...finding import Finding
 from ...model import Probe, Script, Statement, TableFacts, Target
 from ...project.mistakes import Mistake
-from .. import base
+from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes
+from ..base import Dialect
+from ..link import Link, ServerError
 from . import (
     databases,
     deparse,
@@ -51,7 +53,7 @@ _COPY = re.compile(r"(?i)\bcopy\b")
 _NO_JOURNAL = ("42P01", "3F000")
 
 
-class PostgreSQL(base.Dialect):
+class PostgreSQL(Dialect):
     """PostgreSQL's answers."""
 
     name = "postgresql"
@@ -79,7 +81,7 @@ class PostgreSQL(base.Dialect):
         """Look for psycopg."""
         return driver.examine()
 
-    def connect(self, target: Target, application: str, timeout_s: int) -> base.Link:
+    def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with psycopg."""
         return driver.connect(target, application, timeout_s)
 
@@ -154,7 +156,7 @@ class PostgreSQL(base.Dialect):
         """Return what gives the login its own role back before the journal is written."""
         return ("RESET SESSION AUTHORIZATION", "RESET ROLE")
 
-    def reset_session(self, link: base.Link) -> tuple[str, ...]:
+    def reset_session(self, link: Link) -> tuple[str, ...]:
         """Return what undoes a script's settings, temporary tables and prepared statements; advisory locks stay."""
         return (
             "RESET SESSION AUTHORIZATION",
@@ -189,43 +191,43 @@ class PostgreSQL(base.Dialect):
         """Return whether a script holds a word that can leave something behind in the session."""
         return _SETTINGS.search(text) is not None
 
-    def tables(self, link: base.Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
+    def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask pg_class and the server's statistics."""
         return measures.tables(link, names)
 
-    def key_columns(self, link: base.Link, table: tuple[str, ...]) -> tuple[str, ...]:
+    def key_columns(self, link: Link, table: tuple[str, ...]) -> tuple[str, ...]:
         """Ask pg_index."""
         return probing.key_columns(link, table)
 
-    def columns_stand(self, link: base.Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
+    def columns_stand(self, link: Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
         """Ask pg_attribute."""
         return probing.columns_stand(link, table, columns)
 
-    def unfit(self, link: base.Link, probe: Probe) -> base.Search:
+    def unfit(self, link: Link, probe: Probe) -> Search:
         """Know lengths and ranges, and try the rest."""
         return probing.unfit(link, probe)
 
-    def unvalidated(self, link: base.Link, probe: Probe) -> Optional[Probe]:
+    def unvalidated(self, link: Link, probe: Probe) -> Optional[Probe]:
         """Ask pg_constraint."""
         return probing.unvalidated(link, probe)
 
-    def is_timeout(self, error: base.ServerError) -> bool:
+    def is_timeout(self, error: ServerError) -> bool:
         """Return whether it was query_canceled or a lock timeout."""
         return error.state in ("57014", "55P03")
 
-    def is_bad_value(self, error: base.ServerError) -> bool:
+    def is_bad_value(self, error: ServerError) -> bool:
         """Return whether it was a data exception."""
         return error.state.startswith("22")
 
-    def gauge(self, link: base.Link, pid: int) -> base.Gauge:
+    def gauge(self, link: Link, pid: int) -> Gauge:
         """Look at a session's table locks and at the server's log."""
         return gauge.gauge(link, pid)
 
-    def full_scans(self, link: base.Link, sql: str) -> Iterator[tuple[str, int]]:
+    def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
         """Ask EXPLAIN."""
         return scans.full_scans(link, sql)
 
-    def volumes(self, link: base.Link) -> base.Volumes:
+    def volumes(self, link: Link) -> Volumes:
         """Measure the tables."""
         return gauge.volumes(link)
 
@@ -241,55 +243,55 @@ class PostgreSQL(base.Dialect):
         """Drop one by force."""
         return databases.drop(name)
 
-    def unkept_databases(self, link: base.Link, prefix: str) -> tuple[str, ...]:
+    def unkept_databases(self, link: Link, prefix: str) -> tuple[str, ...]:
         """Look for sessions with the databases' names."""
         return databases.unkept(link, prefix)
 
-    def facts(self, link: base.Link) -> base.Facts:
+    def facts(self, link: Link) -> Facts:
         """Look at the server once."""
         return facts.read(link)
 
-    def log_position(self, link: base.Link) -> str:
+    def log_position(self, link: Link) -> str:
         """Return the write-ahead log's position and timeline."""
         return facts.log_position(link)
 
-    def try_lock(self, link: base.Link) -> bool:
+    def try_lock(self, link: Link) -> bool:
         """Try the advisory lock."""
         return locks.try_lock(link)
 
-    def unlock(self, link: base.Link) -> None:
+    def unlock(self, link: Link) -> None:
         """Give the deployer lock back."""
         locks.unlock(link)
 
-    def try_job_lock(self, link: base.Link, name: str) -> bool:
+    def try_job_lock(self, link: Link, name: str) -> bool:
         """Try the lock of a maintenance job."""
         return locks.try_job_lock(link, name)
 
-    def lock_holder(self, link: base.Link) -> Optional[base.Blocker]:
+    def lock_holder(self, link: Link) -> Optional[Blocker]:
         """Return who holds the advisory lock."""
         return locks.lock_holder(link)
 
-    def lacks_journal(self, error: base.ServerError) -> bool:
+    def lacks_journal(self, error: ServerError) -> bool:
         """Return whether there is no such table or schema."""
         return error.state in _NO_JOURNAL
 
-    def is_read_only_failure(self, error: base.ServerError) -> bool:
+    def is_read_only_failure(self, error: ServerError) -> bool:
         """Return whether it was read_only_sql_transaction."""
         return error.state == "25006"
 
-    def blockers(self, link: base.Link, pid: int) -> tuple[base.Blocker, ...]:
+    def blockers(self, link: Link, pid: int) -> tuple[Blocker, ...]:
         """Return who keeps a backend waiting."""
         return locks.blockers(link, pid)
 
-    def is_lock_failure(self, error: base.ServerError) -> bool:
+    def is_lock_failure(self, error: ServerError) -> bool:
         """Return whether it was a lock timeout or a deadlock."""
         return error.state in losses.LOCK_FAILURES
 
-    def pooler(self, connect: Callable[[], base.Link], link: base.Link) -> str:
+    def pooler(self, connect: Callable[[], Link], link: Link) -> str:
         """Look for a transaction pooler."""
         return facts.pooler(connect, link)
 
-    def settle(self, link: base.Link, sql: str) -> Optional[bool]:
+    def settle(self, link: Link, sql: str) -> Optional[bool]:
         """Ask the catalogue whether an interrupted statement took effect."""
         return online.settle(link, sql)
 
@@ -297,7 +299,7 @@ class PostgreSQL(base.Dialect):
         """Return whether a statement is a CONCURRENTLY form: a lock timeout there leaves an invalid index."""
         return tokens.concurrent_index(sql) is not None
 
-    def prepare_online(self, link: base.Link, sql: str) -> tuple[str, ...]:
+    def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Clear an invalid leftover, and name the transactions that an online build will wait for."""
         if not tokens.concurrent_index(sql):
             return ()
@@ -307,19 +309,19 @@ class PostgreSQL(base.Dialect):
         )
         return online.clear_invalid(link, sql) + waits
 
-    def online_result(self, link: base.Link, sql: str) -> bool:
+    def online_result(self, link: Link, sql: str) -> bool:
         """Return whether the build left a valid index."""
         return online.is_built(link, sql)
 
-    def online_progress(self, link: base.Link, pid: int) -> Optional[tuple[str, int, int]]:
+    def online_progress(self, link: Link, pid: int) -> Optional[tuple[str, int, int]]:
         """Return the server's own progress figures."""
         return online.progress(link, pid)
 
-    def examine(self, link: base.Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
+    def examine(self, link: Link, extensions: Sequence[str], client_bin: str) -> Iterator[Finding]:
         """Look at version, rights, client programs, connections, old transactions, settings and leftovers."""
         return examination.examine(link, extensions, client_bin)
 
-    def objects(self, link: base.Link) -> Sequence[base.Object]:
+    def objects(self, link: Link) -> Sequence[Object]:
         """Read the catalogue."""
         return schema.read(link)
 
@@ -339,22 +341,22 @@ class PostgreSQL(base.Dialect):
         """Return the clock as text."""
         return NOW_TEXT
 
-    def table_of(self, key: base.Key, objects: base.Objects) -> str:
+    def table_of(self, key: Key, objects: Objects) -> str:
         """Read it off the identity or the definition."""
         return making_sql.table_of(key, objects)
 
-    def goes_with(self, key: base.Key, objects: base.Objects, partners: Collection[base.Key], making: bool) -> bool:
+    def goes_with(self, key: Key, objects: Objects, partners: Collection[Key], making: bool) -> bool:
         """Know what the server makes and drops by itself."""
         return making_sql.goes_with(key, objects, partners, making)
 
-    def create_object(self, key: base.Key, objects: base.Objects) -> str:
+    def create_object(self, key: Key, objects: Objects) -> str:
         """Build it from the catalogue's words."""
         return making_sql.create(key, objects)
 
-    def drop_object(self, key: base.Key, objects: base.Objects) -> str:
+    def drop_object(self, key: Key, objects: Objects) -> str:
         """Drop it by its kind."""
         return making_sql.drop(key, objects)
 
-    def change_object(self, key: base.Key, have: base.Objects, want: base.Objects) -> str:
+    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
         """Alter it, or make it anew."""
         return making_sql.change(key, have, want)

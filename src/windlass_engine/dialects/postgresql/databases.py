@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from .. import base
+from ..link import Link
 from .text import literal
 
 
@@ -26,7 +26,7 @@ def drop(name: str) -> str:
     return f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)"
 
 
-def unkept(link: base.Link, prefix: str) -> tuple[str, ...]:
+def unkept(link: Link, prefix: str) -> tuple[str, ...]:
     """Return the databases of this login whose names begin so and that no session of it is named after."""
     rows = link.query(
         "SELECT d.datname FROM pg_catalog.pg_database d "

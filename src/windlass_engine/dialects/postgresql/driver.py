@@ -17,7 +17,7 @@ from typing import Any, Optional
 from ...errors import WindlassError
 from ...finding import Finding, failure, good
 from ...model import Target
-from ..base import JOINT, Message, ServerError, Tick, version_numbers
+from ..link import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
 _REFUSED = (

@@ -10,7 +10,7 @@ from ... import processes
 from ...following import Look
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import contents, dump, reading, surroundings
 
 _HINT = "nothing was kept; mend the cause and start again"

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Optional
 
 from ...errors import WindlassError
 from ...finding import Finding, failure, good, warning
-from ..base import Blocker, Link
+from ..answers import Blocker
+from ..link import Link
 from . import dump, locks
 from .text import literal
 

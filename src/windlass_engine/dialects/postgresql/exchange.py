@@ -14,7 +14,7 @@ from typing import Callable, Optional
 from ...errors import WindlassError
 from ...model import Target
 from .. import backups
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import driver, dump
 from .surroundings import quoted
 from .text import literal

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ..base import Facts, Link, ServerError
+from ..answers import Facts
+from ..link import Link, ServerError
 
 _FACTS = """
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..base import Gauge, HeldLock, Link, Volumes
+from ..answers import Gauge, HeldLock, Volumes
+from ..link import Link
 
 #: Whom a table lock keeps waiting (PostgreSQL's table of conflicting lock modes).
 _BLOCKS = {

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link
+from ..link import Link
 from . import dump, exchange
 from .dumping import PostgresDumping
 from .restoring import PostgresRestoring

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Optional
 
-from ..base import Blocker, Link
+from ..answers import Blocker
+from ..link import Link
 
 #: "wind" and "lass" as two 32-bit numbers.
 LOCK_KEY = (0x77696E64, 0x6C617373)

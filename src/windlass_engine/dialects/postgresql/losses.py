@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...model import Loss, Losses, Script
 from ...project.directives import BATCH_MARK
 from ..archives import COUNTED_BYTES
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import splitter, tokens
 from .text import literal, quoted
 

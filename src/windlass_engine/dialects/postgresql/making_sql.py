@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from typing import Callable, Optional
 
-from ..base import Key, Objects
+from ..answers import Key, Objects
 from .text import literal
 
 _LAST = re.compile(r'^(.*)\.("(?:[^"]|"")*"|[^."]+)$', re.DOTALL)

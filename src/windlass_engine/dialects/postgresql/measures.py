@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...model import TableFacts
-from ..base import Link
+from ..link import Link
 from .text import literal
 
 #: Partitions count for their table.  The statistics are as old as their last reset.

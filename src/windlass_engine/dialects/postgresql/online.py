@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..base import Link
+from ..link import Link
 from .text import literal
 from .tokens import ConcurrentIndex, concurrent_index, words
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from ...model import Wire
-from ..base import Link
+from ..link import Link
 from .text import literal
 
 _SCHEMA = "schema.json"

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Optional
 
 from ...model import Probe
-from ..base import Link, Search
+from ..answers import Search
+from ..link import Link
 from .measures import quoted, regclass
 from .text import literal
 

@@ -10,7 +10,7 @@ from ... import processes
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import contents, driver, dump, outlook, surroundings, together
 from .exchange import LOGIN_S, maintenance
 from .surroundings import quoted

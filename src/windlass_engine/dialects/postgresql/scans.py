@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..base import Link
+from ..link import Link
 from .text import literal
 
 _ROWS = """

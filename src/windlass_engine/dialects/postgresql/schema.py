@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ..base import Link, Object, ServerError
+from ..answers import Object
+from ..link import Link, ServerError
 from . import catalogue, deparse
 from .text import literal
 

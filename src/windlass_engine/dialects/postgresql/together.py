@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, TypeVar
 
 from ...errors import WindlassError
-from ..base import Link
+from ..link import Link
 from . import contents
 
 T = TypeVar("T")

@@ -1,0 +1,78 @@
+"""What the answers of an engine are made of: objects of a schema, and what one look at a server tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+#: (kind, identity, definition) of a schema's object; the identity is a full name, and unique within its kind.
+Object = tuple[str, str, str]
+#: (kind, identity) of an object.
+Key = tuple[str, str]
+#: Definitions by kind and identity.
+Objects = dict[Key, str]
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session that keeps another waiting; ``age_s`` is its transaction's age in seconds."""
+
+    pid: int
+    application: str
+    user: str
+    state: str
+    age_s: float
+    query: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to find bad rows: a ``condition`` on them, or an ``attempt`` to be made on all, or why it is ``unknown``."""
+
+    condition: str = ""
+    attempt: str = ""
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one look at a server tells about it and the login."""
+
+    server_version: int
+    server_version_text: str
+    database: str
+    user: str
+    read_only: bool
+    may_create_schema: bool
+    backend_pid: int
+    size_bytes: int
+    clock: str
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A table lock of a session, had or (not ``granted``) waited for; ``blocks`` is whom it keeps waiting, in words."""
+
+    table: str
+    mode: str
+    blocks: str
+    granted: bool
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One look at a working session: bytes of log that the server has written, and the session's locks.
+
+    None is what the server does not tell.
+    """
+
+    log_bytes: Optional[int]
+    locks: Optional[tuple[HeldLock, ...]]
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """The bytes of each table with its indexes, and those of temporary files so far (None: nobody tells)."""
+
+    tables: dict[str, int]
+    temporary: Optional[int]
