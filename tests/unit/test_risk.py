@@ -121,6 +121,14 @@ def test_a_reason_in_the_script_is_kept_and_counted() -> None:
     assert assess.whole([{"name": "none"}]) is None
 
 
+def test_a_name_that_a_script_makes_up_is_told_as_such() -> None:
+    block = "DO $$ BEGIN EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON app.%I EXECUTE FUNCTION f()', a, b); END $$"
+    steps: list[dict[str, Any]] = [{"name": "001", "reversible": True}]
+    assess.attach(steps, Assessment("postgresql", [Pending(0, 1, block)]).risks({}), [{}])
+    [line] = [text for text, _ in risks.lines({"steps": steps, "risk": assess.whole(steps)}) if "add-trigger" in text]
+    assert "(named by the script)" in line and "?" not in line
+
+
 def test_what_nobody_can_read_is_said() -> None:
     [(_, risk)] = Assessment("postgresql", [Pending(0, 1, "ALTER TABLE SOMEHOW")]).risks({})
     assert risk["rule"] == "opaque" and "does not read it" in risk["note"]

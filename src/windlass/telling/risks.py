@@ -10,6 +10,8 @@ from windlass_engine.model import Wire
 
 HEADINGS = ("", "RISK", "RULE", "TABLE", "LOCK", "WAITING", "WAY BACK", "ROWS", "SIZE", "NOTE")
 _STYLES = {"medium": "warn", "high": "bad"}
+#: What a reader of SQL puts where a script makes up a name while it runs.
+_MADE_UP = "?"
 #: Signs of a subject's names that are told; the rest is counted.
 _NAMED = 3
 
@@ -65,9 +67,15 @@ def _cells(number: int, found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     stands = not first["new_table"] and first["bytes"]
     return (
         f"{number}.", level, f"{first['rule']}{f' ({len(found)})' if len(found) > 1 else ''}",
-        "new" if first["new_table"] else first["table"], "" if first["new_table"] else first["lock"], _waiting(found),
-        way_back, str(first["rows"]) if stands else "", console.size(first["bytes"]) if stands else "", _note(found),
+        "new" if first["new_table"] else _table(first["table"]), "" if first["new_table"] else first["lock"],
+        _waiting(found), way_back,
+        str(first["rows"]) if stands else "", console.size(first["bytes"]) if stands else "", _note(found),
     )  # fmt: skip
+
+
+def _table(name: str) -> str:
+    """Return a table's name, or that the script makes it up while it runs."""
+    return "(named by the script)" if _MADE_UP in name.split(".") else name
 
 
 def _waiting(found: Sequence[Mapping[str, Any]]) -> str:
@@ -89,7 +97,7 @@ def _note(found: Sequence[Mapping[str, Any]]) -> str:
         return f"line {first['line']}: {first['note']}"
     if first["new_table"] or first["class"] == "zero":
         return ""
-    names = list(dict.fromkeys(risk["subject"] for risk in found if risk["subject"]))
+    names = list(dict.fromkeys(risk["subject"] for risk in found if risk["subject"] not in ("", _MADE_UP)))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     traffic = f"; {first['writes_s']:.0f} rows/s written" if first["writes_s"] >= 1 else ""
     return ", ".join(names[:_NAMED]) + more + traffic
