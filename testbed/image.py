@@ -15,6 +15,8 @@ from pathlib import Path
 from testbed import machine, mirror, shell
 
 _CACHE = Path(os.environ.get("WINDLASS_TESTBED_CACHE", "/var/cache/windlass-testbed"))
+#: Servers of other releases, which are no images.
+SERVERS = _CACHE / "servers"
 _SUITE = "bookworm"
 _PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd",  # boots, and has login sessions
@@ -87,5 +89,5 @@ def _discard_unused() -> None:
     """Delete what a build that died left, and images of other recipes that no host stands on."""
     mounts = Path("/proc/self/mounts").read_text()
     for folder in _CACHE.iterdir():
-        if folder.is_dir() and f"={folder}/root" not in mounts:
+        if folder.is_dir() and folder != SERVERS and f"={folder}/root" not in mounts:
             shutil.rmtree(folder)

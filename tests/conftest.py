@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from testbed import Testbed, TestbedUnavailable
 from tests import module_names
+from tests.servers import debian
 from tests.servers import pgbouncer as pooler
 from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
 from tests.systems import Bench
@@ -18,7 +19,10 @@ from tests.systems import Bench
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariaDBServer
     from tests.servers.mssql import SQLServer
-    from tests.servers.mysql import MySQLServer
+    from tests.servers.mysql import GivenServer, MySQLServer
+    from tests.servers.mysqld import Mysqld
+
+AnyMysqld = TypeVar("AnyMysqld", bound="Mysqld")
 
 module_names.install()
 # Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
@@ -62,11 +66,32 @@ def pg(request: pytest.FixtureRequest) -> PostgresServer:
     return server
 
 
-@pytest.fixture(scope="session", params=["pg15", "pg16", "pg18"])
+@pytest.fixture(scope="session", params=["pg15", "pg16", "pg17", "pg18"])
 def each_pg(request: pytest.FixtureRequest) -> PostgresServer:
     """Every PostgreSQL version there is here, one after the other."""
     server: PostgresServer = request.getfixturevalue(request.param)
     return server
+
+
+def _unpacked(suite: str) -> Path:
+    try:
+        return debian.get(suite)
+    except debian.Missing as missing:
+        pytest.skip(str(missing))
+
+
+def _run(server: AnyMysqld) -> Iterator[AnyMysqld]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def pg17() -> Iterator[PostgresServer]:
+    """PostgreSQL 17 out of Debian 13."""
+    yield from _serve(_unpacked("trixie") / "usr/lib/postgresql/17/bin", "")
 
 
 @pytest.fixture(scope="session")
@@ -77,21 +102,29 @@ def mariadb() -> Iterator[MariaDBServer]:
 
     if not (module.program("mariadbd") and module.program("mariadb-install-db")):
         pytest.skip("no MariaDB server: apt-get install mariadb-server")
-    server = module.MariaDBServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from _run(module.MariaDBServer())
 
 
 @pytest.fixture(scope="session")
-def mysql() -> MySQLServer:
-    """A MySQL server that somebody else runs."""
+def mariadb118() -> Iterator[MariaDBServer]:
+    """MariaDB 11.8 out of Debian 13."""
+    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
+    from tests.servers import mariadb as module
+
+    yield from _run(module.MariaDBServer(root=_unpacked("trixie")))
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MySQLServer | GivenServer]:
+    """The MySQL server that the environment names, or one out of Debian's newest packages."""
     pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
     from tests.servers import mysql as module
 
-    return module.named() or pytest.skip(f"no MySQL: {module.VARIABLE} names no server (see compose.yaml)")
+    given = module.named()
+    if given:
+        yield given
+    else:
+        yield from _run(module.MySQLServer(_unpacked("sid")))
 
 
 @pytest.fixture(scope="session")

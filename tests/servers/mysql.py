@@ -1,21 +1,56 @@
-"""A MySQL server that somebody else runs, named by WINDLASS_TEST_MYSQL (compose.yaml starts one)."""
+"""MySQL: a server out of Debian's newest packages, or one that somebody else runs.
+
+The latter is named by WINDLASS_TEST_MYSQL (compose.yaml starts one).
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pymysql
 
+from tests.servers.mysqld import Mysqld
+
 VARIABLE = "WINDLASS_TEST_MYSQL"
 
 
-class MySQLServer:
+class MySQLServer(Mysqld):
+    """A server of the programs below `root`."""
+
+    make = "MySQL"
+
+    def __init__(self, root: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._root = root / "usr"
+        self.client_bin = str(self._root / "bin")
+        super().__init__(settings)
+
+    def _install(self) -> None:
+        self._run(*self._command(), f"--datadir={self.data}", f"--tmpdir={self.temporary}", "--initialize-insecure")
+        self._write_first(
+            f"ALTER USER root@localhost IDENTIFIED BY '{self.password}'",
+            f"CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY '{self.password}'",
+            "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION",
+        )
+
+    def _command(self) -> list[str]:
+        share = self._root / "share/mysql"
+        return [
+            str(self._root / "sbin/mysqld"), "--no-defaults", f"--basedir={self._root}", f"--lc-messages-dir={share}",
+            f"--character-sets-dir={share}/charsets", f"--plugin-dir={self._root}/lib/mysql/plugin", "--mysqlx=OFF",
+            "--innodb-redo-log-capacity=32M", "--sync-binlog=0", "--secure-file-priv=NULL",
+        ]  # fmt: skip
+
+
+class GivenServer:
     """The server at `url`; its login may make databases.  Those of the tests have names of their own."""
+
+    client_bin = ""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -41,7 +76,7 @@ class MySQLServer:
             cursor.execute(statement)
 
 
-def named() -> MySQLServer | None:
+def named() -> GivenServer | None:
     """Return the server that the environment names, or None."""
     url = os.environ.get(VARIABLE, "")
-    return MySQLServer(url) if url else None
+    return GivenServer(url) if url else None
