@@ -15,7 +15,9 @@ from ..link import Link, ServerError
 from .text import literal
 
 NO_SUCH_TABLE = 1146
-_NAME = "CONCAT('windlass ', SHA1(DATABASE()))"
+#: A name has 64 characters at most.  MySQL's newest servers have no SHA1 and no MD5 any more.
+_HASHED = "CONCAT('windlass ', LEFT(SHA2({}, 256), 40))"
+_NAME = _HASHED.format("DATABASE()")
 _NOTES = (
     "CREATE TABLE IF NOT EXISTS windlass_holder (id INT PRIMARY KEY, connection BIGINT UNSIGNED NOT NULL, "
     "application VARCHAR(500) NOT NULL, since DATETIME(3) NOT NULL) "
@@ -78,12 +80,12 @@ def unlock(link: Link) -> None:
 
 def name_of(database: str) -> str:
     """Return the expression for the name of a database's deployer lock, for a session that is in none."""
-    return f"CONCAT('windlass ', SHA1({literal(database)}))"
+    return _HASHED.format(literal(database))
 
 
 def try_job_lock(link: Link, name: str) -> bool:
     """Try to take a maintenance job's lock, without waiting."""
-    job = f"CONCAT('windlass ', SHA1(CONCAT(DATABASE(), ' ', {literal(name)})))"
+    job = _HASHED.format(f"CONCAT(DATABASE(), ' ', {literal(name)})")
     return bool(link.query(f"SELECT GET_LOCK({job}, 0)")[0][0] == 1)
 
 
