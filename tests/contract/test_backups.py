@@ -15,11 +15,11 @@ from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import manifest
 
 
-@pytest.fixture(params=["pg", "mariadb", "mysql"])
+@pytest.fixture(params=["pg", "pg17", "mariadb", "mariadb118", "mysql"])
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Bench, Any, str]]:
     """A small database, its backup, and the folder of the client programs; what swaps make of it goes at the end."""
     server = request.getfixturevalue(request.param)
-    programs = str(server.bin) if hasattr(server, "bin") else ""
+    programs = server.client_bin
     with server.database() as url:
         bench = Bench(url)
         bench.deploy(bench.make.system(bench.make.migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, n int)")))

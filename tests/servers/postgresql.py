@@ -59,6 +59,11 @@ class PostgresServer:
         self._initdb()
 
     @property
+    def client_bin(self) -> str:
+        """The folder with its client programs."""
+        return str(self.bin)
+
+    @property
     def socket_dir(self) -> Path:
         """The folder of the server's socket."""
         return self.folder

@@ -13,7 +13,9 @@ _BLOCKS = {
     "SHARED_NO_READ_WRITE": "reads and writes",
     "SHARED_NO_WRITE": "writes",
 }
-_LOG = "SHOW GLOBAL STATUS LIKE 'Innodb_os_log_written'"
+#: How far the log goes (MariaDB, MySQL), or what of it is in the file already where a server does not say that.
+_LOG_MARKS = ("innodb_lsn_current", "innodb_redo_log_current_lsn", "innodb_os_log_written")
+_LOG = f"SHOW GLOBAL STATUS WHERE LOWER(Variable_name) IN {_LOG_MARKS}"
 _OURS = "NOT LIKE 'windlass\\_%'"
 # MySQL tells by itself; MariaDB does where the plugin metadata_lock_info is installed.
 _LOCKS = (
@@ -36,8 +38,8 @@ WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME {_O
 
 def gauge(link: Link, pid: int) -> Gauge:
     """Look once; ``locks`` is None where the server does not tell them."""
-    written = link.query(_LOG)
-    return Gauge(int(written[0][1]) if written else None, _locks(link, pid))
+    told = {str(name).lower(): int(value) for name, value in link.query(_LOG)}
+    return Gauge(next((told[mark] for mark in _LOG_MARKS if mark in told), None), _locks(link, pid))
 
 
 def volumes(link: Link) -> Volumes:

@@ -12,7 +12,7 @@ _MYSQL = 12
 
 def full_scans(link: Link, sql: str) -> Iterator[tuple[str, int]]:
     """Yield (table, rows by the optimizer's estimate) of each full scan; a table is named as the query does."""
-    for row in link.query(f"EXPLAIN {sql}"):
+    for row in link.query(f"EXPLAIN FORMAT=TRADITIONAL {sql}"):
         table, way, rows = (row[2], row[4], row[9]) if len(row) >= _MYSQL else (row[2], row[3], row[8])
         if way == "ALL" and table and not str(table).startswith("<"):
             yield str(table), int(rows or 0)

@@ -40,5 +40,7 @@ def reset(link: Link, is_mariadb: bool) -> tuple[str, ...]:
     # A script may have limited how many rows a query returns, this one among them.
     link.run("SET SESSION sql_select_limit = DEFAULT")
     changed = [str(row[0]) for row in link.query(_CHANGED_MARIADB if is_mariadb else _CHANGED_MYSQL)]
-    undo = tuple(f"SET SESSION {name} = DEFAULT" for name in sorted(changed) if name not in _LEFT_ALONE)
+    # MySQL's DEFAULT leaves foreign_key_checks and unique_checks off; MariaDB takes no @@GLOBAL for one of its own.
+    value = "DEFAULT" if is_mariadb else "@@GLOBAL.{0}"
+    undo = tuple(f"SET SESSION {name} = {value.format(name)}" for name in sorted(changed) if name not in _LEFT_ALONE)
     return (*undo, "SET SESSION timestamp = DEFAULT", *OWN)
