@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -27,6 +28,7 @@ from ansible.module_utils.windlass_detach import (
     state_dir,
     unexpected,
 )
+from ansible.module_utils.windlass_engine import dialects
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.model import Target
 from ansible.module_utils.windlass_engine.wire import pack
@@ -167,6 +169,8 @@ def order(
 
     ``seen`` is who held that lock when the order was thought of: whatever became of it, it is what is followed.
     """
+    with suppress(WindlassError):  # its words for a wrong URL are the work's to say
+        dialects.for_url(target.url)  # imported now: Ansible deletes the engine's zip while the detached work goes on
     settings = module.params["settings"][target.name]
     holder = {"who": settings["who"], "origin": settings["origin"], "since": _now(), "digest": digest,
               "scheduled": bool(module.params.get("scheduled"))}  # fmt: skip

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from ..errors import WindlassError
 from .base import Dialect
-from .mssql import SQLServer
-from .mysql import MySQL
-from .postgresql import PostgreSQL
 
-_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mssql": SQLServer}
+_NAMES = ("postgresql", "mysql", "mssql")
 _SCHEMES = {
     "postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql", "mssql": "mssql",
     "sqlserver": "mssql",
@@ -17,16 +14,28 @@ _SCHEMES = {
 
 def names() -> tuple[str, ...]:
     """Return the engines known."""
-    return tuple(_DIALECTS)
+    return _NAMES
 
 
 def get(engine: str) -> Dialect:
-    """Return the dialect of an engine.  Raise WindlassError (project_invalid) for an unknown one."""
-    if engine not in _DIALECTS:
-        raise WindlassError(
-            "project_invalid", f"unknown engine {engine!r}", hint=f"write one of: {', '.join(_DIALECTS)}"
-        )
-    return _DIALECTS[engine]()
+    """Return the dialect of an engine.  Raise WindlassError (project_invalid) for an unknown one.
+
+    Its package is imported here: most runs speak to one engine, and the other two would be half of their start.
+    """
+    if engine == "postgresql":
+        from .postgresql import PostgreSQL
+
+        return PostgreSQL()
+    if engine == "mysql":
+        from .mysql import MySQL
+
+        return MySQL()
+    if engine == "mssql":
+        from .mssql import SQLServer
+
+        return SQLServer()
+    hint = f"write one of: {', '.join(_NAMES)}"
+    raise WindlassError("project_invalid", f"unknown engine {engine!r}", hint=hint)
 
 
 def for_url(url: str) -> Dialect:

@@ -13,10 +13,13 @@ from typing import NamedTuple
 #: The server's white space.  Python's ``\\s`` takes a no-break space too, which is a letter to PostgreSQL.
 BLANKS = " \t\n\r\f\v"
 
-_START = "A-Za-z_\x80-\U0010ffff"
-_REST = f"{_START}0-9$"
-_IN_WORD = re.compile(f"[{_REST}]")
-_WORD_REST = re.compile(f"[{_REST}]+")
+#: Letters, the underscore and all that is not ASCII, said by what they are not: a range up to the last character of
+#: Unicode takes ten times as long to compile.
+_START = r"[^\x00-\x40\x5b-\x5e\x60\x7b-\x7f]"
+_IN_TAG = r"[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]"  # and digits
+_REST = r"[^\x00-\x23\x25-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]"  # and digits and $
+_IN_WORD = re.compile(_REST)
+_WORD_REST = re.compile(f"{_REST}+")
 _LEX = re.compile(
     rf"""
       (?P<space>   [{BLANKS}]+ | --[^\r\n]* )
@@ -24,8 +27,8 @@ _LEX = re.compile(
     | (?P<escape>  [eE]' )
     | (?P<name>    (?:[uU]&)?" )
     | (?P<string>  (?:[bBnNxX]|[uU]&)?' )
-    | (?P<word>    [{_START}][{_REST}]* )
-    | (?P<dollar>  \$ (?:[{_START}][{_START}0-9]*)? \$ )
+    | (?P<word>    {_START}{_REST}* )
+    | (?P<dollar>  \$ (?:{_START}{_IN_TAG}*)? \$ )
     | (?P<number>  \$?[0-9][0-9_]* (?:\.[0-9_]+)? (?:[eE][+-]?[0-9]+)? )
     | (?P<other>   . )
     """,
