@@ -14,6 +14,7 @@ from windlass import transfer
 from windlass.actions import ROOT, WindlassAction
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import outside
 
 
 class ActionModule(WindlassAction):
@@ -45,6 +46,7 @@ class ActionModule(WindlassAction):
     def _bring(self, name: str, entry: Mapping[str, Any]) -> None:
         root = Path(self.args["project_root"] or ROOT)
         folder = Path(self.args["to"] or Settings(root).state / "downloads").expanduser() / self.host / name
+        outside.require_here(dict(entry), "downloaded", "backup_failed")
         known = {"id": entry["id"], "path": str(folder / entry["id"]), "bytes": entry["bytes"]}
         if self._task.check_mode:
             self.result["windlass_download"][name] = {**known, "intended": True}

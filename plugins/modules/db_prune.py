@@ -54,6 +54,7 @@ windlass_retention:
       offsite_deleted: []
       in_use: []
       freed_bytes: 1048576
+      left_on_server: []
       decisions:
         - id: 20251121T040506Z-1a2b3c
           keep: true
@@ -67,6 +68,7 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_engine.backups.backup import server_of
 from ansible.module_utils.windlass_engine.keeping import offsite, pruning, retention
 from ansible.module_utils.windlass_engine.model import Target
 
@@ -92,7 +94,7 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     def work(_: Any) -> dict[str, Any]:
         if policy is None:
             return {"skipped": "windlass_retention gives no rules"}
-        return pruning.prune(directory, target.name, policy, repository, check_mode=module.check_mode)
+        return pruning.prune(directory, target.name, policy, repository, module.check_mode, server_of(target))
 
     return adapter.order(module, target, "prune", "", "backup", work)
 

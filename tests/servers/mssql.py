@@ -20,6 +20,8 @@ VARIABLE = "WINDLASS_TEST_MSSQL"
 class SQLServer:
     """The server at `url`; its login may make databases.  Those of the tests have names of their own."""
 
+    client_bin = ""
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._prefix = f"windlass_test_{secrets.token_hex(3)}"

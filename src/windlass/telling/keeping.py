@@ -39,7 +39,7 @@ def state(entry: Mapping[str, Any]) -> str:
         return (
             f"verified {_moment(verified['at'])} on {verified['host']} in {console.duration(verified['duration_ms'])}"
         )
-    return str(entry["state"])
+    return f"{entry['state']}, on the server" if entry.get("server_file") else str(entry["state"])
 
 
 def is_bad(entry: Mapping[str, Any]) -> bool:
@@ -88,6 +88,8 @@ def retention_lines(place: str, result: Mapping[str, Any]) -> Told:
     ]  # fmt: skip
     for text in console.table(("", "BACKUP", "SIZE", "WHY"), rows, indent="  ") if rows else ():
         yield text, ""
+    for text in result.get("left_on_server") or ():
+        yield f"  {text}", "warn"
     for name in result["in_use"]:
         yield f"  {name} is in use and stays this time", "warn"
     gone = result["offsite_deleted"] or result["offsite_going"]

@@ -22,8 +22,8 @@ from .. import following, journal
 from ..dialects import for_url
 from ..dialects.backups import DUMP, Asked, Keeper
 from ..errors import WindlassError
-from ..keeping import band, encryption, manifest
-from ..keeping.backup_store import Partial, catalogue, check, find, partial
+from ..keeping import band, encryption, manifest, outside
+from ..keeping.backup_store import Partial, catalogue, check, find, home_of, partial
 from ..model import Journal, Target, Wire
 from ..schema import introspect
 from ..session import ServerError, Session, connect
@@ -90,6 +90,12 @@ def keeper_of(target: Target) -> Keeper:
     return dialect.backups()
 
 
+def server_of(target: Target) -> outside.Server:
+    """Return how the target's server looks after files that backups have there."""
+    keeper = keeper_of(target)
+    return outside.Server(lambda known: keeper.recheck(target, known), lambda paths: keeper.clear(target, paths))
+
+
 def stamped(emit: Emit, database: str) -> Emit:
     """Return an emit that adds time and database."""
 
@@ -125,13 +131,23 @@ class _Making:
         self.jobs = job_count(settings.jobs)
         asked = Asked(settings.client_bin, self.jobs, int(settings.lock_wait_s * 1000))
         self.dumping = keeper.dumping(target, session.link, asked)
+        if settings.recipients and self.dumping.elsewhere:
+            raise _out_of_reach(self.dumping.elsewhere)
         self.began = time.monotonic()
         self.told = 0.0
         self.written = 0
         self.earlier = _earlier(settings.directory, target.name)
 
     def run(self) -> Wire:
-        """Go the whole way."""
+        """Go the whole way; what this or an earlier backup left on the server goes, whatever happened."""
+        try:
+            return self._made()
+        finally:
+            self._tidy()
+
+    def _made(self) -> Wire:
+        """Make the backup; return the summary of its manifest."""
+        self._tidy()
         started = now()
         self.dumping.begin()
         database_bytes, data_bytes = self.dumping.sizes()
@@ -164,6 +180,9 @@ class _Making:
                 self.written = read.bytes
                 self._progress()
 
+            path = self.dumping.outside(made.id)
+            if path:
+                outside.note(made.home, made.id, path)
             self.dumping.start(os.path.join(made.path, DUMP), [made.lock])
             seen = self._seen(made, tick)
             return seen, _whole(read)
@@ -262,6 +281,11 @@ class _Making:
             "run_id": self.settings.run_id,
         }
 
+    def _tidy(self) -> None:
+        """Let files go that backups left on the server; say which stay."""
+        for text in outside.tidy(home_of(self.settings.directory, self.target.name), server_of(self.target).clear):
+            self.emit({"event": "backup_warning", "text": text})
+
     def _progress(self) -> None:
         """Tell how far it is, once a second."""
         elapsed = time.monotonic() - self.began
@@ -286,6 +310,16 @@ def _told(target: Target) -> Iterator[None]:
         ) from None  # fmt: skip
     except OSError as error:
         raise _disk_error(error).located(database=target.name) from None
+
+
+def _out_of_reach(place: str) -> WindlassError:
+    """Return the refusal to encrypt what this host cannot read."""
+    return WindlassError(
+        "backup_failed",
+        f"backups are to be encrypted, and this one's data would lie in {place}, which this host cannot read",
+        hint="let this host share that folder (?backup_folder=…&backup_share=… in the database's URL), or set "
+        "windlass_backup_recipients to [] for it",
+    )
 
 
 def _disk_error(error: OSError) -> WindlassError:

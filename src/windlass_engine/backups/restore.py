@@ -60,6 +60,8 @@ def beside(
         emit({"event": "restore_started", "path": backup_path, "into": new_name})
         backup_store.check(backup_path, job_count(jobs))
         known = manifest.load(backup_path)
+        _require_engine(keeper, known)
+        keeper.recheck(target, known)
         with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
             chosen = _chosen(keeper, known, tables)
             asked = Asked(client_bin, job_count(jobs), tables=chosen)
@@ -91,6 +93,8 @@ def look(target: Target, backup_path: str, new_name: str, client_bin: str, table
     with told(target, "restore"), workplace.in_use(backup_path):
         backup_store.check(backup_path)
         known = manifest.load(backup_path)
+        _require_engine(keeper, known)
+        keeper.recheck(target, known)
         chosen = _chosen(keeper, known, tables)
         _, outlook, notes = _looked(keeper, target, known, backup_path, new_name, Asked(client_bin, tables=chosen))
     found = {"into": new_name, "backup": known["id"], "path": backup_path, "only": list(chosen), "swapped": False}
@@ -101,7 +105,6 @@ def _looked(
     keeper: Keeper, target: Target, known: Wire, folder: str, name: str, asked: Asked
 ) -> tuple[Restoring, list[str], list[str]]:
     """Look for obstacles, which are an error; return the restore that can begin, the outlook, and notes."""
-    _require_engine(keeper, known)
     restoring = keeper.restoring(target, known, folder, name, asked)
     notes = _require_fit(keeper, restoring, known, name)
     return restoring, restoring.outlook(), notes

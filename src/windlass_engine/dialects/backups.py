@@ -63,6 +63,15 @@ class Dumping(ABC):
     compression: str
     #: How many workers there are, known when the dump has started.
     jobs: int = 1
+    #: Where the data lies, in words, when it is none of the backup's own files and out of this host's reach.
+    elsewhere: str = ""
+
+    def outside(self, backup_id: str) -> str:
+        """Return the path on the server of a file that a backup of this id will write there, or an empty string.
+
+        Called before :meth:`start`.  Unless the manifest names it as ``server_file``, the file goes in the end.
+        """
+        return ""
 
     def look(self, path: str) -> Optional[Look]:
         """Return what is to see the content of a file of the backup while it grows, or None (see :mod:`..following`).
@@ -195,6 +204,17 @@ class Keeper(ABC):
     @abstractmethod
     def restoring(self, target: Target, known: Wire, folder: str, name: str, asked: Asked) -> Restoring:
         """Find the programs for a restore of the files in ``folder``.  Raise WindlassError (restore_failed)."""
+
+    def recheck(self, target: Target, known: Wire) -> None:
+        """Look again at a backup's data that lies on the server.  Raise WindlassError (backup_failed), ServerError."""
+        return
+
+    def clear(self, target: Target, paths: Sequence[str]) -> dict[str, str]:
+        """Delete files that backups wrote on the server; return those that are still there, each with the reason.
+
+        Raises WindlassError, ServerError.
+        """
+        return {path: "nobody deletes files of this server" for path in paths}
 
     @abstractmethod
     def databases(self, target: Target, prefix: str) -> list[str]:

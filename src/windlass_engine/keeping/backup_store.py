@@ -121,6 +121,11 @@ def check(path: str, threads: int = 4) -> Wire:
     return {**manifest.summary(path, known), "state": "complete"}
 
 
+def is_under_way(home: str, backup_id: str) -> bool:
+    """Return whether somebody is making the backup of that id.  Raise OSError."""
+    return _is_locked(os.path.join(home, _PARTIAL + backup_id + _LOCK_END))
+
+
 def _is_meant(entry: Wire, ref: str) -> bool:
     """Return whether ``ref`` means a backup."""
     if ref == "latest":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Optional
+from typing import Callable, Optional
 
 from ..errors import WindlassError
 from ..model import Wire
@@ -44,15 +44,21 @@ def home_of(directory: str, database: str) -> str:
     return store.home_of(directory, database)
 
 
-def checked(path: str) -> Wire:
-    """Hash a backup's files again; return its manifest.  Raise WindlassError (backup_failed), and mark it then."""
+def checked(path: str, recheck: Callable[[Wire], None] = lambda _: None) -> Wire:
+    """Hash a backup's files again, and look again at what lies on the server; return its manifest.
+
+    Raises WindlassError: ``backup_failed``, and marks it then; another one where nothing could be learnt.
+    """
     with workplace.in_use(path):
         try:
             store.check(path)
+            known = manifest.load(path)
+            recheck(known)
         except WindlassError as error:
-            marks.failed(os.path.dirname(path), os.path.basename(path), error.message)
+            if error.code == "backup_failed":
+                marks.failed(os.path.dirname(path), os.path.basename(path), error.message)
             raise
-        return manifest.load(path)
+        return known
 
 
 def taken_at(backup_id: str) -> datetime:

@@ -7,7 +7,7 @@ from typing import Callable
 
 from ..errors import WindlassError
 from ..model import Wire
-from . import catalogue, manifest, offsite
+from . import catalogue, manifest, offsite, outside
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ def carry_out(
         emit({"event": "offsite_fetched", "database": database, "id": wish.fetch})
         return done
     for entry in _missing(repository, directory, database):
+        known = manifest.load(entry["path"])
+        outside.require_here(known, "copied off-site", "offsite_failed")
         if not check_mode:
-            offsite.copy(repository, entry["path"], manifest.load(entry["path"]))
+            offsite.copy(repository, entry["path"], known)
         done["copied"].append(entry["id"])
         emit({"event": "offsite_copied", "database": database, "id": entry["id"]})
     if wish.check and not check_mode:

@@ -21,7 +21,7 @@ _SYNCERS = 8
 _SUMMARY = (
     "id", "database", "system", "engine", "server_version", "client_version", "started", "finished", "duration_ms",
     "bytes", "compression", "tables", "total_rows", "journal_head", "journal_applied", "fingerprint", "who", "why",
-    "run_id", "warnings",
+    "run_id", "warnings", "server_file",
 )  # fmt: skip
 
 

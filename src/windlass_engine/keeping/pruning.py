@@ -10,7 +10,7 @@ from typing import Optional
 
 from ..errors import WindlassError
 from ..model import Wire, to_wire
-from . import catalogue, marks, offsite, retention, workplace
+from . import catalogue, marks, offsite, outside, retention, workplace
 
 
 def prune(
@@ -19,26 +19,30 @@ def prune(
     policy: retention.Policy,
     repository: Optional[offsite.Repository] = None,
     check_mode: bool = False,
+    server: Optional[outside.Server] = None,
 ) -> Wire:
     """Delete the backups that no rule keeps, here and off-site; return what went, what stays, and why.
 
-    ``{held, decisions: [{id, keep, reasons, bytes, where}], deleted, in_use, offsite_deleted, freed_bytes}``.  Before
-    anything goes, the newest backup's files are hashed again.  Raises WindlassError (offsite_failed, backup_failed).
+    ``{held, decisions: [{id, keep, reasons, bytes, where}], deleted, in_use, offsite_deleted, freed_bytes,
+    left_on_server}``.  Before anything goes, the newest backup's files are hashed again.  ``server`` looks after files
+    that backups have there; ``left_on_server`` says which it did not delete.  Raises WindlassError (offsite_failed,
+    backup_failed; what a login raises).
     """
     home = catalogue.home_of(directory, database)
     entries = catalogue.read(directory, [database])[database]
     verdict = _decided(entries, policy, home)
     if verdict.going and not verdict.held:
-        verdict = _with_proof(verdict, entries, policy, home)
+        verdict = _with_proof(verdict, entries, policy, home, server)
     result: Wire = {
         "held": verdict.held,
         "decisions": [_told(each, entries) for each in verdict.decisions],
-        "deleted": [], "in_use": [], "offsite_deleted": [], "freed_bytes": 0,
+        "deleted": [], "in_use": [], "offsite_deleted": [], "freed_bytes": 0, "left_on_server": [],
     }  # fmt: skip
     copies = _copies(repository, database, policy, verdict, entries)
     result["offsite_going"] = [each["id"] for each in copies]
     if not check_mode:
         _delete(home, verdict, entries, result)
+        result["left_on_server"] = outside.tidy(home, server.clear) if server else []
         if repository and copies:
             offsite.forget(repository, [each["snapshot"] for each in copies])
             result["offsite_deleted"] = result["offsite_going"]
@@ -55,14 +59,17 @@ def _decided(entries: Sequence[Wire], policy: retention.Policy, home: str) -> re
 
 
 def _with_proof(
-    verdict: retention.Verdict, entries: Sequence[Wire], policy: retention.Policy, home: str
-) -> retention.Verdict:
+    verdict: retention.Verdict, entries: Sequence[Wire], policy: retention.Policy, home: str,
+    server: Optional[outside.Server],
+) -> retention.Verdict:  # fmt: skip
     """Hash the newest backup before others go; decide again when it is not whole."""
     newest = next(each for each in verdict.decisions if "the newest" in each.reasons)
     path = next(each["path"] for each in entries if each["id"] == newest.id)
     try:
-        catalogue.checked(path)
+        catalogue.checked(path, server.recheck if server else lambda _: None)
     except WindlassError as error:
+        if error.code != "backup_failed":
+            raise
         damaged = [
             {**each, "failed": {"reason": error.message}} if each["id"] == newest.id else each for each in entries
         ]

@@ -30,6 +30,7 @@ from . import (
 )
 from .archive_sql import SQLServerArchives
 from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, SCHEMA_TABLE, SQLServerJournal
+from .keeper import SQLServerKeeper
 from .own import Own
 
 #: The driver's own word for a statement that took longer than it may.
@@ -43,7 +44,7 @@ class SQLServer(Dialect):
 
     name = "mssql"
     title = "SQL Server"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "drift"})
+    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "backup", "drift"})
     grammar = "tsql"
     schema_table = SCHEMA_TABLE
     journal = SQLServerJournal()
@@ -242,6 +243,10 @@ class SQLServer(Dialect):
     def loose_spelling(self, definition: str) -> str:
         """Return a definition without blanks and brackets."""
         return re.sub(r"[\s()\[\]]+", "", definition).lower()
+
+    def backups(self) -> SQLServerKeeper:
+        """Return BACKUP, RESTORE and renaming."""
+        return SQLServerKeeper()
 
     def make_schema_table(self) -> tuple[str, ...]:
         """Return its DDL."""

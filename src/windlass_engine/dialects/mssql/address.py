@@ -11,7 +11,7 @@ from ...model import Target
 _FORM = "write mssql://user@host:port/database?option=value"
 _OPTIONS = (
     "encrypt", "trust_server_certificate", "server_certificate", "host_name_in_certificate", "instance",
-    "multi_subnet_failover",
+    "multi_subnet_failover", "backup_folder", "backup_share",
 )  # fmt: skip
 _YES_NO = ("trust_server_certificate", "multi_subnet_failover")
 
@@ -31,6 +31,16 @@ class Address:
     def trusts(self) -> bool:
         """Return whether the URL says in so many words that the server's certificate is not looked at."""
         return self.options.get("trust_server_certificate") == "yes"
+
+    @property
+    def backup_folder(self) -> str:
+        """Return the server's folder for backups, an empty string where the server's own choice holds."""
+        return self.options.get("backup_folder", "")
+
+    @property
+    def backup_share(self) -> str:
+        """Return where this host sees that folder, an empty string where it does not."""
+        return self.options.get("backup_share", "")
 
     @property
     def encrypt(self) -> str:
@@ -119,6 +129,9 @@ def _look_at(target: Target, asked: dict[str, str]) -> None:
         raise _invalid(target, f"the database URL has an option that is not known: {', '.join(unknown)}")
     if asked.get("encrypt", "yes") not in ("yes", "strict", "no"):
         raise _invalid(target, "the database URL's encrypt is `yes`, `strict` or `no`")
+    share = asked.get("backup_share", "")
+    if share and not (share.startswith("/") and asked.get("backup_folder")):
+        raise _invalid(target, "the database URL's backup_share is a path of this host, and backup_folder the server's")
     for name in _YES_NO:
         if asked.get(name, "no") not in ("yes", "no"):
             raise _invalid(target, f"the database URL's {name} is `yes` or `no`")

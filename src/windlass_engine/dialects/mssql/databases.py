@@ -5,7 +5,7 @@ While one is worked on, a session holds an application lock of its name in tempd
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..link import Link
 from .own import Own
@@ -23,6 +23,11 @@ def url_of(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path="/" + quote(name, safe="")))
 
 
+def name_of(url: str) -> str:
+    """Return the name of the database in a URL."""
+    return unquote(urlsplit(url).path[1:])
+
+
 def make(name: str) -> tuple[str, ...]:
     """Return what keeps a name for as long as this session lives, and makes an empty database of the same collation."""
     create = (
@@ -38,9 +43,10 @@ def make(name: str) -> tuple[str, ...]:
 
 
 def drop(name: str) -> str:
-    """Return what drops a database with its sessions."""
+    """Return what drops a database with its sessions; one whose restore broke off can only be dropped."""
     return Own(
         f"IF DB_ID({literal(name)}) IS NOT NULL BEGIN "
+        f"IF DATABASEPROPERTYEX({literal(name)}, N'Status') = N'ONLINE' "
         f"ALTER DATABASE {quoted(name)} SET SINGLE_USER WITH ROLLBACK IMMEDIATE; DROP DATABASE {quoted(name)}; END"
     )
 

@@ -111,6 +111,7 @@ class SQLServerLink:
         self._depth = 0
         self._read_only = False
         self._fixed = False
+        self._columns: tuple[str, ...] = ()
         self.application = application
         self.server_version = 0
         self.backend_pid = 0
@@ -157,6 +158,10 @@ class SQLServerLink:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a batch's answers, one after the other."""
         return self._send([sql])[1]
+
+    def named(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a batch's only answer by the names of their columns."""
+        return [dict(zip(self._columns, row)) for row in self.query(sql)]
 
     def ask(self, sql: str) -> tuple[int, Optional[list[tuple[Any, ...]]]]:
         """Run one batch of any kind."""
@@ -232,6 +237,7 @@ class SQLServerLink:
                     said += _said(cursor)
                     if cursor.description is not None:
                         answered = True
+                        self._columns = tuple(str(column[0]) for column in cursor.description)
                         rows += [tuple(row) for row in cursor.fetchall()]
                     else:
                         count += max(cursor.rowcount, 0)
