@@ -17,7 +17,7 @@ from typing import Any
 import sqlglot
 from sqlglot.errors import ErrorLevel
 
-from windlass_engine.dialects.base import ServerError, Tick
+from windlass_engine.dialects.link import ServerError, Tick
 from windlass_engine.dialects.mssql import databases as names
 from windlass_engine.dialects.mssql.contents import _NAMES
 from windlass_engine.errors import WindlassError

@@ -18,7 +18,7 @@ import pytest
 from tests.unit.mssql_stage import FOLDER, Backup, Database, Server
 from windlass_engine.backups import backup
 from windlass_engine.backups.backup import BackupSettings
-from windlass_engine.dialects.base import ServerError
+from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import driver
 from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import catalogue, copying, manifest, marks, offsite, outside, pruning, retention

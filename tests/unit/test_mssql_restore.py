@@ -14,7 +14,7 @@ import pytest
 from tests.unit.mssql_stage import DATA, FOLDER, Backup, Database, Server
 from windlass_engine.backups import backup, restore, trial
 from windlass_engine.backups.backup import BackupSettings
-from windlass_engine.dialects.base import ServerError
+from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import driver, outlook, server_files
 from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import manifest

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.mssql_stage import Database, Server
 from windlass_engine.backups import exchange
-from windlass_engine.dialects.base import ServerError
+from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import driver
 from windlass_engine.dialects.mssql import exchange as own
 from windlass_engine.errors import WindlassError

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...model import Wire
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from .own import Own
 from .text import literal, quoted, shown
 

@@ -16,7 +16,7 @@ from ...errors import WindlassError
 from ...following import Look
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import backup_sql, contents, databases, driver, server_files
 from .own import Own
 from .text import literal

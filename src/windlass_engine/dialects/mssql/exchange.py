@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 from ...errors import WindlassError
 from ...model import Target
 from .. import backups
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import contents, databases
 from .own import Own
 from .restoring import PARTIAL_PROPERTY

@@ -8,7 +8,7 @@ from typing import Callable, Optional
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import backup_sql, databases, exchange, server_files
 from .dumping import SQLServerDumping
 from .restoring import SQLServerRestoring

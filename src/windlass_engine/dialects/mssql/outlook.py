@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from ...model import Wire
-from ..base import Link, ServerError
+from ..link import Link, ServerError
 from . import server_files
 from .own import Own
 from .text import literal

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
-from ..base import Link, ServerError, Tick
+from ..link import Link, ServerError, Tick
 from . import backup_sql, contents, databases, server_files
 from . import outlook as outlooks
 from .backup_sql import Move

@@ -13,8 +13,7 @@ from typing import Optional
 
 from ...errors import WindlassError
 from ...model import Target
-from .. import base
-from ..base import ServerError
+from ..link import Link, ServerError
 from . import address, databases, driver
 from .own import Own
 from .text import literal
@@ -47,7 +46,7 @@ def maintenance(target: Target) -> Iterator[driver.SQLServerLink]:
         link.close()
 
 
-def backup_folder(link: base.Link, target: Target) -> str:
+def backup_folder(link: Link, target: Target) -> str:
     """Return where backups go: as the URL says, else the server's own folder.  Raise WindlassError, ServerError."""
     found = address.of_target(target).backup_folder or _property(link, _BACKUP)
     if not found:
@@ -62,7 +61,7 @@ def backup_folder(link: base.Link, target: Target) -> str:
     return found
 
 
-def database_folders(link: base.Link) -> tuple[str, str]:
+def database_folders(link: Link) -> tuple[str, str]:
     """Return where new databases' data and logs go.  Raise ServerError."""
     data = _property(link, _DATA)
     return data, _property(link, _LOG) or data
@@ -74,7 +73,7 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip(mark)}{mark}{name}"
 
 
-def free(link: base.Link, folder: str) -> Optional[int]:
+def free(link: Link, folder: str) -> Optional[int]:
     """Return the bytes that are free in a folder of the server, None where that cannot be seen."""
     with suppress(ServerError):
         place = folder.lower()
@@ -106,13 +105,13 @@ def delete(link: driver.SQLServerLink, paths: Sequence[str]) -> dict[str, str]:
     return left
 
 
-def exists(link: base.Link, path: str) -> Optional[bool]:
+def exists(link: Link, path: str) -> Optional[bool]:
     """Return whether the server sees a file.  Raise ServerError."""
     rows = link.query(Own(f"SELECT CAST(file_exists AS int) FROM sys.dm_os_file_exists({literal(path)})"))
     return bool(rows[0][0]) if rows else None
 
 
-def server_name(link: base.Link) -> str:
+def server_name(link: Link) -> str:
     """Return the name of the server and its instance.  Raise ServerError."""
     return _property(link, "ServerName")
 
@@ -127,12 +126,12 @@ def on_share(target: Target, path: str) -> str:
     return os.path.join(shared(target), path.replace("\\", "/").rpartition("/")[2])
 
 
-def _deleting(link: base.Link, path: str) -> Own:
+def _deleting(link: Link, path: str) -> Own:
     if link.server_version >= _DELETES_ANY:
         return Own(f"EXEC master.sys.xp_delete_files {literal(path)}")
     return Own(f"EXEC master.dbo.xp_delete_file 0, {literal(path)}")
 
 
-def _property(link: base.Link, name: str) -> str:
+def _property(link: Link, name: str) -> str:
     value = link.query(Own(f"SELECT CAST(SERVERPROPERTY({literal(name)}) AS nvarchar(4000))"))[0][0]
     return str(value or "")
