@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SLICES_S = (1.0, 2.0, 5.0, 10.0)
 #: Events kept for the record; the others only move the progress lines.
 TOLD = frozenset({"statement_started", "statement_done", "step_started"})
+#: A statement that took so long has a place in the report's timeline (milliseconds).
+SLOW_MS = 100
 
 
 class ModuleFailed(Exception):
@@ -235,7 +237,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _keep(self, events: Sequence[Mapping[str, Any]]) -> None:
         kept = self.result.setdefault("windlass_events", [])
-        kept.extend(event for event in events if event["event"] not in TOLD)
+        kept.extend(event for event in events if event["event"] not in TOLD or _is_slow(event))
 
     def _say_attached(self, attached: Mapping[str, Any], cursor: Mapping[str, Any] | None) -> None:
         for database, holder in attached.items():
@@ -246,6 +248,11 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Say a line now and keep it for the record."""
         self._tell([f"{self.host} {text}"])
         self.result.setdefault("windlass_notes", []).append(text)
+
+
+def _is_slow(event: Mapping[str, Any]) -> bool:
+    """Return whether it is the end of a statement that took long."""
+    return bool(event["event"] == "statement_done" and event.get("duration_ms", 0) >= SLOW_MS)
 
 
 def attached_text(holder: Mapping[str, Any] | None) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from testbed.waiting import wait_until
 from tests.contract.engines import transactional
 from tests.systems import Bench
-from windlass_engine.session import connect
+from windlass_engine.session import Session, connect
 
 pytestmark = pytest.mark.usefixtures("gauging")
 INSERT = "INSERT INTO t VALUES " + ", ".join(f"({n}, REPEAT('x', 200))" for n in range(2000))
@@ -57,3 +62,57 @@ def test_volumes_tell_each_table_but_the_journal(bench: Bench) -> None:
         before = session.dialect.volumes(session.link)
     assert list(before.tables) in (["public.t"], ["t"])
     assert all(size >= 0 for size in before.tables.values())
+
+
+def test_the_sizes_of_indexes_are_told_apart(bench: Bench) -> None:
+    bench.run_sql("CREATE TABLE t (id int PRIMARY KEY, note varchar(200))")
+    bench.run_sql(INSERT)
+    bench.run_sql("CREATE INDEX t_note ON t (note)")
+    bench.run_all(*bench.analyse("t"))
+    with connect(bench.target) as session:
+        found = session.dialect.volumes(session.link)
+    [(name, size)] = found.tables.items()
+    assert 0 < found.indexes[name] < size
+
+
+def test_who_waits_for_a_row_and_for_whom(bench: Bench) -> None:
+    bench.run_all("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 1)")
+    change = "UPDATE t SET n = n + 1 WHERE id = 1"
+    with connect(bench.target) as holder, connect(bench.target) as waiter, connect(bench.target) as observer:
+        if observer.dialect.waits(observer.link) is None:
+            pytest.skip("the server does not tell who waits for whom")
+        holder.run("BEGIN")
+        holder.run(change)
+        with waiting(waiter, change):
+            wait_until(lambda: observer.dialect.waits(observer.link), seconds=10, what="somebody to wait")
+            (found,) = observer.dialect.waits(observer.link) or ()
+            holder.run("ROLLBACK")
+    assert (found.waiter, found.holder) == (waiter.backend_pid, holder.backend_pid)
+    assert found.table in ("t", "public.t") and found.sql.startswith("UPDATE t")
+
+
+def test_who_waits_for_a_table(bench: Bench) -> None:
+    bench.run_all("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 1)")
+    with connect(bench.target) as holder, connect(bench.target) as waiter, connect(bench.target) as observer:
+        if observer.dialect.waits(observer.link) is None:
+            pytest.skip("the server does not tell who waits for whom")
+        holder.run("BEGIN")
+        holder.query("SELECT * FROM t")
+        with waiting(waiter, "ALTER TABLE t ADD COLUMN a int"):
+            wait_until(lambda: observer.dialect.waits(observer.link), seconds=10, what="somebody to wait")
+            (found,) = observer.dialect.waits(observer.link) or ()
+            holder.run("ROLLBACK")
+    assert found.waiter == waiter.backend_pid
+    assert found.holder in (holder.backend_pid, 0), "MariaDB tells that it waits, and not for whom"
+    assert found.table in ("t", "public.t")
+
+
+@contextmanager
+def waiting(session: Session, statement: str) -> Iterator[None]:
+    """Let a statement run beside the block."""
+    thread = threading.Thread(target=session.run, args=(statement,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()

@@ -13,9 +13,11 @@ import pytest
 from tests.engine import backups
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, read, system
+from windlass.telling import rehearsed as told
 from windlass_engine import scratch
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options, Plan
+from windlass_engine.rehearsal import load as loading
 from windlass_engine.rehearsal import rehearse
 
 ROWS = 60_000
@@ -38,14 +40,21 @@ class Theatre:
     def plan(self, up: str, down: str | None, name: str = "001_change") -> Plan:
         return Bench(self.url).plan(system(migration(name, up, down)))
 
-    def rehearse(self, plan: Plan, **more: Any) -> dict[str, Any]:
+    def rehearse(self, plan: Plan, patience_ms: int = 200, **more: Any) -> dict[str, Any]:
         target = backups.target_of(self.url)
         asked = rehearse.Rehearsal(self.backup, plan, client_bin=self.client_bin, **more)
-        found = rehearse.run(target, asked, Options("run", "tester", "here"), lambda _: None)
+        options = Options("run", "tester", "here", lock_timeout_ms=patience_ms)
+        found = rehearse.run(target, asked, options, lambda _: None)
         with psycopg.connect(self.url) as session:
             left = session.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{scratch.PREFIX}%",))
             assert left.fetchall() == [], "the scratch database goes"
         return found
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the load run alone for less long."""
+    monkeypatch.setattr(loading, "ALONE_S", 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +97,43 @@ def test_a_lock_that_is_held_long_is_caught_and_its_online_form_is_not(theatre: 
     assert (short["longest_block"] or {"held_ms": 0})["held_ms"] < long["longest_block"]["held_ms"] / 2
 
 
-def test_the_load_feels_what_the_plan_does(theatre: Theatre) -> None:
-    slow = "LOCK TABLE public.bookings IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(0.8);\n"
+def test_the_load_feels_what_the_plan_does_and_who_waited_for_whom_is_named(theatre: Theatre) -> None:
+    """The statement that took the lock is named, although another one runs while it is held."""
+    slow = "ALTER TABLE public.bookings ADD COLUMN b int;\nSELECT pg_sleep(0.8);\n"
     load = [read(READS, "sql/test/load/reads.sql"), read(WRITES, "sql/test/load/writes.sql")]
-    found = theatre.rehearse(theatre.plan(slow, None), load=load, workers=2)["load"]
+    down = "ALTER TABLE public.bookings DROP COLUMN b;\n"
+    rehearsal = theatre.rehearse(theatre.plan(slow, down), load=load, workers=3)
+    found = rehearsal["load"]
     assert found["errors"] == []
     assert found["during"]["calls"] > 0 and found["alone"]["calls"] > 20
     assert found["during"]["worst_ms"] >= 600, "somebody waited for the lock"
     assert found["alone"]["p50_ms"] < 600
     assert max(point["worst_ms"] for point in found["picture"]) == found["during"]["worst_ms"]
+    assert sum(point["calls"] for point in found["picture"]) >= found["during"]["calls"] + found["alone"]["calls"]
+
+    waits = {wait["who"]: wait for wait in found["waits"] if wait["whom"] == "001_change, line 1"}
+    assert waits and set(waits) <= {"reads.sql", "writes.sql"}, found["waits"]
+    for name, wait in waits.items():
+        assert (wait["whom_sql"], wait["table"]) == ("ALTER TABLE public.bookings ADD COLUMN b int", "public.bookings")
+        assert wait["who_sql"].startswith("SELECT" if name == "reads.sql" else "UPDATE")
+    assert max(wait["longest_ms"] for wait in waits.values()) >= 600
+    assert max(span["to_ms"] - span["from_ms"] for span in rehearsal["parts"][0]["blocked"]) >= 700
+    altered, slept = rehearsal["parts"][0]["statements"]
+    assert altered["at_ms"] <= slept["at_ms"]
+    lines = [text for text, _ in told.lines("here d", rehearsal)]
+    assert any(
+        "waited" in text and text.endswith("001_change, line 1 (ALTER TABLE public.bookings ADD COLUMN b int)")
+        for text in lines
+    )
+
+
+def test_that_the_plan_waited_for_the_load_is_named_too(theatre: Theatre) -> None:
+    up = "SELECT pg_sleep(0.4);\nALTER TABLE public.bookings ADD COLUMN c int;\n"
+    hold = "SELECT id FROM public.bookings WHERE id = 5 FOR SHARE;\nSELECT pg_sleep(0.4);\n"
+    plan = theatre.plan(up, "ALTER TABLE public.bookings DROP COLUMN c;\n")
+    found = theatre.rehearse(plan, patience_ms=5000, load=[read(hold, "sql/test/load/hold.sql")], workers=1)
+    plans = {(wait["who"], wait["whom"], wait["table"]) for wait in found["load"]["waits"]}
+    assert ("001_change, line 2", "hold.sql", "public.bookings") in plans
 
 
 @pytest.mark.parametrize(

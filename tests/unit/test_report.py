@@ -8,7 +8,7 @@ import pytest
 from tests.unit.record_of import ERROR, begun, check, closed, plan, run
 from windlass import report
 from windlass.records import record
-from windlass.report import timeline
+from windlass.report import picture, timeline
 
 EVIL = "<script>alert('x')</script>"
 
@@ -28,7 +28,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += attrs
-        if tag not in ("meta",):
+        if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -124,6 +124,87 @@ def test_bars_share_one_scale():
         ("m1", "step", 50, 25),
         ("m2", "step", 75, 25),
     ]
+
+
+def test_slow_statements_and_waits_lie_in_their_steps_bar():
+    blockers = [{"pid": 7, "application": "app", "user": "u", "state": "active", "age_s": 9, "query": "SELECT 1"}]
+    events = [
+        event("backup_done", 10, duration_ms=10_000),
+        event("waiting", 12, migration="m1", statement=2, elapsed_ms=1000, blockers=blockers),
+        event("waiting", 13, migration="m1", statement=2, elapsed_ms=2000, blockers=blockers),
+        event("retry", 13, migration="m1", pause_ms=500, blockers=""),
+        event("statement_done", 20, migration="m1", statement=2, duration_ms=9_000),
+        event("step_done", 20, migration="m1", duration_ms=10_000),
+    ]
+    _, step = timeline.bars(events, {})
+    parts = {part.kind + part.label[:9]: (part.left, part.width) for part in step.parts}
+    assert parts == {"partstatement": (55, 45), "waitlet other": (65, 2.5), "waitwaited 2.": (55, 10)}
+    found = begun(db1={"windlass_run": {"salon": run()}, "windlass_events": events})
+    record.close(found)
+    page = Page(report.render(found))
+    assert ("title", "statement 2: 9.0 s") in page.attributes
+    assert any(
+        key == "title" and "app" in value and value.startswith("waited 2.0 s for") for key, value in page.attributes
+    )
+
+
+def rehearsal(**more):
+    part = {
+        "what": "the plan", "duration_ms": 2000, "log_bytes": 5, "temporary_bytes": 0, "differences": [], "error": "",
+        "statements": [
+            {"migration": "m1", "statement": 1, "line": 3, "sql": EVIL, "at_ms": 0, "duration_ms": 500, "rows": 1, "log_bytes": 4},
+            {"migration": "m1", "statement": 2, "line": 4, "sql": "b", "at_ms": 500, "duration_ms": 1500, "rows": 1, "log_bytes": 4},
+        ],
+        "locks": [{"table": "t", "mode": "X", "blocks": "writes", "times": 2, "held_ms": 900, "waited_ms": 100, "longest_ms": 600}],
+        "lock_note": "", "blocked": [{"table": "t", "blocks": "writes", "from_ms": 0, "to_ms": 600}],
+        "growth": {"t": 4096}, "longest_block": None,
+    }  # fmt: skip
+    known = {"backup": "b", "failed": "", "restore_ms": 5, "rows": 7, "parts": [part], "checks": [], "samples": [],
+             "load": {}, "queries": []}  # fmt: skip
+    return {**known, **more}
+
+
+def load_of(**more):
+    figures = {"calls": 40, "per_s": 10.0, "p50_ms": 1.0, "p99_ms": 3.0, "worst_ms": 600.0}
+    points = [
+        {"at_ms": n * 100, "calls": 2, "middle_ms": 1.0, "worst_ms": 600.0 if n == 15 else 1.0} for n in range(60)
+    ]
+    wait = {"who": "read.sql", "who_sql": EVIL, "whom": "m1, line 3", "whom_sql": "ALTER", "table": "t", "times": 2,
+            "longest_ms": 600, "total_ms": 700}  # fmt: skip
+    known = {"workers": 2, "during": figures, "alone": figures, "errors": [], "window_ms": [1000, 3000],
+             "plan_at_ms": 1000, "picture": points, "waits": [wait]}  # fmt: skip
+    return {**known, **more}
+
+
+def rehearsed(found):
+    run = begun("rehearse", db1={"windlass_rehearsal": {"salon": found}})
+    record.close(run)
+    return report.render(run)
+
+
+def test_a_rehearsal_shows_statements_locks_and_load_on_one_scale():
+    shown = picture.of(rehearsal(load=load_of()))
+    assert shown["length"] == 6000
+    rows = [(row["label"], row["bars"][0]["left"], row["bars"][0]["width"]) for row in shown["rows"]]
+    assert rows == [("m1, line 3", 16.67, 8.33), ("m1, line 4", 25.0, 25.0), ("writes of t wait", 16.67, 10.0)]
+    calls, longest = shown["charts"]
+    assert (calls["value"], longest["value"]) == ("20 at most", "0.6 s at most")
+    assert max(longest["bars"], key=lambda bar: bar["height"])["x"] == 150.0
+    assert [round(band["x"]) for band in longest["bands"]] == [100, 150]
+    page = Page(rehearsed(rehearsal(load=load_of())))
+    assert page.open == [] and "script" not in page.tags
+    for words in ("Who waited for whom", "read.sql", "m1, line 3", "writes of t wait for 0.6 s, 2 times (X, 100 ms"):
+        assert words in page.text.replace("0.1 s", "100 ms")
+
+
+def test_a_rehearsal_without_load_or_kept_by_an_older_version_has_its_page():
+    assert picture.of(rehearsal())["length"] == 2000 and picture.of(rehearsal())["charts"] == []
+    old = rehearsal()
+    for statement in old["parts"][0]["statements"]:
+        del statement["at_ms"]
+    assert picture.of(old) == {}
+    assert "Rehearsal" in Page(rehearsed(old)).text
+    assert "not known: the server does not tell" in Page(rehearsed(rehearsal(load=load_of(waits=None)))).text
 
 
 def test_a_failed_step_lasts_since_the_end_of_the_one_before():

@@ -110,11 +110,12 @@ def _rehearsed(subject: Subject) -> Point:
 
 def _over_budget(gate: Gate, part: Mapping[str, Any]) -> str:
     """Return how a plan went beyond its budget, "" where it did not."""
-    blocked_ms = (part["longest_block"] or {}).get("held_ms", 0)
+    blocked_ms = rehearsals.blocked_ms(part["longest_block"])
     if gate.longest_run and part["duration_ms"] > gate.longest_run:
         return f"; {duration(gate.longest_run)} are allowed for the run"
     if gate.longest_block and part["locks"] is None:
-        return "; how long it keeps others waiting is not known, and the policy has a limit for that"
+        note = f" ({part['lock_note']})" if part.get("lock_note") else ""
+        return f"; how long it keeps others waiting is not known, and the policy has a limit for that{note}"
     if gate.longest_block and blocked_ms > gate.longest_block:
         return f"; {duration(gate.longest_block)} are allowed for keeping others waiting"
     return ""

@@ -47,10 +47,15 @@ def cost(rehearsal: Mapping[str, Any]) -> str:
     block = part["longest_block"]
     needs = f"needs {console.duration(part['duration_ms'])}"
     if part["locks"] is None:
-        return f"{needs}; the server does not tell its locks"
+        return f"{needs}; whom it keeps waiting is not known"
     if not block:
         return f"{needs}, keeps nobody waiting for longer than {SHORTEST_MS} ms"
-    return f"{needs}, keeps {block['blocks']} of {block['table']} waiting for {console.duration(block['held_ms'])}"
+    return f"{needs}, keeps {block['blocks']} of {block['table']} waiting for {console.duration(blocked_ms(block))}"
+
+
+def blocked_ms(block: Mapping[str, Any] | None) -> int:
+    """Return how long a lock kept others waiting without a break (milliseconds), 0 for none."""
+    return int(block.get("longest_ms", block["held_ms"])) if block else 0
 
 
 #: What is shorter than a few looks at the locks is not seen (milliseconds).

@@ -10,7 +10,7 @@ from typing import Any
 from windlass.gate import told
 from windlass.records import record, rehearsals
 from windlass.report import checklist, picture, timeline
-from windlass.telling import console, lines, plans, risks, summary
+from windlass.telling import console, lines, plans, rehearsed, risks, summary
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
@@ -31,6 +31,7 @@ def render(run: record.Record) -> str:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
     environment.filters.update(duration=console.duration, size=console.size, moment=lines.moment, back=plans.back)
+    environment.filters.update(blocking=rehearsed.blocking)
     return environment.get_template("report.html.j2").render(view(run))
 
 
@@ -129,11 +130,10 @@ def _risk(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rehearsal(found: dict[str, Any]) -> dict[str, Any]:
-    """Return a rehearsal that was held, with its cost in words and its load as a picture."""
+    """Return a rehearsal that was held, with its cost in words and its course as a picture."""
     if not found.get("parts"):
         return {}
-    shown = picture.of(found["load"]) if found.get("load") else {}
-    return {**found, "cost": rehearsals.cost(found), "picture": shown}
+    return {**found, "cost": rehearsals.cost(found), "picture": picture.of(found)}
 
 
 def _texts(run: record.Record) -> Iterator[dict[str, Any]]:

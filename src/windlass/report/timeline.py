@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,10 @@ Event = Mapping[str, Any]
 
 @dataclass
 class Bar:
-    """One part of a run: times in milliseconds from the first bar's start; left and width in percent."""
+    """One part of a run: times in milliseconds from the first bar's start; left and width in percent.
+
+    ``parts`` are the slow statements in it (kind ``part``) and the waits for others (``wait``).
+    """
 
     label: str
     kind: str
@@ -27,6 +30,7 @@ class Bar:
     left: float = 0.0
     width: float = 0.0
     failed: bool = False
+    parts: list[Bar] = field(default_factory=list)
 
 
 def bars(events: Sequence[Event], data: Mapping[str, Any]) -> list[Bar]:
@@ -47,8 +51,36 @@ def _from_events(events: Sequence[Event]) -> list[Bar]:
             length = float(event.get("duration_ms") or _since_last(found, end))
             name = str(event.get("migration") or event.get("name") or kind)
             failed = event["event"] == "step_failed" or not event.get("passed", True)
-            found.append(Bar(name, kind, end - length, length, _waited(events, name), failed=failed))
+            parts = [*_slow_statements(events, name), *_waiting(events, name)] if kind == "step" else []
+            found.append(Bar(name, kind, end - length, length, _waited(events, name), failed=failed, parts=parts))
     return found
+
+
+def _slow_statements(events: Sequence[Event], migration: str) -> Iterator[Bar]:
+    for event in events:
+        if event["event"] == "statement_done" and event.get("migration") == migration:
+            length = float(event["duration_ms"])
+            label = f"statement {event['statement']}: {console.duration(length)}"
+            yield Bar(label, "part", _milliseconds(event["at"]) - length, length)
+
+
+def _waiting(events: Sequence[Event], migration: str) -> Iterator[Bar]:
+    """Yield each statement's longest wait, and the pauses in which others were let pass."""
+    longest: dict[int, Event] = {}
+    for event in events:
+        if event.get("migration") != migration:
+            continue
+        if event["event"] == "waiting":
+            known = longest.setdefault(event.get("statement", 0), event)
+            longest[event.get("statement", 0)] = max(known, event, key=lambda item: item["elapsed_ms"])
+        elif event["event"] == "retry":
+            length = float(event["pause_ms"])
+            label = f"let others pass for {console.duration(length)}"
+            yield Bar(label, "wait", _milliseconds(event["at"]), length)
+    for event in longest.values():
+        length = float(event["elapsed_ms"])
+        label = f"waited {console.duration(length)} for {', '.join(map(console.blocker, event.get('blockers') or ()))}"
+        yield Bar(label, "wait", _milliseconds(event["at"]) - length, length)
 
 
 def _since_last(found: Sequence[Bar], end: float) -> float:
@@ -85,9 +117,9 @@ def _scaled(found: list[Bar]) -> list[Bar]:
         return []
     first = min(bar.start for bar in found)
     whole = max(max(bar.start + bar.length for bar in found) - first, 1.0)
-    for bar in found:
-        bar.left = round(100 * (bar.start - first) / whole, 2)
-        bar.width = round(max(100 * bar.length / whole, 0.4), 2)
+    for each in [*found, *(part for bar in found for part in bar.parts)]:
+        each.left = round(min(max(100 * (each.start - first) / whole, 0), 100), 2)
+        each.width = round(max(100 * each.length / whole, 0.4), 2)
     return found
 
 

@@ -41,7 +41,7 @@ def _part(part: Mapping[str, Any]) -> Told:
     if part["what"] == "the plan":
         for text in _statements(part["statements"]):
             yield text, ""
-        for text in _locks(part["locks"] or ()):
+        for text in _locks(part):
             yield text, "warn"
     for table, change in part["growth"].items():
         yield f"    {table}: {'+' if change > 0 else '-'}{console.size(abs(change))}", ""
@@ -61,12 +61,20 @@ def _statements(statements: Sequence[Mapping[str, Any]]) -> list[str]:
     return console.table(("WHERE", "AT", "TIME", "ROWS", "LOG", "STATEMENT"), rows, indent="    ") if rows else []
 
 
-def _locks(locks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for lock in locks:
+def _locks(part: Mapping[str, Any]) -> Iterator[str]:
+    for lock in part["locks"] or ():
         if lock["blocks"]:
-            waited = f", after waiting {console.duration(lock['waited_ms'])} for it" if lock["waited_ms"] else ""
-            held = console.duration(lock["held_ms"])
-            yield f"    {lock['blocks']} of {lock['table']} wait for {held} ({lock['mode']}{waited})"
+            yield f"    {blocking(lock)}"
+    if part.get("lock_note"):
+        yield f"    {part['lock_note']}"
+
+
+def blocking(lock: Mapping[str, Any]) -> str:
+    """Return whom a lock keeps waiting, for how long and how often, in words."""
+    often = f", {lock['times']} times" if lock.get("times", 1) > 1 else ""
+    waited = f", {console.duration(lock['waited_ms'])} of it for its turn" if lock["waited_ms"] else ""
+    length = console.duration(rehearsals.blocked_ms(lock))
+    return f"{lock['blocks']} of {lock['table']} wait for {length}{often} ({lock['mode']}{waited})"
 
 
 def _tests(found: Mapping[str, Any]) -> Told:
@@ -101,6 +109,25 @@ def _load(load: Mapping[str, Any]) -> Told:
         yield text, ""
     for error in load["errors"]:
         yield f"    {error['count']} x {console.printable(error['message'])}", "bad"
+    if load.get("waits", ()) is None:
+        yield "    who waited for whom is not known: the server does not tell", "warn"
+    for wait in load.get("waits") or ():
+        yield f"    {console.printable(waited(wait))}", "warn"
+
+
+def waited(wait: Mapping[str, Any]) -> str:
+    """Return who waited for whom and for how long, in words: ``read.sql waited for 001_a, line 1 (…) …``."""
+    who = _with_sql(wait["who"], wait["who_sql"])
+    whom = _with_sql(wait["whom"], wait["whom_sql"])
+    table = f" on {wait['table']}" if wait["table"] else ""
+    longest = console.duration(wait["longest_ms"])
+    spent = f"{wait['times']} times, {longest} at most" if wait["times"] > 1 else f"for {longest}"
+    return f"{who} waited {spent}{table}: {whom}"
+
+
+def _with_sql(name: str, sql: str) -> str:
+    short = sql if len(sql) <= _LONGEST_SQL else f"{sql[:_LONGEST_SQL]}…"
+    return f"{name} ({short})" if sql else name
 
 
 _TIMES = ("p50_ms", "p99_ms", "worst_ms")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 #: (kind, identity, definition) of a schema's object; the identity is a full name, and unique within its kind.
@@ -63,16 +63,34 @@ class HeldLock:
 class Gauge:
     """One look at a working session: bytes of log that the server has written, and the session's locks.
 
-    None is what the server does not tell.
+    None is what the server does not tell; ``note`` says what of the locks is not known, and what would let it tell.
     """
 
     log_bytes: Optional[int]
     locks: Optional[tuple[HeldLock, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A session that is kept waiting, ``waiter``, with the statement (``sql``) that it cannot go on with.
+
+    ``holder`` is the session that it waits for, 0 where the server does not tell; ``table`` may be empty.
+    """
+
+    waiter: int
+    holder: int
+    table: str
+    sql: str
 
 
 @dataclass(frozen=True)
 class Volumes:
-    """The bytes of each table with its indexes, and those of temporary files so far (None: nobody tells)."""
+    """The bytes of each table with its indexes, and those of temporary files so far (None: nobody tells).
+
+    ``indexes`` are the bytes of each table's indexes alone, where the server tells them.
+    """
 
     tables: dict[str, int]
     temporary: Optional[int]
+    indexes: dict[str, int] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from ..finding import Finding
 from ..model import Probe, StatementFacts, TableFacts, Target
-from .answers import Blocker, Facts, Gauge, Search, Volumes
+from .answers import Blocker, Facts, Gauge, Search, Volumes, Wait
 from .link import Link, ServerError
 from .schemas import Schemas
 from .scripts import Scripts
@@ -146,13 +146,20 @@ class Dialect(Scripts, Schemas):
         """Look once at what session ``pid`` holds and what the server wrote.  Only where the engine ``gauges``."""
         raise NotImplementedError
 
+    def waits(self, link: Link) -> Optional[tuple[Wait, ...]]:
+        """Return who waits for a lock in this database now, and for whom; None where nobody tells.
+
+        Raise ServerError.
+        """
+        return None
+
     def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
         """Yield (table, rows) of each table that a query reads from end to end.  Raise ServerError."""
         return iter(())
 
     def volumes(self, link: Link) -> Volumes:
-        """Return how big each table is.  Only where the engine ``gauges``."""
-        raise NotImplementedError
+        """Return how big each table is; none where the engine is not asked.  Raise ServerError."""
+        return Volumes({}, None)
 
     @abstractmethod
     def url_of_database(self, url: str, name: str) -> str:

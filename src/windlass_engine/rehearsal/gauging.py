@@ -1,4 +1,4 @@
-"""Watches a run from a second session: which tables it locks and for how long, and what it writes.
+"""Watches a run from a second session: which tables it locks and for how long, who waits, and what it writes.
 
 The run itself is not touched: it goes through the very code of a deployment.  A look is taken every few milliseconds,
 so what is shorter than that may not be seen.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ..dialects.answers import Gauge
+from ..dialects.answers import Gauge, HeldLock, Wait
 from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import Target, Wire
@@ -21,31 +21,64 @@ from ..session import Session, connect
 
 #: Pause between two looks (seconds): short beside any lock that somebody would notice.
 PAUSE_S = 0.01
+#: The first look is waited for so long (seconds).
+READY_S = 10.0
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at a time (seconds of the monotonic clock)."""
+    """What was seen between two times: when the server was asked, and when its answer was there.
 
+    In seconds of the monotonic clock.
+    """
+
+    asked: float
     at: float
     gauge: Gauge
+    waits: Optional[tuple[Wait, ...]] = None
+
+
+@dataclass
+class Span:
+    """A lock of a table without a break, in seconds of the monotonic clock; for ``held`` of them it was had.
+
+    It came between ``after``, when the last look without it was asked for, and ``seen``, when the first with it was
+    there; ``begin`` is the end of that last look.
+    """
+
+    lock: HeldLock
+    after: float
+    begin: float
+    seen: float
+    end: float
+    held: float = 0.0
+
+    @property
+    def length(self) -> float:
+        """Return how long it was there at most (seconds)."""
+        return self.end - self.begin
 
 
 class Gauging:
-    """A thread that looks until it is told to stop: ``with Gauging(target) as seen: …``, then ask ``seen``."""
+    """A thread that looks until it is told to stop: ``with Gauging(target) as seen: …``, then ask ``seen``.
 
-    def __init__(self, target: Target) -> None:
+    ``waits``: look for whom others wait, too.  ``worker`` is the session that was looked at, 0 before it was known.
+    """
+
+    def __init__(self, target: Target, waits: bool = False) -> None:
         """Nothing is connected yet."""
         self._target = target
+        self._waits = waits
+        self._ready = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="windlass gauging", daemon=True)
-        self._began = 0.0
+        self.worker = 0
         self.looks: list[Look] = []
 
     def __enter__(self) -> Gauging:
-        """Begin."""
-        self._began = time.monotonic()
+        """Begin, and return when the first look was taken: what comes after it is seen."""
         self._thread.start()
+        self._ready.wait(READY_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,16 +92,23 @@ class Gauging:
             with connect(self._target, "windlass gauging") as session:
                 if "gauges" not in session.dialect.capabilities:
                     return
-                pid = 0
+                self._look(session)
                 while not self._stop.wait(PAUSE_S):
-                    pid = pid or _worker(session)
-                    self._look(session, pid)
-                self._look(session, pid)
+                    self.worker = self.worker or _worker(session)
+                    self._look(session)
+                self._look(session)
         except (ServerError, WindlassError):
             return
+        finally:
+            self._ready.set()
 
-    def _look(self, session: Session, pid: int) -> None:
-        self.looks.append(Look(time.monotonic(), session.dialect.gauge(session.link, pid)))
+    def _look(self, session: Session) -> None:
+        asked = time.monotonic()
+        gauge = session.dialect.gauge(session.link, self.worker)
+        at = time.monotonic()
+        waits = session.dialect.waits(session.link) if self._waits else None
+        self.looks.append(Look(asked, at, gauge, waits))
+        self._ready.set()
 
     # ------------------------------------------------------------ what was seen
 
@@ -82,25 +122,49 @@ class Gauging:
         last = min(bisect_left(times, end), len(known) - 1)
         return max((known[last][1] or 0) - (known[first][1] or 0), 0)
 
+    @property
+    def note(self) -> str:
+        """Return what of the locks is not known, and what would let the server tell."""
+        return next((look.gauge.note for look in self.looks if look.gauge.note), "")
+
+    def spans(self) -> list[Span]:
+        """Return every lock that was seen, in the order in which they were."""
+        found: list[Span] = []
+        going: dict[tuple[str, str, str], Span] = {}
+        for before, look in zip(self.looks, self.looks[1:]):
+            now: dict[tuple[str, str, str], Span] = {}
+            for lock in sorted(look.gauge.locks or (), key=lambda lock: not lock.granted):
+                key = (lock.table, lock.mode, lock.blocks)
+                span = now[key] = (
+                    now.get(key) or going.get(key) or Span(lock, before.asked, before.at, look.at, before.at)
+                )
+                span.held += look.at - span.end if lock.granted else 0.0
+                span.end = look.at
+            found += [span for key, span in now.items() if key not in going]
+            going = now
+        return found
+
     def locks(self) -> Optional[list[Wire]]:
-        """Return each table lock that was seen: ``{table, mode, blocks, held_ms, waited_ms}``; None: nobody tells."""
+        """Return each table lock that was seen; None: nobody tells.
+
+        ``{table, mode, blocks, times, held_ms, waited_ms, longest_ms}``: had and waited for in all, and the longest
+        time without a break from asking for it to its end, in which others had to wait.
+        """
         if not any(look.gauge.locks is not None for look in self.looks):
             return None
-        spans: dict[tuple[str, str, str], dict[str, float]] = {}
-        for before, look in zip(self.looks, self.looks[1:]):
-            for lock in look.gauge.locks or ():
-                span = spans.setdefault((lock.table, lock.mode, lock.blocks), {"held": 0.0, "waited": 0.0})
-                span["held" if lock.granted else "waited"] += look.at - before.at
+        found: dict[tuple[str, str, str], list[Span]] = {}
+        for span in self.spans():
+            found.setdefault((span.lock.table, span.lock.mode, span.lock.blocks), []).append(span)
         return [
-            {"table": table, "mode": mode, "blocks": blocks, **_milliseconds(span)}
-            for (table, mode, blocks), span in sorted(spans.items())
+            {"table": table, "mode": mode, "blocks": blocks, **_times(spans)}
+            for (table, mode, blocks), spans in sorted(found.items())
         ]
 
 
 def longest_block(locks: Optional[Sequence[Wire]]) -> Optional[Wire]:
     """Return the lock that keeps others waiting longest, None where none was seen."""
     blocking = [lock for lock in locks or () if lock["blocks"]]
-    return max(blocking, key=lambda lock: lock["held_ms"], default=None)
+    return max(blocking, key=lambda lock: lock["longest_ms"], default=None)
 
 
 def _worker(session: Session) -> int:
@@ -109,5 +173,12 @@ def _worker(session: Session) -> int:
     return holder.pid if holder else 0
 
 
-def _milliseconds(span: dict[str, float]) -> Wire:
-    return {"held_ms": round(span["held"] * 1000), "waited_ms": round(span["waited"] * 1000)}
+def _times(spans: Sequence[Span]) -> Wire:
+    held = sum(span.held for span in spans)
+    length = [span.length for span in spans]
+    return {
+        "times": len(spans),
+        "held_ms": round(held * 1000),
+        "waited_ms": round((sum(length) - held) * 1000),
+        "longest_ms": round(max(length) * 1000),
+    }

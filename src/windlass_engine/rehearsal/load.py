@@ -24,12 +24,16 @@ MOST_ERRORS = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """One call of a script: when it began (seconds since the load did), how long it took, and its error if any."""
+    """One call of a script: when it began (seconds since the load did), how long it took, and its error if any.
+
+    ``pid`` is the session that made it, 0 where there was none.
+    """
 
     name: str
     began: float
     took: float
     error: str = ""
+    pid: int = 0
 
     def overlaps(self, begin: float, end: float) -> bool:
         """Return whether it was under way between two times."""
@@ -49,23 +53,24 @@ class Workload:
         self._scripts = scripts
         self._stop = threading.Event()
         self._samples: list[Sample] = []
-        self._zero = 0.0
+        #: When the load began, by the monotonic clock.
+        self.zero = 0.0
         self._window = (0.0, 0.0)
         self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(workers)]
 
     def __enter__(self) -> Workload:
         """Begin, and run alone for a while."""
-        self._zero = time.monotonic()
+        self.zero = time.monotonic()
         if self._scripts:
             for thread in self._threads:
                 thread.start()
             time.sleep(ALONE_S)
-        self._window = (time.monotonic() - self._zero, 0.0)
+        self._window = (time.monotonic() - self.zero, 0.0)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Run alone for a while again, then end."""
-        self._window = (self._window[0], time.monotonic() - self._zero)
+        self._window = (self._window[0], time.monotonic() - self.zero)
         if self._scripts:
             time.sleep(ALONE_S)
             self._stop.set()
@@ -77,27 +82,33 @@ class Workload:
         session: Optional[Session] = None
         while not self._stop.is_set():
             script = chosen.choice(self._scripts)
-            began = time.monotonic()
-            error = ""
+            began, pid, error = time.monotonic(), session.backend_pid if session else 0, ""
             try:
                 session = session or connect(self._target, "windlass load")
+                pid = session.backend_pid
                 _call(session, script)
             except (ServerError, WindlassError) as failed:
                 error = failed.message
                 session = _mended(session)
                 self._stop.wait(0.05)  # a server that is away is not asked without end
             ended = time.monotonic()
-            self._samples.append(Sample(_name(script), began - self._zero, ended - began, error))
+            self._samples.append(Sample(_name(script), began - self.zero, ended - began, error, pid))
         if session:
             session.close()
 
     # ------------------------------------------------------------ result
 
+    def script_of(self, pid: int, at: float) -> str:
+        """Return the script that a session of the load was at (a time of the monotonic clock), "" for no such one."""
+        moment = at - self.zero
+        own = (sample for sample in self._samples if sample.pid == pid)
+        return next((sample.name for sample in own if sample.began <= moment <= sample.began + sample.took), "")
+
     def result(self) -> Wire:
         """Return throughput and latencies while the plan ran and without it, errors, and a picture over time.
 
         ``{workers, during, alone, errors, picture}``: ``during`` and ``alone`` are ``{calls, per_s, p50_ms, p99_ms,
-        worst_ms}``; ``picture`` is a list of ``{at_ms, calls, worst_ms}``.  Empty when there was no load.
+        worst_ms}``; ``picture`` is a list of ``{at_ms, calls, middle_ms, worst_ms}``.  Empty when there was no load.
         """
         if not self._scripts:
             return {}
@@ -159,12 +170,20 @@ def _figures(samples: Sequence[Sample], seconds: float) -> Wire:
 
 
 def _picture(samples: Sequence[Sample], length: float) -> list[Wire]:
-    """Return the worst time and the number of calls in each span; a call counts in all spans that it lasted."""
+    """Return calls that ended and the middle and the worst time in each span; a call counts in all that it lasted."""
     width = max(length / BUCKETS, 0.001)
-    buckets = [{"at_ms": round(n * width * 1000), "calls": 0, "worst_ms": 0.0} for n in range(BUCKETS)]
+    ended, times = [0] * BUCKETS, [[] for _ in range(BUCKETS)]  # type: tuple[list[int], list[list[float]]]
     for sample in samples:
-        first, last = int(sample.began / width), int((sample.began + sample.took) / width)
-        buckets[min(last, BUCKETS - 1)]["calls"] += 1
-        for number in range(min(first, BUCKETS - 1), min(last, BUCKETS - 1) + 1):
-            buckets[number]["worst_ms"] = max(buckets[number]["worst_ms"], round(sample.took * 1000, 2))
-    return buckets
+        first, last = (min(int(at / width), BUCKETS - 1) for at in (sample.began, sample.began + sample.took))
+        ended[last] += 1
+        for number in range(first, last + 1):
+            times[number].append(sample.took * 1000)
+    return [
+        {
+            "at_ms": round(number * width * 1000),
+            "calls": ended[number],
+            "middle_ms": round(sorted(took)[len(took) // 2], 2) if took else 0.0,
+            "worst_ms": round(max(took, default=0.0), 2),
+        }
+        for number, took in enumerate(times)
+    ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Optional
 
 from .. import journal
@@ -28,6 +27,8 @@ from ..schema.introspect import Schema
 from ..session import connect
 from .gauging import Gauging, longest_block
 from .load import Workload
+from .statements import Ran, Statements
+from .waiting import Waits
 
 #: Differences that are told; the rest is counted.
 MOST_LINES = 40
@@ -56,8 +57,8 @@ def run(server: Target, rehearsal: Rehearsal, options: Options, emit: Emit) -> W
     """Rehearse on ``server``; return what was measured and, in ``failed``, why the plan should not run.
 
     Returns ``{backup, rows, restore_ms, parts, checks, samples, load, queries, failed, duration_ms}``.  ``parts`` are
-    the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, log_bytes,
-    temporary_bytes, growth, longest_block, differences, error}``.
+    the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, lock_note, blocked,
+    log_bytes, temporary_bytes, growth, longest_block, differences, error}``.
 
     Raises WindlassError for what says nothing about the plan: no login, no room, a backup that does not restore, or
     one of another state than the plan is for (``plan_stale``).
@@ -95,7 +96,8 @@ class _Stage:
         self._parts: list[Wire] = []
         self._checks: list[Wire] = []
         self._samples: list[Wire] = []
-        self._load: Optional[Wire] = None
+        self._load: Wire = {}
+        self._under_load: Optional[tuple[float, Waits]] = None
         self._queries: list[Wire] = []
         self._failed: list[str] = []
 
@@ -115,8 +117,11 @@ class _Stage:
         before, asked = self._schema(), self._measured()
         plan = self._for_the_copy()
         with Workload(self._copy, self._rehearsal.load, self._rehearsal.workers) as load:
-            went = self._part("the plan", plan)
+            went = self._part("the plan", plan, load if self._rehearsal.load else None)
         self._load = load.result()
+        if self._under_load:
+            began, waits = self._under_load
+            self._load.update({"plan_at_ms": round((began - load.zero) * 1000), "waits": waits.told()})
         if not went:
             return
         after = self._schema()
@@ -156,20 +161,24 @@ class _Stage:
 
     # ------------------------------------------------------------ one run, measured
 
-    def _part(self, what: str, plan: Plan) -> bool:
+    def _part(self, what: str, plan: Plan, load: Optional[Workload] = None) -> bool:
         """Run a plan as a deployment does and measure it; return whether it ended well."""
         self._emit({"event": "rehearsal_part", "database": self._copy.name, "what": what})
-        sizes, done = self._volumes(), _Done()
+        sizes, done = self._volumes(), Statements()
         began = time.monotonic()
-        with Gauging(self._copy) as seen:
+        with Gauging(self._copy, waits=load is not None) as seen:
             error = self._run(plan, done)
         ended = time.monotonic()
+        if load:
+            self._under_load = (began, Waits(seen, done, load))
         later = self._volumes()
         part: Wire = {
             "what": what,
             "duration_ms": int((ended - began) * 1000),
-            "statements": done.measured(seen),
+            "statements": [_measured(ran, began, seen) for ran in done.done],
             "locks": seen.locks(),
+            "lock_note": seen.note,
+            "blocked": _blocked(seen, began),
             "log_bytes": seen.log_bytes(began, ended),
             "temporary_bytes": _minus(later.temporary, sizes.temporary),
             "growth": _growth(sizes.tables, later.tables),
@@ -182,7 +191,7 @@ class _Stage:
             self._failed.append(f"{what} fails: {error}")
         return not error
 
-    def _run(self, plan: Plan, done: _Done) -> str:
+    def _run(self, plan: Plan, done: Statements) -> str:
         """Return what went wrong, or an empty string."""
         try:
             result = execute.run(self._copy, plan, self._options, done)
@@ -229,37 +238,32 @@ class _Stage:
             return session.dialect.volumes(session.link) if able else Volumes({}, None)
 
 
-class _Done:
-    """Takes a run's events and keeps its statements."""
+def _measured(ran: Ran, began: float, seen: Gauging) -> Wire:
+    """Return a statement with its duration, its rows and the log written meanwhile; ``at_ms`` counts from ``began``."""
+    return {
+        "migration": ran.migration,
+        "statement": ran.statement,
+        "line": ran.line,
+        "sql": ran.sql,
+        "at_ms": max(round((ran.begin - began) * 1000), 0),
+        "duration_ms": round((ran.end - ran.begin) * 1000),
+        "rows": ran.rows,
+        "log_bytes": seen.log_bytes(ran.begin, ran.end),
+    }
 
-    def __init__(self) -> None:
-        """Nothing is done yet.  Events carry the time of day; ``offset`` leads to the monotonic clock."""
-        self._offset = time.time() - time.monotonic()
-        self._lines: dict[tuple[str, int], tuple[int, str]] = {}
-        self._ended: list[tuple[float, Wire]] = []
 
-    def __call__(self, event: Wire) -> None:
-        """Keep what is of a statement."""
-        if event["event"] == "statement_started":
-            self._lines[event["migration"], event["statement"]] = (event["line"], event["sql"])
-        elif event["event"] == "statement_done":
-            at = datetime.fromisoformat(event["at"]).timestamp() - self._offset
-            self._ended.append((at, event))
-
-    def measured(self, seen: Gauging) -> list[Wire]:
-        """Return each statement with its duration, rows and the log written meanwhile."""
-        return [
-            {
-                "migration": event["migration"],
-                "statement": event["statement"],
-                "line": self._lines[event["migration"], event["statement"]][0],
-                "sql": self._lines[event["migration"], event["statement"]][1],
-                "duration_ms": event["duration_ms"],
-                "rows": event["rows"],
-                "log_bytes": seen.log_bytes(at - event["duration_ms"] / 1000, at),
-            }
-            for at, event in self._ended
-        ]
+def _blocked(seen: Gauging, began: float) -> list[Wire]:
+    """Return when which table kept others waiting: ``{table, blocks, from_ms, to_ms}``, counted from ``began``."""
+    spans = [span for span in seen.spans() if span.lock.blocks]
+    return [
+        {
+            "table": span.lock.table,
+            "blocks": span.lock.blocks,
+            "from_ms": max(round((span.begin - began) * 1000), 0),
+            "to_ms": round((span.end - began) * 1000),
+        }
+        for span in sorted(spans, key=lambda span: -span.length)[:MOST_LINES]
+    ]
 
 
 def _minus(later: Optional[int], before: Optional[int]) -> Optional[int]:

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 from ...finding import Finding
 from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
 from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes
+from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -31,6 +31,7 @@ from . import (
     splitter,
     text,
     tokens,
+    waiting,
 )
 from .archive_sql import MySQLArchives
 from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, MySQLJournal
@@ -174,7 +175,11 @@ class MySQL(Dialect):
 
     def gauge(self, link: Link, pid: int) -> Gauge:
         """Look at a session's table locks and at the server's log."""
-        return gauge.gauge(link, pid)
+        return gauge.gauge(link, pid, _is_mariadb(link))
+
+    def waits(self, link: Link) -> Optional[tuple[Wait, ...]]:
+        """Ask for waits for rows, and for sessions that wait for a table."""
+        return waiting.waits(link, _is_mariadb(link))
 
     def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
         """Ask EXPLAIN."""

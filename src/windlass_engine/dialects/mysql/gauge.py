@@ -6,6 +6,7 @@ from typing import Optional
 
 from ..answers import Gauge, HeldLock, Volumes
 from ..link import Link, ServerError
+from . import trying
 
 #: Whom a metadata lock keeps waiting.
 _BLOCKS = {
@@ -17,42 +18,66 @@ _BLOCKS = {
 _LOG_MARKS = ("innodb_lsn_current", "innodb_redo_log_current_lsn", "innodb_os_log_written")
 _LOG = f"SHOW GLOBAL STATUS WHERE LOWER(Variable_name) IN {_LOG_MARKS}"
 _OURS = "NOT LIKE 'windlass\\_%'"
-# MySQL tells by itself; MariaDB does where the plugin metadata_lock_info is installed.
+# MySQL tells by itself; MariaDB does where the plugin metadata_lock_info is installed.  The first row says whether
+# anything is told: while it is read, there is at least the lock of the reader.
 _LOCKS = (
     f"""
+SELECT '', '', EXISTS (SELECT 1 FROM performance_schema.metadata_locks)
+UNION ALL
 SELECT l.OBJECT_NAME, l.LOCK_TYPE, l.LOCK_STATUS = 'GRANTED' FROM performance_schema.metadata_locks l
 JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID
 WHERE t.PROCESSLIST_ID = {{pid:d}} AND l.OBJECT_TYPE = 'TABLE' AND l.OBJECT_SCHEMA = DATABASE()
-  AND l.OBJECT_NAME {_OURS} AND @@performance_schema = 1
+  AND l.OBJECT_NAME {_OURS}
 """,
     f"""
+SELECT '', '', 1
+UNION ALL
 SELECT TABLE_NAME, REPLACE(LOCK_MODE, 'MDL_', ''), 1 FROM information_schema.METADATA_LOCK_INFO
 WHERE THREAD_ID = {{pid:d}} AND TABLE_SCHEMA = DATABASE() AND TABLE_NAME {_OURS}
 """,
 )
+#: What is not known without them, and how to have them.
+_TRIED = (
+    "the server does not tell its table locks: reads and writes of the table in work were tried at each look instead; "
+    "to know which locks they met: INSTALL SONAME 'metadata_lock_info'"
+)
+_UNKNOWN = {
+    True: "MariaDB does not tell its table locks; let it: INSTALL SONAME 'metadata_lock_info'",
+    False: "MySQL does not tell its table locks: performance_schema is off, or this login may not read it",
+}
 _TABLES = f"""
-SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0) FROM information_schema.TABLES
+SELECT TABLE_NAME, COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0), COALESCE(INDEX_LENGTH, 0)
+FROM information_schema.TABLES
 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME {_OURS}
 """
 
 
-def gauge(link: Link, pid: int) -> Gauge:
-    """Look once; ``locks`` is None where the server does not tell them."""
-    told = {str(name).lower(): int(value) for name, value in link.query(_LOG)}
-    return Gauge(next((told[mark] for mark in _LOG_MARKS if mark in told), None), _locks(link, pid))
+def gauge(link: Link, pid: int, is_mariadb: bool) -> Gauge:
+    """Look once; ``locks`` is None where the server does not tell them and they cannot be tried."""
+    marks = {str(name).lower(): int(value) for name, value in link.query(_LOG)}
+    log_bytes = next((marks[mark] for mark in _LOG_MARKS if mark in marks), None)
+    told = _locks(link, pid)
+    if told is not None:
+        return Gauge(log_bytes, told)
+    tried = trying.locks(link, pid) if is_mariadb and pid else None
+    return Gauge(log_bytes, tried, _UNKNOWN[is_mariadb] if tried is None else _TRIED)
 
 
 def volumes(link: Link) -> Volumes:
     """Return the bytes of each table with its indexes; the server does not tell those of temporary files."""
-    return Volumes({str(name): int(size) for name, size in link.query(_TABLES)}, None)
+    rows = [(str(name), int(size), int(indexes)) for name, size, indexes in link.query(_TABLES)]
+    return Volumes({name: size for name, size, _ in rows}, None, {name: indexes for name, _, indexes in rows})
 
 
 def _locks(link: Link, pid: int) -> Optional[tuple[HeldLock, ...]]:
+    """Return the locks that the server tells of, None where it does not."""
     for query in _LOCKS:
         try:
-            rows = link.query(query.format(pid=pid))
-        except ServerError:
+            (_, _, told), *rows = link.query(query.format(pid=pid))
+        except ServerError as error:
+            if error.lost:
+                raise
             continue  # there is no such table here, or the login may not read it
-        if rows or "performance_schema" not in query:
+        if told:
             return tuple(HeldLock(str(t), str(mode), _BLOCKS.get(str(mode), ""), bool(g)) for t, mode, g in rows)
     return None

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 from ...finding import Finding
 from ...model import Probe, Script, Statement, TableFacts, Target
 from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes
+from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -222,6 +222,10 @@ class PostgreSQL(Dialect):
     def gauge(self, link: Link, pid: int) -> Gauge:
         """Look at a session's table locks and at the server's log."""
         return gauge.gauge(link, pid)
+
+    def waits(self, link: Link) -> Optional[tuple[Wait, ...]]:
+        """Ask for each waiting session's blockers."""
+        return gauge.waits(link)
 
     def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
         """Ask EXPLAIN."""

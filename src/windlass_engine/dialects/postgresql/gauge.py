@@ -1,8 +1,8 @@
-"""What a session costs while it works: the locks that it holds, and how much log the server writes."""
+"""What a session costs while it works: the locks that it holds, who waits for it, and how much log is written."""
 
 from __future__ import annotations
 
-from ..answers import Gauge, HeldLock, Volumes
+from ..answers import Gauge, HeldLock, Volumes, Wait
 from ..link import Link
 
 #: Whom a table lock keeps waiting (PostgreSQL's table of conflicting lock modes).
@@ -25,12 +25,30 @@ WHERE l.pid = {pid:d} AND l.locktype = 'relation' AND c.relkind IN ('r', 'p', 'm
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
   AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
-_TABLES = """
-SELECT n.nspname || '.' || c.relname, pg_catalog.pg_total_relation_size(c.oid)
+# Whoever stands in front in the queue for a lock counts as holding it.  A wait for a row is one for the transaction
+# that changed it: the table is that of the row's own lock.
+_WAITS = """
+SELECT a.pid, h.pid, COALESCE(n.nspname || '.' || c.relname, ''),
+  pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 200)
+FROM pg_catalog.pg_stat_activity a
+CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) AS h (pid)
+LEFT JOIN LATERAL (
+  SELECT l.relation FROM pg_catalog.pg_locks l
+  WHERE l.pid = a.pid AND l.relation IS NOT NULL AND (NOT l.granted OR l.locktype = 'tuple')
+  ORDER BY l.granted LIMIT 1
+) w ON true
+LEFT JOIN pg_catalog.pg_class c ON c.oid = w.relation
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock'
+"""
+# The first row is the database's temporary files.
+_VOLUMES = """
+SELECT '', temp_bytes, 0 FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()
+UNION ALL
+SELECT n.nspname || '.' || c.relname, pg_catalog.pg_total_relation_size(c.oid), pg_catalog.pg_indexes_size(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
-_TEMPORARY = "SELECT temp_bytes FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()"
 
 
 def gauge(link: Link, pid: int) -> Gauge:
@@ -40,6 +58,18 @@ def gauge(link: Link, pid: int) -> Gauge:
     return Gauge(int(first[3]), locks)
 
 
+def waits(link: Link) -> tuple[Wait, ...]:
+    """Return who waits for whom, in one round trip."""
+    return tuple(Wait(int(waiter), int(holder), table, sql) for waiter, holder, table, sql in link.query(_WAITS))
+
+
 def volumes(link: Link) -> Volumes:
-    """Return the bytes of each table with its indexes, and those of temporary files so far."""
-    return Volumes({name: int(size) for name, size in link.query(_TABLES)}, int(link.query(_TEMPORARY)[0][0] or 0))
+    """Return the bytes of each table with its indexes, and those of temporary files so far.
+
+    A table that goes while it is looked at has no size.
+    """
+    first, *rows = link.query(_VOLUMES)
+    known = [(name, int(size), int(indexes)) for name, size, indexes in rows if size is not None]
+    return Volumes(
+        {name: size for name, size, _ in known}, int(first[1] or 0), {name: indexes for name, _, indexes in known}
+    )

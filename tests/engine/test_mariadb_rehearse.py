@@ -1,0 +1,71 @@
+"""Rehearsals on MariaDB, which does not tell its table locks: whom a plan keeps waiting is found out by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.engine import mariadb_backups as backups
+from tests.systems import Bench, Maker
+from windlass.telling import rehearsed as told
+from windlass_engine.model import Options
+from windlass_engine.rehearsal import load as loading
+from windlass_engine.rehearsal import rehearse
+
+ROWS = 80_000
+MARIADB = Maker("mysql")
+LONG = "ALTER TABLE bookings ADD COLUMN paid int, ALGORITHM=COPY, LOCK=SHARED;\n"
+ONLINE = "ALTER TABLE bookings ADD COLUMN paid int, ALGORITHM=INSTANT;\n"
+BACK = "ALTER TABLE bookings DROP COLUMN paid;\n"
+
+
+@dataclass
+class Theatre:
+    """A database with a backup, and the plans to rehearse on copies of it."""
+
+    url: str
+    backup: str
+
+    def rehearse(self, up: str, **more: Any) -> dict[str, Any]:
+        plan = Bench(self.url).plan(MARIADB.system(MARIADB.migration("001_change", up, BACK)))
+        asked = rehearse.Rehearsal(self.backup, plan, **more)
+        return rehearse.run(backups.target_of(self.url), asked, Options("run", "tester", "here"), lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def theatre(mariadb, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    with mariadb.database() as url:
+        Bench(url).run_all(
+            "CREATE TABLE bookings (id int PRIMARY KEY, state varchar(20), note varchar(200))",
+            f"INSERT INTO bookings SELECT seq, 'new', REPEAT('x', 150) FROM seq_1_to_{ROWS}",
+        )
+        yield Theatre(url, backups.make(url, tmp_path_factory.mktemp("rehearse"))["path"])
+
+
+def test_a_copy_of_the_table_is_caught_and_its_instant_form_is_not(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "ALONE_S", 0.5)
+    writes = MARIADB.read("UPDATE bookings SET note = 'seen' WHERE id = 1 + FLOOR(RAND() * 1000);\n", "load/writes.sql")
+    found = theatre.rehearse(LONG, load=[writes], workers=2)
+    assert found["failed"] == ""
+    part = found["parts"][0]
+    block = part["longest_block"]
+    assert (block["table"], block["blocks"]) == ("bookings", "writes"), part["locks"]
+    assert block["longest_ms"] >= part["statements"][0]["duration_ms"] / 3
+    assert "INSTALL SONAME 'metadata_lock_info'" in part["lock_note"]
+    waits = [wait for wait in found["load"]["waits"] if wait["whom"] == "001_change, line 1"]
+    wait = waits[0]
+    assert (wait["who"], wait["table"]) == ("writes.sql", "bookings")
+    assert wait["who_sql"].startswith("UPDATE bookings") and wait["whom_sql"].startswith("ALTER TABLE bookings")
+    assert wait["longest_ms"] >= part["statements"][0]["duration_ms"] / 3
+    lines = [text for text, _ in told.lines("here d", found)]
+    assert any("INSTALL SONAME" in text for text in lines)
+    assert any(text.lstrip().startswith("writes of bookings wait for") for text in lines)
+
+    online = theatre.rehearse(ONLINE)["parts"][0]
+    assert (online["longest_block"] or {"longest_ms": 0})["longest_ms"] < block["longest_ms"] / 2
+    assert online["locks"] is not None, "that nobody waits is known"
