@@ -76,7 +76,6 @@ BEGIN
         FROM @added AS a
         JOIN sys.default_constraints AS d ON d.parent_object_id = OBJECT_ID(N'dbo.' + a.tbl, N'U')
         WHERE COL_NAME(d.parent_object_id, d.parent_column_id) = a.col
-          AND SERVERPROPERTY(N'Babelfish') IS NULL -- there a default has no name of its own, and goes with its column
         UNION
         SELECT 2, CONCAT(N'ALTER TABLE dbo.', a.tbl, N' DROP CONSTRAINT ', QUOTENAME(c.name))
         FROM @added AS a

@@ -122,14 +122,13 @@ WHERE IsWhatsAppSent = 1 AND WhatsAppStatus = 0
   /* windlass: batch */;
 GO
 
--- Babelfish shows indexes under other names than they were given, so there the column counts.
 DECLARE @stands int, @online bit = 0;
 SELECT @stands = COUNT(*)
 FROM sys.indexes AS i
 JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
 WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
   AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
-  AND (i.name = N'IX_Appointments_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+  AND i.name = N'IX_Appointments_WhatsAppStatus';
 SELECT @online = 1
 WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
 IF @stands = 0 AND @online = 1
@@ -150,7 +149,7 @@ FROM sys.indexes AS i
 JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
 WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsAppointments', N'U')
   AND COL_NAME(k.object_id, k.column_id) = N'ScheduleWhatsAppStatus'
-  AND (i.name = N'IX_Appointments_ScheduleWhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+  AND i.name = N'IX_Appointments_ScheduleWhatsAppStatus';
 SELECT @online = 1
 WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
 IF @stands = 0 AND @online = 1
@@ -171,7 +170,7 @@ FROM sys.indexes AS i
 JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
 WHERE i.object_id = OBJECT_ID(N'dbo.Clinic_PatientsTelNumbers', N'U')
   AND COL_NAME(k.object_id, k.column_id) = N'WhatsAppStatus'
-  AND (i.name = N'IX_Patients_WhatsAppStatus' OR SERVERPROPERTY(N'Babelfish') IS NOT NULL);
+  AND i.name = N'IX_Patients_WhatsAppStatus';
 SELECT @online = 1
 WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) IN (3, 5, 8); -- Enterprise and Developer, Azure
 IF @stands = 0 AND @online = 1

@@ -42,7 +42,6 @@ LEFT JOIN sys.check_constraints AS found ON found.object_id = OBJECT_ID(N'dbo.' 
 WHERE found.name IS NULL OR found.is_disabled = 1 OR found.is_not_trusted = 1;
 GO
 
--- Babelfish shows indexes under other names than they were given.
 -- check: status_indexes
 SELECT CONCAT(N'index ', needed.idx, N' of ', needed.tbl, N' (', needed.col, N') is missing or disabled') AS failure
 FROM (VALUES
@@ -56,7 +55,7 @@ WHERE NOT EXISTS (
     JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal = 1
     WHERE i.object_id = OBJECT_ID(N'dbo.' + needed.tbl, N'U') AND i.is_disabled = 0
       AND COL_NAME(k.object_id, k.column_id) = needed.col
-      AND (i.name = needed.idx OR SERVERPROPERTY(N'Babelfish') IS NOT NULL)
+      AND i.name = needed.idx
 );
 GO
 
