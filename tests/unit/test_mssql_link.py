@@ -18,9 +18,12 @@ from windlass_engine.dialects.mssql import (
     examination,
     facts,
     failures,
+    gauge,
     locks,
     losses,
+    measures,
     odbc,
+    probing,
 )
 from windlass_engine.dialects.mssql.driver import SQLServerLink, version_number
 from windlass_engine.dialects.mssql.own import Own
@@ -379,10 +382,11 @@ def own_sql() -> Iterator[str]:
     archives = MSSQL.archives
     yield from (*archives.catch_up(archive, loss)[1:], *archives.counted("x"), *archives.finish("001", "run"))
     yield from (archives.listing("state = N'kept'"), archives.size("x"), archives.highest("x"))
-    for module in (catalogue, catalogue_rare, examination, facts, locks, losses):
+    for module in (catalogue, catalogue_rare, examination, facts, gauge, locks, losses, measures, probing):
         for name, value in vars(module).items():
-            if name.startswith("_") and isinstance(value, str) and value.strip().startswith("SELECT"):
-                yield value.replace("{pid:d}", "55").replace("{name}", "N'x'")
+            if name.startswith("_") and isinstance(value, str) and value.strip().startswith(("SELECT", "IF")):
+                named = value.replace("{name}", "N'x'").replace("{table}", "N'[t]'")
+                yield named.replace("{pid:d}", "55").replace("{names}", "SELECT N't' AS name, OBJECT_ID(N't') AS id")
 
 
 def test_what_windlass_says_is_t_sql() -> None:

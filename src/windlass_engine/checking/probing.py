@@ -109,7 +109,7 @@ class _Search:
         table = self._name(self._probe.table)
         keys = self._dialect.key_columns(self._session.link, self._probe.table) or self._probe.columns
         shown = ", ".join(self._name((key,)) for key in keys) if self._probe.kind != "rows" and keys else "1"
-        rows = self._session.query(f"SELECT {shown} FROM {table} WHERE {condition} LIMIT {EXAMPLES}")
+        rows = self._session.query(self._dialect.first_rows(shown, f"{table} WHERE {condition}", EXAMPLES))
         if not rows:
             return {"found": 0, "examples": [], "unknown": ""}
         named = shown != "1"
@@ -122,14 +122,14 @@ class _Search:
         limits = [f"({probe.condition})"] if probe.condition else []
         limits += [] if probe.nulls_equal else [f"{key} IS NOT NULL" for key in probe.expressions]
         where = f" WHERE {' AND '.join(limits)}" if limits else ""
-        groups = f"FROM {self._name(probe.table)}{where} GROUP BY {keys} HAVING count(*) > 1"
-        rows = self._session.query(f"SELECT {keys}, count(*) {groups} LIMIT {EXAMPLES}")
+        groups = f"{self._name(probe.table)}{where} GROUP BY {keys} HAVING count(*) > 1"
+        rows = self._session.query(self._dialect.first_rows(f"{keys}, count(*)", groups, EXAMPLES))
         if not rows:
             return {"found": 0, "examples": [], "unknown": ""}
         examples = [f"({', '.join(map(str, row[:-1]))}) in {row[-1]} rows" for row in rows]
         count = len(rows)
         if count == EXAMPLES:
-            count = self._count(f"(SELECT 1 AS windlass_one {groups}) AS windlass_groups")
+            count = self._count(f"(SELECT 1 AS windlass_one FROM {groups}) AS windlass_groups")
         return {"found": count, "examples": examples, "unknown": ""}
 
     def _count(self, source: str) -> int:

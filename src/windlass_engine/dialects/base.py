@@ -70,6 +70,10 @@ class Dialect(Scripts, Schemas):
             f"ORDER BY {key} LIMIT {batch:d}) batch ORDER BY batch.k DESC LIMIT 1"
         )
 
+    def first_rows(self, columns: str, source: str, count: int) -> str:
+        """Return the query for some ``count`` rows at most; ``source`` is all that stands behind FROM."""
+        return f"SELECT {columns} FROM {source} LIMIT {count:d}"
+
     @abstractmethod
     def begin(self, lock_timeout_ms: int, statement_timeout_ms: int, read_only: bool = False) -> tuple[str, ...]:
         """Return the statements that open a transaction with its timeouts (0: none).

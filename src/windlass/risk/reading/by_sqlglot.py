@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,14 @@ class Grammar:
     way: Callable[[str, Any], Way]
     #: Whether a NOT NULL column without a default is refused where there are rows.
     fills_nothing: bool = False
+    #: Whether a unique key lets one row alone have no value.
+    nulls_equal: bool = False
+    #: What a statement does that sqlglot does not read, by its words; None where they do not tell.
+    words: Callable[[str], tuple[Action, ...] | None] = lambda sql: None
+    #: What the call of a procedure with these constants does; None where that is not known.
+    call: Callable[[str, Sequence[str]], Action | None] = lambda name, texts: None
+    #: How a new column is made, where that is not the usual way, and what there is to know about it.
+    column: Callable[[Any], tuple[Way | None, str]] = lambda column: (None, "")
 
 
 def read(grammar: Grammar, sql: str) -> tuple[Action, ...]:
@@ -124,9 +132,8 @@ class _Reader:
 
     def _execute(self, node: Any) -> Action:
         name = table_of(node)[-1:] or ("",)
-        if name[0].lower() == "sp_rename":
-            return self._action("rename", (), " to ".join(item.name for item in node.expressions[:2]))
-        return Action("opaque", subject=name[0], note=f"{name[0]} may do anything")
+        known = self._grammar.call(name[0], [_constant(item) for item in node.expressions])
+        return known or Action("opaque", subject=name[0], note=f"{name[0]} may do anything")
 
     def _execute_text(self, node: Any) -> Iterator[Action]:
         """Yield what sp_executesql will do, where the batch holds its text."""
@@ -156,10 +163,11 @@ class _Reader:
     def _index(self, node: Any) -> Iterator[Action]:
         table, unique = table_of(node.this.args.get("table")), bool(node.args.get("unique"))
         parts = node.this.args["params"].args.get("columns") or ()
-        probe = self._duplicates(table, [getattr(part, "this", part) for part in parts]) if unique else ()
+        where = node.this.args["params"].args.get("where")
+        probe = self._duplicates(table, [getattr(part, "this", part) for part in parts], where) if unique else ()
         yield self._action("add-index", table, node.this.name, node, unique=unique, probes=probe)
 
-    def _duplicates(self, table: Name, parts: list[Any]) -> tuple[Probe, ...]:
+    def _duplicates(self, table: Name, parts: list[Any], where: Any = None) -> tuple[Probe, ...]:
         """Return the search for rows that a unique key refuses; none where a part is no plain column."""
         from sqlglot import exp
 
@@ -169,7 +177,9 @@ class _Reader:
         if not all(isinstance(part, (exp.Column, exp.ColumnPrefix, exp.Identifier)) for part in parts):
             return ()
         columns = tuple(part.name or part.this.name for part in parts)
-        return (Probe("duplicates", table, columns, expressions=tuple(keys)),)
+        condition = where.this.sql(self._grammar.name, identify=True) if where is not None else ""
+        equal = self._grammar.nulls_equal
+        return (Probe("duplicates", table, columns, tuple(keys), condition, nulls_equal=equal),)
 
     def _drop(self, node: Any) -> Iterator[Action]:
         kind = str(node.args.get("kind") or "").upper()
@@ -220,7 +230,9 @@ class _Reader:
                   "GeneratedAsIdentityColumnConstraint"} & set(kinds)  # fmt: skip
         bare = no_null is not None and not no_null.args.get("allow_null") and not filled
         probes = (Probe("rows", table, (column.name,)),) if bare and self._grammar.fills_nothing else ()
-        yield self._action("add-column", table, column.name, node, required=bare, probes=probes)
+        way, note = self._grammar.column(column)
+        lock, waits, work = way or self._grammar.way("add-column", node)
+        yield Action("add-column", table, column.name, lock, waits, work, required=bare, probes=probes, note=note)
 
     def _modify(self, table: Name, column: Any, node: Any) -> Action:
         kinds = {type(item.kind).__name__: item.kind for item in column.args.get("constraints") or ()}
@@ -254,12 +266,13 @@ class _Reader:
         if isinstance(inner, exp.IndexColumnConstraint):
             return self._action("add-index", table, inner.name, node)
         if isinstance(inner, exp.UniqueColumnConstraint):
-            probes = self._duplicates(table, list(inner.this.expressions))
+            probes = self._duplicates(table, _plain_parts(inner.this.expressions))
             return self._action("add-index", table, name or inner.this.name, node, unique=True, probes=probes)
         if isinstance(inner, exp.ForeignKey):
             return self._foreign(table, name, inner, node)
-        if isinstance(inner, exp.PrimaryKey):
-            probes = self._duplicates(table, list(inner.expressions))
+        if isinstance(inner, (exp.PrimaryKey, exp.PrimaryKeyColumnConstraint)):
+            clustered = item.find(exp.ClusteredColumnConstraint, exp.NonClusteredColumnConstraint)
+            probes = self._duplicates(table, _plain_parts(clustered.this if clustered else inner.expressions))
             return self._action("add-constraint", table, "primary key", node, required=True, probes=probes)
         if isinstance(inner, exp.CheckColumnConstraint):
             condition = inner.this.sql(self._grammar.name, identify=True)
@@ -304,6 +317,21 @@ def _is_of_the_session(kind: str, node: Any) -> bool:
     return isinstance(name, exp.Parameter) or bool(isinstance(name, exp.Identifier) and name.args.get("temporary"))
 
 
+def _constant(node: Any) -> str:
+    """Return the constant that an argument of a call is, an empty string for what is none."""
+    from sqlglot import exp
+
+    value = node.expression if isinstance(node, exp.EQ) else node
+    return str(value.name) if isinstance(value, (exp.Literal, exp.National)) else ""
+
+
+def _plain_parts(parts: Sequence[Any]) -> list[Any]:
+    """Return the parts of a key without their order."""
+    from sqlglot import exp
+
+    return [part.this if isinstance(part, exp.Ordered) else part for part in parts]
+
+
 def _text(node: Any) -> str:
     return str(getattr(node, "this", node) or "") if not isinstance(node, str) else node
 
@@ -314,6 +342,9 @@ def _by_words(grammar: Grammar, sql: str, why: str) -> tuple[Action, ...]:
     first, rest = (words[0].upper() if words else ""), (words[1] if len(words) > 1 else "")
     if not first or first in _SESSION:
         return ()
+    told = grammar.words(sql)
+    if told is not None:
+        return told
     renamed = _RENAMED.match(sql)
     if renamed:
         table = plain(renamed[1])

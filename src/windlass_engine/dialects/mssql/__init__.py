@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...model import Script, Statement, TableFacts, Target
+from ...model import Probe, Script, Statement, TableFacts, Target
 from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Key, Object, Objects
+from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -18,10 +18,13 @@ from . import (
     driver,
     examination,
     facts,
+    gauge,
     locks,
     losses,
     measures,
+    probing,
     review,
+    scans,
     session_state,
     settle,
     splitter,
@@ -44,7 +47,9 @@ class SQLServer(Dialect):
 
     name = "mssql"
     title = "SQL Server"
-    capabilities = frozenset({"transactional_ddl", "session_lock", "lock_timeout", "backup", "drift"})
+    capabilities = frozenset(
+        {"transactional_ddl", "session_lock", "lock_timeout", "backup", "drift", "probes", "gauges", "explains"}
+    )
     grammar = "tsql"
     schema_table = SCHEMA_TABLE
     journal = SQLServerJournal()
@@ -146,11 +151,39 @@ class SQLServer(Dialect):
 
     def key_columns(self, link: Link, table: tuple[str, ...]) -> tuple[str, ...]:
         """Ask the catalogue."""
-        return measures.key_columns(link, table)
+        return probing.key_columns(link, table)
 
     def columns_stand(self, link: Link, table: tuple[str, ...], columns: Sequence[str]) -> bool:
         """Ask the catalogue."""
-        return measures.columns_stand(link, table, columns)
+        return probing.columns_stand(link, table, columns)
+
+    def first_rows(self, columns: str, source: str, count: int) -> str:
+        """Return the query with TOP."""
+        return f"SELECT TOP ({count:d}) {columns} FROM {source}"
+
+    def unfit(self, link: Link, probe: Probe) -> Search:
+        """Measure lengths, and let the server try the conversion."""
+        return probing.unfit(probe)
+
+    def unvalidated(self, link: Link, probe: Probe) -> Optional[Probe]:
+        """Ask the catalogue for the constraint."""
+        return probing.unvalidated(link, probe)
+
+    def gauge(self, link: Link, pid: int) -> Gauge:
+        """Look once."""
+        return gauge.gauge(link, pid)
+
+    def volumes(self, link: Link) -> Volumes:
+        """Ask the catalogue."""
+        return gauge.volumes(link)
+
+    def waits(self, link: Link) -> Optional[tuple[Wait, ...]]:
+        """Ask the server's views."""
+        return gauge.waits(link)
+
+    def full_scans(self, link: Link, sql: str) -> Iterator[tuple[str, int]]:
+        """Ask the optimizer, which runs nothing."""
+        return scans.full_scans(link, sql)
 
     def is_timeout(self, error: ServerError) -> bool:
         """Return whether a statement or its wait for a lock took too long."""
