@@ -127,6 +127,13 @@ def mysql() -> Iterator[MySQLServer | GivenServer]:
         yield from _run(module.MySQLServer(_unpacked("sid")))
 
 
+@pytest.fixture(scope="session", params=["mariadb", "mysql"])
+def mysqld(request: pytest.FixtureRequest) -> Mysqld:
+    """A server of each of the two makes that speak the same protocol."""
+    server: Mysqld = request.getfixturevalue(request.param)
+    return server
+
+
 @pytest.fixture(scope="session")
 def mssql() -> SQLServer:
     """A SQL Server that somebody else runs."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
-from tests.engine import test_mariadb_introspect as on_mariadb
+from tests.engine import test_mysql_introspect as on_mysql
 from tests.systems import Bench
 from windlass_engine import journal, maintain, session
 from windlass_engine.errors import WindlassError
@@ -64,8 +65,17 @@ BY_HAND = [
     "ALTER TABLE t SET (fillfactor = 70)",
     "ALTER TABLE p ENABLE ROW LEVEL SECURITY",
 ]
-_BY_HAND_MARIADB = ("ENGINE=Aria", "PARTITION", "EVENT", "GRANT", "TABLE parts", "ROW_FORMAT", "ALTER SEQUENCE")
-_NOT_EXACT_MARIADB = ("SQL SECURITY INVOKER VIEW",)
+_BY_HAND_MYSQL = (
+    "((a + 1))",
+    "ENGINE=Aria",
+    "PARTITION",
+    "EVENT",
+    "GRANT",
+    "TABLE parts",
+    "ROW_FORMAT",
+    "ALTER SEQUENCE",
+)
+_NOT_EXACT_MYSQL = ("SQL SECURITY INVOKER VIEW",)
 
 
 def schema_of(bench: Bench) -> Schema:
@@ -84,10 +94,10 @@ def run(bench: Bench, texts: list[str | None]) -> None:
             bench.run_sql(part)
 
 
-def there_and_back(bench: Bench, change: str) -> None:
+def there_and_back(bench: Bench, change: str, parts: tuple[str, ...] = ()) -> None:
     """Undo a change by the SQL that is given, then adopt it by the SQL that is given: each must be exact."""
     before = schema_of(bench)
-    for part in change.split("; ") if bench.make.engine == "mysql" else [change]:
+    for part in parts or [change]:
         bench.run_sql(part)
     after = schema_of(bench)
     found = compare(bench, before, after)
@@ -124,22 +134,35 @@ def test_what_no_sql_can_undo_is_said(pg, change: str) -> None:
         assert found.back is None and found.what == "changed"
 
 
+_MADE = "CREATE TABLE more (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, uuid char(36) UNIQUE NOT NULL, facts json, t_id int, at timestamp NULL, KEY k (t_id, uuid(5)), CONSTRAINT m FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE)"
+_MADE_BY_MYSQL = "CREATE TABLE more (id int PRIMARY KEY, a varchar(20) DEFAULT 'it''s', n varchar(9) DEFAULT '0123', b varchar(50) DEFAULT (concat('x''y\\\\', uuid())), c datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), d bit(3) DEFAULT b'101', e binary(2) DEFAULT 'ab', f int AS (length(concat(a, 'q''r'))) STORED, g json DEFAULT (json_array('u')), h date DEFAULT '2020-01-01', i decimal(5,2) DEFAULT 1.5, j enum('a', 'b') DEFAULT 'a', l char(36) DEFAULT (uuid()) INVISIBLE, CHECK (a <> 'x''z'))"
+_EXACT = [c for c in on_mysql.CHANGES if not any(word in c for word in (*_BY_HAND_MYSQL, *_NOT_EXACT_MYSQL))]
+_EXACT_ON_MYSQL = [c for c in on_mysql.MYSQL_CHANGES if not any(word in c for word in _BY_HAND_MYSQL)]
+
+
 @pytest.fixture(scope="module")
-def maria(mariadb) -> Iterator[Bench]:
-    with mariadb.database() as url:
-        bench = Bench(url)
-        bench.run_sql("CREATE USER IF NOT EXISTS reader IDENTIFIED BY 'not-used-1'")
-        bench.run_all(*on_mariadb.SCENE)
-        bench.run_sql("ALTER TABLE t ADD facts json NULL, ADD told text NULL, ADD at timestamp NULL DEFAULT NULL")
-        yield bench
+def places(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Bench]]:
+    """Gives the one database on a make's server that all changes are tried on."""
+    found: dict[str, Bench] = {}
+    with ExitStack() as stack:
+
+        def place(server: str) -> Bench:
+            if server not in found:
+                found[server] = stack.enter_context(on_mysql.standing_on(request, server))
+                found[server].run_sql(
+                    "ALTER TABLE t ADD facts json NULL, ADD told text NULL, ADD at timestamp NULL DEFAULT NULL"
+                )
+            return found[server]
+
+        yield place
 
 
 @pytest.mark.parametrize(
-    "change", [c for c in on_mariadb.CHANGES if not any(word in c for word in (*_BY_HAND_MARIADB, *_NOT_EXACT_MARIADB))]
-    + ["ALTER TABLE t DROP COLUMN facts", "CREATE TABLE more (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, uuid char(36) UNIQUE NOT NULL, facts json, t_id int, at timestamp NULL, KEY k (t_id, uuid(5)), CONSTRAINT m FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE)"],
-)  # fmt: skip
-def test_on_mariadb_too(maria: Bench, change: str) -> None:
-    there_and_back(maria, change)
+    ("server", "change"),
+    on_mysql.on_each([*_EXACT, "ALTER TABLE t DROP COLUMN facts", _MADE], [*_EXACT_ON_MYSQL, _MADE_BY_MYSQL]),
+)
+def test_on_mysql_and_mariadb_too(places: Callable[[str], Bench], server: str, change: str) -> None:
+    there_and_back(places(server), change, on_mysql.words(server, [change]))
 
 
 # ------------------------------------------------------------ what is kept, and when

@@ -91,7 +91,8 @@ LEFT JOIN (
 ) AS got ON got.uuid COLLATE utf8mb4_bin = needed.uuid
 WHERE got.life IS NULL OR got.life COLLATE utf8mb4_bin <> needed.life
 UNION ALL
-SELECT CONCAT('2 webhooks were lost, ', COALESCE(@sample_expired, 'none'), ' taken back')
+SELECT CONVERT(CONCAT('2 webhooks were lost, ', COALESCE(@sample_expired, 'none'), ' taken back') USING utf8mb4)
+       COLLATE utf8mb4_bin
 FROM (SELECT 1 AS one) AS once
 WHERE @sample_expired IS NULL OR @sample_expired <> 2;
 

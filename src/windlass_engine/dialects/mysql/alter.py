@@ -183,7 +183,12 @@ def _skip_using(part: Reader) -> None:
 
 
 def _key_part(part: Reader) -> str:
-    """Return ``column`` or ``column(length)`` of an index, in lower case as the catalogue is asked."""
+    """Return ``column`` or ``column(length)`` of an index, in lower case as the catalogue is asked.
+
+    An expression, which the server spells in its own way, is the empty name.
+    """
+    if part.peek() == "(":
+        return ""
     name = (part.name() or "").lower()
     length = part.parenthesis()
     return f"{name}({length.peek()})" if length else name

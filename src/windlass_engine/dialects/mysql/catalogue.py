@@ -20,20 +20,45 @@ _OWN = ", ".join(literal(name) for name in (*TABLES, ASIDE))
 _NOT_OURS = f"NOT IN ({_OWN}) AND LEFT({{0}}, {len(ARCHIVE_PREFIX)}) <> {literal(ARCHIVE_PREFIX)}"
 _HERE = f"table_schema = DATABASE() AND table_name {_NOT_OURS.format('table_name')}"
 
+
+def _unescaped(column: str) -> str:
+    """Return an expression for an expression's text, in which MySQL escapes quotes and backslashes once too often."""
+    return rf"REPLACE(REPLACE(REPLACE({column}, '\\\\', '\0'), '\\''', ''''), '\0', '\\')"
+
+
+#: The same facts in the words of each make: what MariaDB says of a column can be run as it is, what MySQL says cannot.
+_SAYS_MARIADB = {
+    "here": _HERE, "default": "column_default", "extra": "extra", "made": "generation_expression",
+    "part": "column_name", "unused": "IF(MAX(ignored) = 'YES', 'ignored', NULL)",
+}  # fmt: skip
+_SAYS_MYSQL = {
+    "here": _HERE,
+    "default": f"""CASE
+    WHEN extra LIKE 'DEFAULT_GENERATED%' AND column_default NOT LIKE 'CURRENT_TIMESTAMP%'
+      THEN CONCAT('(', {_unescaped("column_default")}, ')')
+    WHEN extra LIKE 'DEFAULT_GENERATED%' OR numeric_precision IS NOT NULL OR data_type IN ('binary', 'varbinary')
+      THEN column_default
+    ELSE QUOTE(column_default) END""",
+    "extra": "TRIM(REPLACE(extra, 'DEFAULT_GENERATED', ''))",
+    "made": _unescaped("generation_expression"),
+    "part": f"COALESCE(column_name, CONCAT('(', {_unescaped('expression')}, ')'))",
+    "unused": "IF(MAX(is_visible) = 'NO', 'invisible', NULL)",
+}
+
 _TABLES = f"""
 SELECT 'table', table_name, CONCAT_WS(' ', engine, table_collation, NULLIF(create_options, ''),
   IF(table_comment = '', NULL, CONCAT('comment ', QUOTE(table_comment))))
 FROM information_schema.TABLES WHERE {_HERE} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
 """
-_COLUMNS = f"""
+_COLUMNS = """
 SELECT 'column', CONCAT(table_name, '.', column_name), CONCAT_WS(' ', column_type,
   IF(collation_name IS NULL, NULL, CONCAT('collate ', collation_name)),
   IF(is_nullable = 'NO', 'not null', NULL),
-  IF(column_default IS NULL, NULL, CONCAT('default ', column_default)),
-  NULLIF(extra, ''),
-  IF(COALESCE(generation_expression, '') = '', NULL, CONCAT('as (', generation_expression, ')')),
+  IF(column_default IS NULL, NULL, CONCAT('default ', {default})),
+  NULLIF({extra}, ''),
+  IF(COALESCE(generation_expression, '') = '', NULL, CONCAT('as (', {made}, ')')),
   IF(column_comment = '', NULL, CONCAT('comment ', QUOTE(column_comment))))
-FROM information_schema.COLUMNS WHERE {_HERE}
+FROM information_schema.COLUMNS WHERE {here}
   AND table_name IN (SELECT t.table_name FROM information_schema.TABLES t
     WHERE t.table_schema = DATABASE() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'))
 """
@@ -41,7 +66,7 @@ _INDEXES = """
 SELECT 'index', CONCAT(table_name, '.', index_name), CONCAT_WS(' ',
   IF(MAX(non_unique) = 0, 'unique', NULL), MAX(index_type), CONCAT('(', GROUP_CONCAT(CONCAT(
     {part}, IF(sub_part IS NULL, '', CONCAT('(', sub_part, ')')), IF(collation = 'D', ' desc', ''))
-    ORDER BY seq_in_index SEPARATOR ', '), ')'),
+    ORDER BY seq_in_index SEPARATOR ', '), ')'), {unused},
   IF(MAX(index_comment) = '', NULL, CONCAT('comment ', QUOTE(MAX(index_comment)))))
 FROM information_schema.STATISTICS WHERE {here} GROUP BY table_name, index_name
 """
@@ -66,7 +91,7 @@ FROM information_schema.CHECK_CONSTRAINTS WHERE constraint_schema = DATABASE()
 """
 _CHECKS_MYSQL = f"""
 SELECT 'constraint', CONCAT(t.table_name, '.', c.constraint_name),
-  CONCAT('check ', c.check_clause, IF(t.enforced = 'NO', ' not enforced', ''))
+  CONCAT('check ', {_unescaped("c.check_clause")}, IF(t.enforced = 'NO', ' not enforced', ''))
 FROM information_schema.CHECK_CONSTRAINTS c
 JOIN information_schema.TABLE_CONSTRAINTS t ON t.constraint_schema = c.constraint_schema
   AND t.constraint_name = c.constraint_name AND t.constraint_type = 'CHECK'
@@ -116,9 +141,9 @@ def read(link: Link, is_mariadb: bool) -> Sequence[Object]:
     """Return every user object.  Raise ServerError."""
     link.run("SET SESSION group_concat_max_len = 1000000")
     database = str(link.query("SELECT DATABASE()")[0][0])
-    part = "column_name" if is_mariadb else "COALESCE(column_name, expression)"
+    says = _SAYS_MARIADB if is_mariadb else _SAYS_MYSQL
     checks = _CHECKS_MARIADB if is_mariadb else _CHECKS_MYSQL
-    queries = [_TABLES, _COLUMNS, _INDEXES.format(part=part, here=_HERE), _FOREIGN_KEYS, checks, _PARTITIONS]
+    queries = [_TABLES, _COLUMNS.format(**says), _INDEXES.format(**says), _FOREIGN_KEYS, checks, _PARTITIONS]
     queries += [_TRIGGERS, _VIEWS, _EVENTS, _GRANTS, _COLUMN_GRANTS]
     found = [_object(row, database) for query in queries for row in link.query(query)]
     found += _routines(link, database)

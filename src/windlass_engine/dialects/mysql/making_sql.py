@@ -17,17 +17,17 @@ _TABLE = re.compile(
 )
 _COLUMN = re.compile(
     r"^(?P<type>.+?)(?: collate (?P<collation>\w+))?(?P<not_null> not null)?(?: default (?P<default>.+?))?"
-    r"(?: (?P<extra>auto_increment|on update \S+|(?:virtual|stored) generated|default_generated.*?|invisible))?"
+    r"(?: (?P<extra>auto_increment|on update \S+|(?:virtual|stored) generated))?(?P<unseen>,? invisible)?"
     r"(?: as \((?P<made>.+)\))?(?: comment (?P<comment>'.*'))?$",
     re.DOTALL | re.IGNORECASE,
 )
 _INDEX = re.compile(
-    r"^(?P<unique>unique )?(?P<kind>\w+) \((?P<columns>.*)\)(?: comment (?P<comment>'.*'))?$", re.DOTALL
+    r"^(?P<unique>unique )?(?P<kind>\w+) \((?P<columns>.*)\)(?P<unused> invisible| ignored)?"
+    r"(?: comment (?P<comment>'.*'))?$",
+    re.DOTALL,
 )
 _FOREIGN = re.compile(r"^foreign key \((.*?)\) references (\S+) \((.*?)\) on update (.+) on delete (.+)$", re.DOTALL)
 _ROUTINE = re.compile(r"(?s)^sql_mode \S* ?(CREATE .*)$")
-_PLAIN_DEFAULT = re.compile(r"(?i)^('|-?\d|null$|current_timestamp|now\(|true$|false$|\(|b'|x'|[\w.]+\()")
-_TEXTS = re.compile(r"(?i)^(char|varchar|tinytext|text|mediumtext|longtext|enum|set|date|time|year)")
 
 
 def table_of(key: Key, objects: Objects) -> str:
@@ -87,6 +87,8 @@ def change(key: Key, have: Objects, want: Objects) -> str:
     if kind == "table":
         options = _table_options(want[key])
         return f"ALTER TABLE {quoted(identity)} {options}" if options else ""
+    if kind == "index" and _without_use(have[key]) == _without_use(want[key]):
+        return f"ALTER TABLE {quoted(table)} ALTER INDEX {quoted(name)} {_use(have[key], want[key])}"
     made = create(key, want)
     if not made:
         return ""
@@ -145,22 +147,16 @@ def _column_words(identity: str, objects: Objects) -> str:
     extra = (found["extra"] or "").lower()
     if found["made"]:
         kind = "STORED" if "stored" in extra else "VIRTUAL"
-        return f"{found['type']} AS ({found['made']}) {kind}"
+        return f"{found['type']} AS ({found['made']}) {kind}{' INVISIBLE' if found['unseen'] else ''}"
     json = _is_json(identity, objects)
     words = ["json"] if json else [found["type"]]
     words += [f"COLLATE {found['collation']}"] if found["collation"] and not json else []
     words.append("NOT NULL" if found["not_null"] else "NULL")
-    words += [f"DEFAULT {_default(found['type'], found['default'])}"] if found["default"] else []
-    words += [extra.upper()] if extra and not extra.startswith("default_generated") else []
+    words += [f"DEFAULT {found['default']}"] if found["default"] else []
+    words += [extra.upper()] if extra else []
+    words += ["INVISIBLE"] if found["unseen"] else []
     words += [f"COMMENT {found['comment']}"] if found["comment"] else []
     return " ".join(words)
-
-
-def _default(kind: str, default: str) -> str:
-    """Return a default as SQL: MySQL's catalogue has texts without their quotes."""
-    if _TEXTS.match(kind) and not _PLAIN_DEFAULT.match(default):
-        return "'" + default.replace("'", "''") + "'"
-    return default
 
 
 def _column(identity: str, definition: str, objects: Objects) -> str:
@@ -171,15 +167,27 @@ def _column(identity: str, definition: str, objects: Objects) -> str:
 
 def _index_words(name: str, definition: str) -> str:
     found = _INDEX.match(definition)
-    if not found:
-        return ""
+    if not found or found["columns"].startswith("(") or ", (" in found["columns"]:
+        return ""  # an expression may hold what parts columns
     columns = ", ".join(_key_part(part) for part in found["columns"].split(", "))
     comment = f" COMMENT {found['comment']}" if found["comment"] else ""
     if name == "PRIMARY":
         return f"PRIMARY KEY ({columns}){comment}"
     kind = "UNIQUE " if found["unique"] else f"{found['kind']} " if found["kind"] in ("FULLTEXT", "SPATIAL") else ""
     using = " USING HASH" if found["kind"] == "HASH" else ""
-    return f"{kind}INDEX {quoted(name)} ({columns}){using}{comment}"
+    return f"{kind}INDEX {quoted(name)} ({columns}){using}{(found['unused'] or '').upper()}{comment}"
+
+
+def _without_use(definition: str) -> str:
+    """Return an index's definition without the word that keeps the optimizer from it."""
+    found = _INDEX.match(definition)
+    return definition.replace(found["unused"], "", 1) if found and found["unused"] else definition
+
+
+def _use(have: str, want: str) -> str:
+    """Return the word that lets the optimizer use an index, or not: it is all in which two definitions differ."""
+    now, then = ((_INDEX.match(definition) or {"unused": ""})["unused"] or "" for definition in (have, want))
+    return then.strip().upper() or ("VISIBLE" if "invisible" in now else "NOT IGNORED")
 
 
 def _key_part(part: str) -> str:
