@@ -8,17 +8,13 @@ from ...errors import WindlassError
 from ...finding import Finding, failure, good, warning
 from ..answers import Facts
 from ..link import Link
-from . import client, facts, surroundings
+from . import client, facts, rights, surroundings
 from .session_state import SQL_MODE
 
 OLDEST_MARIADB, OLDEST_MYSQL = 100_600, 80_000
 OLD_TRANSACTION_S = 600
 SPARE_CONNECTIONS, NEEDED_CONNECTIONS = 10, 3
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES")
-_GRANTED = """
-SELECT privilege_type FROM information_schema.USER_PRIVILEGES
-UNION SELECT privilege_type FROM information_schema.SCHEMA_PRIVILEGES WHERE DATABASE() LIKE table_schema
-"""
 _CONNECTIONS = "SELECT @@max_connections, (SELECT COUNT(*) FROM information_schema.PROCESSLIST)"
 _OLD = """
 SELECT COUNT(*), COALESCE(MAX(TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM'))), 0)
@@ -36,7 +32,7 @@ def examine(link: Link, is_mariadb: bool, client_bin: str = "") -> Iterator[Find
     seen = facts.read(link)
     yield _version(seen, is_mariadb)
     yield _writable(seen)
-    yield _rights(link)
+    yield _rights(link, seen.database, is_mariadb)
     yield _client_programs(link.server_version, client_bin)
     yield _backup_rights(link, seen.database, is_mariadb)
     yield _connections(link)
@@ -61,8 +57,8 @@ def _writable(seen: Facts) -> Finding:
     return good("read-only", "no")
 
 
-def _rights(link: Link) -> Finding:
-    granted = {str(row[0]) for row in link.query(_GRANTED)}
+def _rights(link: Link, database: str, is_mariadb: bool) -> Finding:
+    granted = rights.in_database(link, database, is_mariadb)
     lacking = [right for right in _RIGHTS if right not in granted]
     if lacking:
         mend = f"GRANT {', '.join(lacking)} ON this database to the deploying user"

@@ -7,21 +7,15 @@ from collections.abc import Iterable
 from ...errors import WindlassError
 from ...model import Wire
 from ..link import Link
-from . import code
+from . import code, rights
 from .text import literal, quoted
 
 #: Without these the server shows less than there is, and says nothing.
 _NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
-#: With one of these a login makes code that runs as somebody else.
-_AS_OTHERS = {"SUPER", "SET USER"}
-_RIGHTS = """
-SELECT privilege_type FROM information_schema.USER_PRIVILEGES WHERE {mine}
-UNION SELECT privilege_type FROM information_schema.SCHEMA_PRIVILEGES
-WHERE {mine} AND {database} LIKE table_schema"""
-_MINE = """grantee IN (SELECT CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
-  QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))) UNION SELECT CONCAT(QUOTE(role_name), '@', QUOTE(''))
-  FROM information_schema.ENABLED_ROLES UNION SELECT role_name FROM information_schema.ENABLED_ROLES
-  UNION SELECT QUOTE(role_name) FROM information_schema.ENABLED_ROLES)"""
+#: MySQL lists routines only for a login that has one of these; of one whose text it keeps back it says so.
+_SHOW_ROUTINES = {"SHOW_ROUTINE", "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE"}
+#: With one of these a login makes code that runs as somebody else (MariaDB, MySQL 8.0, MySQL 8.2 and newer).
+_AS_OTHERS = {"SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"}
 _GRANTS = """
 SELECT grantee, 'ON SCHEMA', privilege_type, is_grantable FROM information_schema.SCHEMA_PRIVILEGES
 WHERE {database} LIKE table_schema
@@ -37,16 +31,17 @@ WHERE table_schema = {database} AND column_default LIKE {pattern} ORDER BY 1, 2"
 
 def require_rights(link: Link, database: str, is_mariadb: bool) -> None:
     """Refuse a login that would not see everything.  Raise WindlassError (backup_failed), ServerError."""
-    if not is_mariadb:
-        return  # what a role gives is not listed there
-    rows = link.query(_RIGHTS.format(mine=_MINE, database=literal(database)))
-    lacking = [right for right in _NEEDED if right not in {str(name) for (name,) in rows}]
+    granted = rights.in_database(link, database, is_mariadb)
+    lacking = [right for right in _NEEDED if right not in granted]
+    hint = f"GRANT {', '.join(lacking)} ON {quoted(database)}.* TO the login" if lacking else ""
+    if not is_mariadb and not granted & _SHOW_ROUTINES:
+        lacking.append("SHOW_ROUTINE")
+        hint = "; ".join(filter(None, [hint, "GRANT SHOW_ROUTINE ON *.* TO it"]))
     if lacking:
         raise WindlassError(
             "backup_failed",
             f"the login lacks {', '.join(lacking)} on {database}, so the server would show only a part of it",
-            hint=f"GRANT {', '.join(lacking)} ON {quoted(database)}.* TO the login; RELOAD (or LOCK TABLES) lets it "
-            "count rows at the dump's very moment",
+            hint=f"{hint}; RELOAD (or LOCK TABLES) lets it count rows at the dump's very moment",
         )
 
 
@@ -54,10 +49,7 @@ def forbidden_definers(link: Link, definers: Iterable[str], is_mariadb: bool) ->
     """Return the users as whom the login may not make code.  Raise ServerError."""
     own = str(link.query("SELECT CURRENT_USER()")[0][0])
     others = sorted({name for name in definers if name != own})
-    if not others or not is_mariadb:
-        return []  # what a role gives is not listed elsewhere
-    rows = link.query(f"SELECT privilege_type FROM information_schema.USER_PRIVILEGES WHERE {_MINE}")
-    return [] if _AS_OTHERS & {str(right) for (right,) in rows} else others
+    return [] if not others or _AS_OTHERS & rights.everywhere(link, is_mariadb) else others
 
 
 def code_of(link: Link, database: str, word: str = "backup_failed") -> list[code.Piece]:
