@@ -51,7 +51,7 @@ def findings(result: Wire, name: str) -> dict[str, list[str]]:
     return {finding["what"]: finding["lines"] for finding in verdict["findings"]}
 
 
-@pytest.mark.parametrize("server", ["pg15", "pg18"])
+@pytest.mark.parametrize("server", ["pg15", "pg17", "pg18"])
 @pytest.mark.parametrize("system", ["salon", "messaging"])
 def test_the_shipped_systems_of_postgresql(request: pytest.FixtureRequest, server: str, system: str) -> None:
     with request.getfixturevalue(server).database() as url:
@@ -60,9 +60,10 @@ def test_the_shipped_systems_of_postgresql(request: pytest.FixtureRequest, serve
     assert {item["kind"] for item in result["verdicts"]} >= {"migration", "check", "sample"}
 
 
+@pytest.mark.parametrize("server", ["mariadb", "mariadb118", "mysql"])
 @pytest.mark.parametrize("system", ["blazz", "jobs"])
-def test_the_shipped_systems_of_mysql(request: pytest.FixtureRequest, system: str) -> None:
-    with request.getfixturevalue("mariadb").database() as url:
+def test_the_shipped_systems_of_mysql(request: pytest.FixtureRequest, server: str, system: str) -> None:
+    with request.getfixturevalue(server).database() as url:
         result = prove.prove(Target("test", system, url), shipped(system), OPTIONS)
     assert [item for item in result["verdicts"] if not item["proved"]] == []
 

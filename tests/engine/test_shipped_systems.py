@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.mariadb import MariaDBServer
+from tests.servers.mysqld import Mysqld
 from tests.systems import Bench
 from windlass import project as projects
 from windlass_engine import plan
@@ -16,10 +16,10 @@ from windlass_engine.model import Plan
 
 ROOT = Path(__file__).parents[2]
 SERVERS = {
-    "salon": ("pg15", "pg16", "pg18"),
-    "messaging": ("pg15", "pg16", "pg18"),
-    "blazz": ("mariadb",),
-    "jobs": ("mariadb",),
+    "salon": ("pg15", "pg16", "pg17", "pg18"),
+    "messaging": ("pg15", "pg16", "pg17", "pg18"),
+    "blazz": ("mariadb", "mariadb118", "mysql"),
+    "jobs": ("mariadb", "mariadb118", "mysql"),
     "clinic": ("mssql",),
 }
 EVERY = [(system, server) for system, servers in SERVERS.items() for server in servers]
@@ -117,7 +117,7 @@ def test_messaging_is_backfilled(bench: Bench) -> None:
     )
 
 
-def test_a_patch_killed_inside_a_call_simply_runs_again(mariadb: MariaDBServer) -> None:
+def test_a_patch_killed_inside_a_call_simply_runs_again(mysqld: Mysqld) -> None:
     """A CALL that looks first cannot be judged by the catalogue, but its script says that it may run again."""
     project = projects.load(ROOT, "jobs", parse="all")
 
@@ -125,7 +125,7 @@ def test_a_patch_killed_inside_a_call_simply_runs_again(mariadb: MariaDBServer) 
         if event["event"] == "statement_started" and str(event["sql"]).startswith("CALL"):
             raise KeyboardInterrupt
 
-    with mariadb.database() as url:
+    with mysqld.database() as url:
         bench = Bench(url)
         with pytest.raises(KeyboardInterrupt):
             bench.run(planned(bench, project), die)
