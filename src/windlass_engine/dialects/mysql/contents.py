@@ -30,6 +30,11 @@ JOIN information_schema.COLUMNS c ON c.table_schema = t.table_schema AND c.table
 WHERE t.table_schema = {database} AND t.auto_increment IS NOT NULL ORDER BY 1"""
 
 
+_FOREIGN_KEYS = """
+SELECT table_name, constraint_name FROM information_schema.TABLE_CONSTRAINTS
+WHERE table_schema = {database} AND constraint_type = 'FOREIGN KEY' ORDER BY 1, 2"""
+
+
 class Table:
     """A table with rows of its own, or a sequence."""
 
@@ -87,6 +92,14 @@ def counters_behind(link: Link, database: str) -> list[str]:
         if int(highest) >= int(following):
             lines.append(f"the next value of {table}.{column} is {following}, and it holds {highest}")
     return lines
+
+
+def without_foreign_keys(link: Link, database: str) -> list[str]:
+    """Return what takes all foreign keys of a database away."""
+    found: dict[str, list[str]] = {}
+    for table, name in link.query(_FOREIGN_KEYS.format(database=literal(database))):
+        found.setdefault(str(table), []).append(f"DROP FOREIGN KEY {quoted(str(name))}")
+    return [f"ALTER TABLE {quoted(database)}.{quoted(table)} {', '.join(keys)}" for table, keys in found.items()]
 
 
 def _whole(database: str, table: Table) -> str:

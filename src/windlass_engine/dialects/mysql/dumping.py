@@ -24,6 +24,8 @@ from .streams import Part, Unpacking
 from .text import literal
 
 CODE, SCRIPT = "code.json", "code.sql"
+#: What the manifest says of counts that are those of the rows in the dump.
+EXACT = "of the dump's snapshot"
 _HINT = "nothing was kept; mend the cause and start again"
 #: So many bytes of data are worth a dump program of their own.
 _WORTH_A_PART = 16 << 20
@@ -122,7 +124,7 @@ class MySQLDumping(backups.Dumping):
         loose = [t.name for t in self.tables if not t.is_sequence and not (self.moment.way and t.is_transactional)]
         return {
             "rows": rows,
-            "counted": "of the dump's snapshot" if self.moment.way else "approximate",
+            "counted": EXACT if self.moment.way else "approximate",
             "held_by": self.moment.way,
             "not_held_because": self.moment.why,
             "approximate": loose,

@@ -297,8 +297,11 @@ def _require_possible(admin: Link, name: str, incoming: str) -> None:
         raise backups.refusal(f"there is no database {incoming!r}")
     if incoming == name:
         raise backups.refusal(f"{incoming!r} is the database itself")
-    if aside.get(admin, incoming, aside.STATE) == aside.UNFINISHED:
+    state = str(aside.get(admin, incoming, aside.STATE) or "")
+    if state == aside.UNFINISHED:
         raise backups.refusal(f"{incoming!r} was never restored to its end; drop it and restore again")
+    if state.startswith(backups.PARTIAL):
+        raise backups.refusal(f"{incoming!r} holds the rows of some tables only")
     stored: Any = aside.get(admin, incoming, aside.CODE)
     named = stored["named"] if stored else incoming
     pieces = (

@@ -20,6 +20,7 @@ class MySQLKeeper(backups.Keeper):
     engine = "mysql"
     name_limit = 64
     name_unit = "characters"
+    restores_tables = True
 
     def name_length(self, name: str) -> int:
         """Count characters."""

@@ -15,15 +15,17 @@ _SESSIONS = "SELECT user, COUNT(*) FROM information_schema.PROCESSLIST WHERE db 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-def lines(admin: Link, known: Wire, original: str, client: str, host: str) -> list[str]:
-    """Return what to know: versions, what is needed, room, and who is in the original now."""
+def lines(admin: Link, known: Wire, original: str, client: str, host: str, whole: bool) -> list[str]:
+    """Return what to know: versions, what is needed, room, and who is in the original now.
+
+    Of a restore that is not ``whole`` nobody knows the room, and it makes no code.
+    """
     version = str(admin.query("SELECT VERSION()")[0][0])
-    return [
-        f"the backup is of {dotted(int(known['server_version']))}, the server is {version}, the client {client}",
-        f"users as whom its code runs: {', '.join(known['globals']['definers']) or 'none'}",
-        _room(admin, int(known["database_bytes"]), host),
-        _sessions(admin, original),
-    ]
+    versions = f"the backup is of {dotted(int(known['server_version']))}, the server is {version}, the client {client}"
+    if not whole:
+        return [versions, _sessions(admin, original)]
+    users = f"users as whom its code runs: {', '.join(known['globals']['definers']) or 'none'}"
+    return [versions, users, _room(admin, int(known["database_bytes"]), host), _sessions(admin, original)]
 
 
 def dotted(version: int) -> str:

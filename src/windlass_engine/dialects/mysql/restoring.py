@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
-from ... import processes
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..link import Link, ServerError, Tick
 from . import aside, client, code, contents, databases, driver, outlook, surroundings
 from .address import connect_options
-from .dumping import CODE
-from .streams import Unpacked
+from .dumping import CODE, EXACT
+from .loading import Loading, only_rows_of, with_words
 from .text import literal, quoted
 
 _HINT = "the new database was dropped again; mend the cause and start again"
@@ -52,6 +49,7 @@ class MySQLRestoring(backups.Restoring):
         self.folder = os.path.join(folder, backups.DUMP)
         self.name = name
         self.asked = asked
+        self.whole = not asked.tables
         self.original = str(known["globals"]["database"])
         with maintenance(target) as admin:
             self.server_version = admin.server_version
@@ -68,6 +66,8 @@ class MySQLRestoring(backups.Restoring):
         known = self.known
         with maintenance(self.target) as admin:
             lines = self._misfits(admin)
+            if not self.whole:
+                return lines, self._near_notes()
             lacking = self._lacking_users(admin)
             strange = surroundings.forbidden_definers(admin, known["globals"]["definers"], self.is_mariadb)
         absent_before = [name for name in lacking if name in known["globals"]["missing_definers"]]
@@ -78,19 +78,19 @@ class MySQLRestoring(backups.Restoring):
             lines.append(f"the login may not make code that runs as {', '.join(strange)} (GRANT SET USER ON *.* to it)")
         notes = [f"the user {name}, as whom code runs, is missing, as in the original" for name in absent_before]
         named = [f"{label} names the schema {self.original!r}: it {_GONE}" for label in known["names_itself"]]
-        if known["counted"] != "of the dump's snapshot":
-            notes.append(f"rows were counted near the dump's moment, not at it ({known['not_held_because']})")
-        return lines, notes + named
+        return lines, notes + self._near_notes() + named
 
     def outlook(self) -> list[str]:
         """Tell versions, users, room and sessions."""
         options = connect_options(self.target)
         with maintenance(self.target) as admin:
-            return outlook.lines(admin, self.known, str(options["database"]), self.client.version, str(options["host"]))
+            return outlook.lines(
+                admin, self.known, str(options["database"]), self.client.version, str(options["host"]), self.whole
+            )
 
     def create(self) -> None:
         """Make the database, with the mark in its own table."""
-        self.pieces = self._saved_code()
+        self.pieces = self._saved_code() if self.whole else []
         with maintenance(self.target) as admin:
             self._make(admin)
             try:
@@ -101,23 +101,24 @@ class MySQLRestoring(backups.Restoring):
                 raise
 
     def load(self, tick: Tick) -> None:
-        """Load all parts, some at a time; then make the code."""
+        """Load all parts, some at a time; then make the code, or take the foreign keys of a mere part away."""
         parts = [str(name) for name in self.known["parts"]]
         for at in range(0, len(parts), max(1, self.asked.jobs)):
             self._load_together(parts[at : at + max(1, self.asked.jobs)], tick)
         with maintenance(self.target) as admin:
             admin.run(f"USE {quoted(self.name)}")
-            self._make_code(admin)
+            if self.whole:
+                self._make_code(admin)
+            else:
+                admin.run(contents.without_foreign_keys(admin, self.name))
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
-        """Compare rows, counters, code and settings."""
-        found = surroundings.code_of(link, self.name, "restore_failed")
+        """Compare rows, counters, code and settings; of a mere part the rows alone."""
+        found = surroundings.code_of(link, self.name, "restore_failed") if self.whole else []
         link.run("START TRANSACTION READ ONLY")
-        rows = contents.count_rows(link, self.name, contents.tables(link, self.name))
-        lines = backups.rows_lines(self.known["rows"], rows)
-        loose = [f"table {name}: " for name in self.known["approximate"]]
-        notes = [line for line in lines if any(line.startswith(prefix) for prefix in loose) and " no rows" not in line]
-        failures = [line for line in lines if line not in notes]
+        failures, notes = self._rows_lines(link)
+        if not self.whole:
+            return failures, notes
         behind = contents.counters_behind(link, self.name)
         failures += [line for line in behind if line not in self.known["counters_behind"]]
         notes += [f"{line}, as in the original" for line in behind if line in self.known["counters_behind"]]
@@ -159,9 +160,10 @@ class MySQLRestoring(backups.Restoring):
             link.run(f"ANALYZE TABLE {listed}")
 
     def accept(self) -> None:
-        """Change the mark."""
+        """Change the mark; that of a mere part says so."""
+        some = f"{backups.PARTIAL}{self.known['id']}: {', '.join(self.asked.tables)}"
         with maintenance(self.target) as admin:
-            aside.put(admin, self.name, aside.STATE, aside.RESTORED)
+            aside.put(admin, self.name, aside.STATE, aside.RESTORED if self.whole else some)
 
     def drop(self) -> None:
         """Drop it."""
@@ -174,6 +176,22 @@ class MySQLRestoring(backups.Restoring):
             default.encode(): surroundings.pointed(default, self.original, self.name).encode()
             for _, _, default in self.known["own_defaults"]
         }
+
+    def _near_notes(self) -> list[str]:
+        """Say where counts are not of the dump's own moment."""
+        if self.known["counted"] == EXACT:
+            return []
+        return [f"rows were counted near the dump's moment, not at it ({self.known['not_held_because']})"]
+
+    def _rows_lines(self, link: Link) -> tuple[list[str], list[str]]:
+        """Return the tables whose rows are not those of the manifest: what is wrong, and what was counted loosely."""
+        wanted = self.asked.tables or tuple(self.known["rows"])
+        there = [table for table in contents.tables(link, self.name) if self.whole or table.name in wanted]
+        rows = contents.count_rows(link, self.name, there)
+        lines = backups.rows_lines({name: self.known["rows"][name] for name in wanted}, rows)
+        loose = [f"table {name}: " for name in self.known["approximate"]]
+        notes = [line for line in lines if any(line.startswith(prefix) for prefix in loose) and " no rows" not in line]
+        return [line for line in lines if line not in notes], notes
 
     def _misfits(self, admin: Link) -> list[str]:
         """Return what of the server and the name does not fit."""
@@ -222,7 +240,7 @@ class MySQLRestoring(backups.Restoring):
     def _load_together(self, parts: Sequence[str], tick: Tick) -> None:
         """Load some parts at once; the first that fails ends all."""
         with client.login(self.target, self.is_mariadb) as way:
-            loading = [_Loading(self, name, way) for name in parts]
+            loading = [self._loading(name, way) for name in parts]
             try:
                 pending = loading
                 while pending:
@@ -231,6 +249,18 @@ class MySQLRestoring(backups.Restoring):
             finally:
                 for each in loading:
                     each.end()
+
+    def _loading(self, name: str, way: client.Login) -> Loading:
+        """Start to load one part."""
+        changes = [with_words(self.own_words)] if self.own_words else []
+        changes += [] if self.whole else [only_rows_of(self.asked.tables)]
+        skips = name in self.known["sandbox"] and not self.client.knows_sandbox
+        unpack = client.unpack_command(self.packer, os.path.join(self.folder, name))
+        argv = [
+            self.client.client, way.option, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G", "--database", self.name,
+        ]  # fmt: skip
+        return Loading(argv, way, unpack, changes, skips)
 
     def _make_code(self, admin: Link) -> None:
         """Make what cannot reach the original; what needs a piece that waits, waits too."""
@@ -260,60 +290,6 @@ class MySQLRestoring(backups.Restoring):
     def _waiting_names(self) -> list[str]:
         """Return how the lines of the schema's comparison call what waits."""
         return [f"{piece.kind.lower()} {piece.name}" for piece in self._apart]
-
-
-class _Loading:
-    """One part on its way into the database: an unpacker, and a client that stops at the first error."""
-
-    def __init__(self, restoring: MySQLRestoring, name: str, way: client.Login) -> None:
-        """Start both."""
-        path = os.path.join(restoring.folder, name)
-        self._name = os.path.basename(restoring.client.client)
-        self._packer = restoring.packer
-        self._began = time.monotonic()
-        self._unpacked = Unpacked(client.unpack_command(restoring.packer, path))
-        try:
-            if name in restoring.known["sandbox"] and not restoring.client.knows_sandbox:
-                self._unpacked.skip_line()
-            if restoring.own_words:
-                self._unpacked.changed(restoring.own_words)
-            argv = [
-                restoring.client.client, way.option, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
-                "--max-allowed-packet=1G", "--database", restoring.name,
-            ]  # fmt: skip
-            self._client = processes.Process(
-                argv, {}, secrets=way.secrets, held=[way.descriptor], source=self._unpacked.reading
-            )
-        except BaseException:
-            self._unpacked.__exit__(None, None, None)
-            raise
-        self._unpacked.release()
-
-    def is_done(self) -> bool:
-        """Return whether both have ended well.  Raise WindlassError when one did not."""
-        if not self._client.has_ended():
-            return False
-        finished = _without_rows(self._client.wait())
-        if finished.code == 0 or not self._unpacked.has_failed():
-            backups.require_success(finished, self._name, "restore_failed", _HINT)
-        backups.require_success(self._unpacked.wait(), self._packer, "restore_failed", _HINT)
-        return True
-
-    def pause(self, tick: Tick) -> None:
-        """Wait for a moment."""
-        tick(time.monotonic() - self._began)
-        self._client.pause()
-
-    def end(self) -> None:
-        """End both."""
-        self._client.end()
-        self._unpacked.__exit__(None, None, None)
-
-
-def _without_rows(finished: processes.Finished) -> processes.Finished:
-    """Return an end without the statement that failed, which the client repeats with all its rows."""
-    said = [line for line in finished.errors.splitlines() if line.startswith("ERROR ")]
-    return replace(finished, errors="\n".join(said)) if said else finished
 
 
 def _version(number: int) -> str:

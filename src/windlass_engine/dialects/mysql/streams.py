@@ -8,11 +8,11 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from re import Pattern
 from types import TracebackType
-from typing import Optional
+from typing import BinaryIO, Callable, Optional
 
 from ... import processes
 from ...errors import WindlassError
@@ -28,6 +28,8 @@ _POLL_S = 0.005
 _BEGINNING_S = 15.0
 _CHUNK = 1 << 20
 _KEPT = 4096
+#: Copies a stream to another, and changes it.
+Change = Callable[[BinaryIO, BinaryIO], None]
 
 
 class Part:
@@ -192,13 +194,12 @@ class Unpacked:
             os.close(self.reading)
             self.reading = -1
 
-    def changed(self, words: Mapping[bytes, bytes]) -> int:
-        """Return the descriptor of the same content with words exchanged in the lines that define a column."""
+    def through(self, change: Change) -> None:
+        """Let the content go through a change on its way."""
         reading, writing = os.pipe()
         source, self.reading = self.reading, -1
-        threading.Thread(target=_change, args=(source, writing, words), daemon=True).start()
+        threading.Thread(target=_changing, args=(change, source, writing), daemon=True).start()
         self.reading = reading
-        return reading
 
     def skip_line(self) -> None:
         """Read the first line, and no byte more."""
@@ -215,14 +216,6 @@ class Unpacked:
         return self._process.wait()
 
 
-def _change(source: int, sink: int, words: Mapping[bytes, bytes]) -> None:
-    """Copy lines; a dump writes each row's line breaks as escapes, so such a line is never one of data."""
+def _changing(change: Change, source: int, sink: int) -> None:
     with suppress(BrokenPipeError), os.fdopen(source, "rb") as given, os.fdopen(sink, "wb") as taken:
-        for line in given:
-            taken.write(_changed(line, words) if line.startswith(b"  `") else line)
-
-
-def _changed(line: bytes, words: Mapping[bytes, bytes]) -> bytes:
-    for old, new in words.items():
-        line = line.replace(old, new)
-    return line
+        change(given, taken)
