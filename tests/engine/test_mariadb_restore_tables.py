@@ -22,7 +22,7 @@ from tests.engine.mariadb_backups import (
     run,
     target_of,
 )  # fmt: skip
-from windlass_engine import restore
+from windlass_engine.backups import restore
 from windlass_engine.dialects.mysql import dumping
 from windlass_engine.dialects.mysql.loading import only_rows_of
 from windlass_engine.errors import WindlassError
