@@ -102,6 +102,25 @@ def test_there_and_back_again(mariadb: MariaDBServer, url: str, tmp_path: Path) 
     assert done["kept_as"] not in databases(mariadb)
 
 
+def test_a_copy_takes_another_and_stays_marked_as_one(mariadb: MariaDBServer, url: str, tmp_path: Path) -> None:
+    """As in a drill: what names the original goes on waiting, and the exchange can be taken back."""
+    fill(url, *REACHING)
+    made, before = make(url, tmp_path), contents(url)
+    copy, side = f"{name_in(url)}_copy", f"{name_in(url)}_side"
+    for name in (copy, side):
+        bring_back(url, made, name)
+    place = mariadb.url_of(copy)
+    pieces = code(place)
+    run(place, "DELETE FROM child")
+    done = restore.swap(target_of(place), side, silent)
+    assert (contents(place), code(place)) == (before, pieces)
+    restore.undo_swap(target_of(place), silent)
+    assert contents(place) == {**before, "child": []} and done["kept_as"] not in databases(mariadb)
+    with session.connect(target_of(url)) as one:
+        assert aside.get(one.link, copy, aside.STATE) == aside.RESTORED
+    assert contents(url) == before
+
+
 def test_grants_stay_with_the_name(mariadb: MariaDBServer, pair: tuple[str, str]) -> None:
     url, side = pair
     run(mariadb.url, "CREATE OR REPLACE USER reader IDENTIFIED BY 'r'")

@@ -20,14 +20,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..link import Link, ServerError
-from . import aside, code, contents, driver, locks, surroundings
+from . import aside, code, driver, locks, surroundings
 from .address import connect_options
+from .exchange_plan import is_there, planned, require_possible
 from .restoring import maintenance
 from .text import literal, quoted
 
@@ -35,18 +36,14 @@ _PATIENCE_S = 30.0
 _TIMEOUT = 1205
 _OLD, _NEW = "windlass_old_", "windlass_new_"
 _HINT = "mend the cause and give the same command again: it goes on where this one ended"
-_FOREIGN = """
-SELECT DISTINCT CONCAT(constraint_schema, '.', table_name), CONCAT(unique_constraint_schema, '.', referenced_table_name)
-FROM information_schema.REFERENTIAL_CONSTRAINTS
-WHERE unique_constraint_schema IN ({names}) AND constraint_schema <> unique_constraint_schema"""
 
 
 def exchange(target: Target, incoming: str, kept: str, started: Callable[[str], None]) -> backups.Exchanged:
     """Write down what is to be done, and do it; or leave everything as it was."""
     name = str(connect_options(target)["database"])
     with maintenance(target) as admin, _alone(admin, name):
-        _require_possible(admin, name, incoming)
-        work = _planned(admin, name, incoming, kept)
+        require_possible(admin, name, incoming)
+        work = planned(admin, name, incoming, kept)
         started(work["kept"])
         aside.put(admin, incoming, aside.EXCHANGE, work)
         return _Exchange(admin, work).run()
@@ -107,7 +104,7 @@ class _Exchange:
 
     def _close(self) -> None:
         """Take the old tables with triggers out of use, and the code of both databases away from its tables."""
-        if not _exists(self.admin, self.name):
+        if not is_there(self.admin, self.name):
             self.admin.run(surroundings.create_statement(self.name, self.work["new"]["settings"]))
         if self.kept:
             self._make_kept()
@@ -127,7 +124,9 @@ class _Exchange:
         moved = []
         if self.kept:
             own = {name: table for table, name in self._hidden(_OLD, self.work["old"]["triggered"]).items()}
-            moved = [(self.name, table, self.kept, own.get(table, table)) for table in self._tables(self.name)]
+            # A database that stands beside another itself stays marked as such, whatever takes its place.
+            there = [table for table in self._tables(self.name) if table != aside.TABLE]
+            moved = [(self.name, table, self.kept, own.get(table, table)) for table in there]
         hidden = self._hidden(_NEW, self.work["new"]["triggered"])
         moved += [(self.incoming, table, self.name, hidden.get(table, table)) for table in incoming]
         self._rename_all(moved)
@@ -158,7 +157,7 @@ class _Exchange:
         same = [piece for piece in self.old if piece in self.new and piece.kind == "VIEW"]
         self._drop_code(self.name, [p for p in [*self.old, *self.new] if p not in same], ("VIEW", "EVENT"))
         failed = code.make_all(self.admin, [p for p in self.new if p.kind in ("VIEW", "EVENT") and p not in same])
-        if failed:
+        if failed and not self.work.get("into_copy"):
             piece, error = failed[0]
             raise ServerError(f"{piece.label} cannot be made: {error.message}", number=error.number)
         known = self.work["new"]["settings"]
@@ -264,65 +263,6 @@ class _Exchange:
                 self.ended.add(int(number))
 
 
-def _planned(admin: Link, name: str, incoming: str, kept: str) -> Wire:
-    """Return all that the exchange has to know, as it is before anything is touched."""
-    exists = _exists(admin, name)
-    if not aside.stands(admin, incoming):
-        aside.make(admin, incoming, aside.RESTORED)
-    stored: Any = aside.get(admin, incoming, aside.CODE)
-    new = stored or {
-        "pieces": [piece.to_wire() for piece in surroundings.code_of(admin, incoming, "restore_failed")],
-        "named": incoming,
-    }
-    new = {**new, **_described(admin, incoming, new["pieces"])}
-    old: Wire = {"pieces": [], "triggered": [], "tables": []}
-    if exists:
-        pieces = [piece.to_wire() for piece in surroundings.code_of(admin, name, "restore_failed")]
-        defaults = surroundings.own_defaults(admin, name)
-        old = {"pieces": pieces, "defaults": defaults, "named": name, **_described(admin, name, pieces)}
-    kept = kept if exists else ""
-    return {"name": name, "incoming": incoming, "kept": kept, "phase": "planned", "old": old, "new": new}
-
-
-def _described(admin: Link, database: str, pieces: Sequence[Wire]) -> Wire:
-    """Return a database's tables, those with triggers, and its settings."""
-    triggered = sorted({str(piece["table"]) for piece in pieces if piece["kind"] == "TRIGGER"})
-    tables = [table.name for table in contents.tables(admin, database)]
-    return {"tables": tables, "triggered": triggered, "settings": surroundings.settings(admin, database)}
-
-
-def _require_possible(admin: Link, name: str, incoming: str) -> None:
-    """Refuse what cannot be exchanged, before anything is touched."""
-    if not _exists(admin, incoming):
-        raise backups.refusal(f"there is no database {incoming!r}")
-    if incoming == name:
-        raise backups.refusal(f"{incoming!r} is the database itself")
-    state = str(aside.get(admin, incoming, aside.STATE) or "")
-    if state == aside.UNFINISHED:
-        raise backups.refusal(f"{incoming!r} was never restored to its end; drop it and restore again")
-    if state.startswith(backups.PARTIAL):
-        raise backups.refusal(f"{incoming!r} holds the rows of some tables only")
-    stored: Any = aside.get(admin, incoming, aside.CODE)
-    named = stored["named"] if stored else incoming
-    pieces = (
-        [code.Piece.from_wire(each) for each in stored["pieces"]]
-        if stored
-        else surroundings.code_of(admin, incoming, "restore_failed")
-    )
-    strange = [piece.label for piece in pieces if named != name and piece.names(named)]
-    if strange:
-        raise backups.refusal(f"{', '.join(strange[:5])} of {incoming!r} names the schema {named!r}, and not {name!r}")
-    old = surroundings.code_of(admin, name, "restore_failed") if _exists(admin, name) else []
-    is_mariadb = admin.server_version >= driver.MARIADB
-    others = surroundings.forbidden_definers(admin, code.definers([*old, *pieces]), is_mariadb)
-    if others:
-        raise backups.refusal(f"the login may not make code that runs as {', '.join(others)} (GRANT SET USER to it)")
-    rows = admin.query(_FOREIGN.format(names=f"{literal(name)}, {literal(incoming)}"))
-    if rows:
-        listed = ", ".join(f"{table} to {to}" for table, to in rows[:5])
-        raise backups.refusal(f"foreign keys of other databases lead to these: {listed}; drop them first")
-
-
 @contextmanager
 def _alone(admin: Link, name: str) -> Iterator[None]:
     """Hold the deployer lock of a database.  Raise WindlassError (deploy_locked)."""
@@ -338,7 +278,3 @@ def _alone(admin: Link, name: str) -> Iterator[None]:
     finally:
         with suppress(ServerError):
             admin.query(f"SELECT RELEASE_LOCK({lock})")
-
-
-def _exists(admin: Link, name: str) -> bool:
-    return bool(admin.query(f"SELECT 1 FROM information_schema.SCHEMATA WHERE schema_name = {literal(name)}"))

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ... import processes
 from .. import backups
-from ..base import Tick
+from ..link import Tick
 from . import client
 from .streams import Change, Unpacked
 
