@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Callable
 
 from ..dialects import archives as contract
-from ..dialects.link import Tick
+from ..dialects.link import ServerError, Tick
 from ..model import Archive, Loss, Options, Step, Wire
 from ..session import Session
 from . import finding, kept
@@ -29,6 +30,8 @@ class StepArchive:
         self._emit = emit
         self._made: list[tuple[Archive, Loss]] = []
         self._empty: list[Loss] = []
+        #: By table and number of statement: the columns that it takes away.
+        self._taking: dict[str, dict[int, frozenset[str]]] = {}
         #: How the script failed when it was tried; empty: it did not.
         self.failure = ""
 
@@ -65,9 +68,84 @@ class StepArchive:
         guards = [sql for loss in self._empty for sql in self._writer.still_empty(loss)]
         if not self._made:
             return tuple(guards)
-        copies = [sql for archive, loss in self._made for sql in self._writer.catch_up(archive, loss)]
-        counts = [sql for archive, _ in self._made for sql in self._writer.counted(archive.name)]
-        return (*guards, *self._creation(), *self._opening(self._made), *copies, *counts)
+        return (*guards, *self._creation(), *self._opening(self._made), *self._whole(self._made))
+
+    def inside(self, number: int = 0, sql: str = "") -> tuple[str, ...]:
+        """Return the SQL that makes the archives whole once more in the transaction of a statement, or of all."""
+        holding = self._writer.holding
+        if holding is None or not self._made:
+            return ()
+        return self._completed(holding, number, self._taken(holding, number, sql)) if sql else self._whole(self._made)
+
+    @contextmanager
+    def held(self, number: int, sql: str) -> Iterator[None]:
+        """Keep writers away while a statement runs that commits by itself, with all archived that it takes away.
+
+        Raises ServerError, also (:meth:`is_beyond`) where they cannot be kept away.
+        """
+        holding = self._writer.holding
+        tables = self._taken(holding, number, sql) if holding and (self._made or self._empty) else ()
+        if holding is None or not tables:
+            yield
+            return
+        try:
+            self._hold(holding, number, tables)
+            yield
+        finally:
+            with suppress(ServerError):
+                self._session.run(holding.give())
+
+    def is_beyond(self, error: ServerError) -> bool:
+        """Return whether a statement has to run with writers about, for it changed nothing under :meth:`held`."""
+        return self._writer.holding is not None and self._writer.holding.is_beyond(error)
+
+    def steady(self) -> tuple[str, ...]:
+        """Return what stands before the beginning of a transaction with :meth:`inside`."""
+        return self._writer.holding.steady() if self._writer.holding else ()
+
+    def _taken(self, holding: contract.Holding, number: int, sql: str) -> tuple[str, ...]:
+        """Note the columns that a statement takes away; return their tables."""
+        found = holding.taken_by(self._session.link, sql)
+        for loss in found:
+            self._taking.setdefault(loss.table, {})[number] = frozenset(loss.columns)
+        return tuple(sorted({loss.table for loss in found}))
+
+    def _hold(self, holding: contract.Holding, number: int, tables: Sequence[str]) -> None:
+        """Lock tables, and copy what was written meanwhile, also into one that had nothing to lose before."""
+        while True:
+            mine = [archive for archive, loss in self._made if loss.table in tables]
+            self._session.run(holding.take(tables, mine))
+            empty = [loss for loss in self._empty if loss.table in tables]
+            filled = [loss for loss in empty if self._session.query(holding.has_rows(loss))[0][0]]
+            if not filled:
+                break
+            self._session.run(holding.give())
+            self._empty = [loss for loss in self._empty if loss not in filled]
+            new = list(zip(self._archives(filled), filled))
+            self._session.run([*self._creation(), *self._opening(new)])
+            self._made += new
+        self._session.run(self._completed(holding, number, tables))
+
+    def _completed(self, holding: contract.Holding, number: int, tables: Sequence[str]) -> tuple[str, ...]:
+        """Return what makes the archives of tables whole; what earlier statements took of them stays as it was."""
+        found: list[str] = []
+        for archive, loss in self._made:
+            if loss.table not in tables:
+                continue
+            taking = self._taking[loss.table]
+            before = frozenset().union(*(columns for at, columns in taking.items() if at < number))
+            if before:
+                going = taking[number] - before
+                found += holding.top_up(self._session.link, archive, loss, going)
+                found += self._writer.counted(archive.name)
+            else:
+                found += self._whole([(archive, loss)])
+        return tuple(found)
+
+    def _whole(self, made: Sequence[tuple[Archive, Loss]]) -> tuple[str, ...]:
+        """Return what makes archives hold exactly what stands now."""
+        copies = [sql for archive, loss in made for sql in self._writer.catch_up(archive, loss)]
+        return (*copies, *(sql for archive, _ in made for sql in self._writer.counted(archive.name)))
 
     def after(self) -> tuple[str, ...]:
         """Return the SQL that says that the archives are the only copies now."""

@@ -5,11 +5,11 @@ Each archive is a table of its own, and a manifest says what each holds.  Neithe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Optional, Protocol
 
 from ..model import Archive, Loss, Losses, Options, Script
-from .link import Link
+from .link import Link, ServerError
 
 #: Rows that are copied, or put back, in one transaction.
 BATCH = 10_000
@@ -19,11 +19,43 @@ COUNTED_BYTES = 64 << 20
 MANIFEST = "name, run_id, migration, kind, object, columns_json, keys_json, state, row_count, kept_at, who"
 
 
+class Holding(Protocol):
+    """How writers are kept away where a schema change cannot share a transaction with the copying before it."""
+
+    def taken_by(self, link: Link, sql: str) -> list[Loss]:
+        """Return what a statement takes away, as its words say; nothing where they do not."""
+
+    def top_up(self, link: Link, archive: Archive, loss: Loss, going: Collection[str]) -> tuple[str, ...]:
+        """Return what adds to an archive the rows that came since a part of it was taken away.
+
+        Of the rows that it has, only the columns ``going`` are what stands now.
+        """
+
+    def take(self, tables: Sequence[str], archives: Sequence[Archive]) -> tuple[str, ...]:
+        """Return what keeps everybody else away from tables, also across a schema change, and archives writable."""
+
+    def give(self) -> tuple[str, ...]:
+        """Return what lets the others in again."""
+
+    def has_rows(self, loss: Loss) -> str:
+        """Return the query for whether there is something to lose: 0 or 1."""
+
+    def steady(self) -> tuple[str, ...]:
+        """Return what makes the next transaction keep writers away from all rows that it copies."""
+
+    def is_beyond(self, error: ServerError) -> bool:
+        """Return whether a statement changed nothing because it needs what is not held, or nothing may be held."""
+
+
 class Archives(Protocol):
     """SQL text and small answers; every name is full, so a script's session settings cannot touch it."""
 
     #: Whether copying and undoing share one transaction, so that nothing can be written in between.
     together: bool
+
+    @property
+    def holding(self) -> Optional[Holding]:
+        """What keeps writers away where copying and undoing are not ``together``."""
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run down scripts one after the other where that changes nothing, and say what each takes away.

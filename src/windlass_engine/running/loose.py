@@ -7,7 +7,10 @@ Whatever the server accepts inside a transaction still shares one with its journ
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Optional
 
+from ..archiving.step import StepArchive
 from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..messages import Refused
@@ -24,9 +27,16 @@ ONLINE_TRIES = 5
 class LooseStep:
     """Runs one such step, from the first statement that is not permanent yet."""
 
-    def __init__(self, context: Context, patience: Patience, step: Step, closing: tuple[str, ...] = ()) -> None:
-        """Nothing is sent yet; ``closing`` goes with the rows that say that the step is whole."""
+    def __init__(
+        self, context: Context, patience: Patience, step: Step, closing: tuple[str, ...] = (),
+        archive: Optional[StepArchive] = None,
+    ) -> None:  # fmt: skip
+        """Nothing is sent yet; ``closing`` goes with the rows that say that the step is whole.
+
+        ``archive`` keeps what the statements take away.
+        """
         self._context = context
+        self._archive = archive
         self._closing = closing
         self._session = context.session
         self._dialect = context.dialect
@@ -90,7 +100,9 @@ class LooseStep:
     def _inside(self, number: int, statement: Statement) -> int:
         """Run a statement and its mark in one transaction."""
         context, step = self._context, self._step
-        context.messages.put_off(self._dialect.begin(*self._patience.timeouts(step)))
+        kept = self._archive.inside(number, step.script.sql(statement)) if self._archive else ()
+        steady = self._archive.steady() if self._archive and kept else ()
+        context.messages.put_off([*steady, *self._dialect.begin(*self._patience.timeouts(step)), *kept])
         return context.send(step, statement, (*self._as_self(self._marks(number, 0)), "COMMIT"))
 
     def _outside(self, number: int, sql: str) -> int:
@@ -107,16 +119,31 @@ class LooseStep:
 
     def _alone(self, number: int, sql: str) -> int:
         """Run a statement in a message of its own."""
-        context = self._context
         try:
-            return self._patience.try_until_had(
-                self._step, lambda: context.messages.send(sql, (), context.tick), f"statement {number}"
-            )
+            return self._patience.try_until_had(self._step, lambda: self._archived(number, sql), f"statement {number}")
         except (Refused, WindlassError) as error:
             lost = isinstance(error, Refused) and error.error.lost
             if not lost and self._dialect.fails_clean(sql):
                 self._session.run(self._as_self((self._journal.statement_failed(self._step, number),)))
             raise
+
+    def _archived(self, number: int, sql: str) -> int:
+        """Run a statement that commits by itself, and keep writers away from what it takes away."""
+        send = partial(self._context.messages.send, sql, (), self._context.tick)
+        if self._archive is None:
+            return send()
+        try:
+            with self._archive.held(number, sql):
+                return send()
+        except ServerError as failed:
+            error, refused = failed, Refused(failed, False, -1)
+        except Refused as failed:
+            error, refused = failed.error, failed
+        if not self._archive.is_beyond(error):
+            raise refused
+        text = f"what others write at this moment may not be archived, for they cannot be kept away: {error.message}"
+        self._context.emit({"event": "note", "migration": self._step.name, "text": text})
+        return send()
 
     def _online(self, sql: str) -> int:
         """Build online; what is left invalid is dropped and built again."""

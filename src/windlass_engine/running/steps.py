@@ -60,9 +60,9 @@ class StepRunner:
             self._guard(step, lambda: self._loose(step))
         self._context.restore(step)
 
-    def _loose(self, step: Step, closing: tuple[str, ...] = ()) -> None:
+    def _loose(self, step: Step, closing: tuple[str, ...] = (), archive: Optional[StepArchive] = None) -> None:
         """Run a step statement by statement."""
-        LooseStep(self._context, self._patience, step, closing).run()
+        LooseStep(self._context, self._patience, step, closing, archive).run()
         if self._context.dialect.durable():
             self._context.session.run(self._context.settings())
 
@@ -73,7 +73,7 @@ class StepRunner:
             self._patience.try_until_had(step, lambda: self._undo_whole(step, archive), step.name)
         else:
             self._patience.try_until_had(step, lambda: self._archive_first(step, archive), f"archiving for {step.name}")
-            self._loose(step, archive.after())
+            self._loose(step, archive.after(), archive)
         self.archived += archive.told()
 
     def _undo_whole(self, step: Step, archive: StepArchive) -> int:
@@ -86,9 +86,10 @@ class StepRunner:
             before = archive.before()
             if before and not together:
                 context.session.run(before, context.tick)
+                context.session.run([*archive.steady(), *opening, *archive.inside()], context.tick)
             elif before:
                 context.session.run([*opening, *before], context.tick)
-        if not (before and together):
+        if not before:
             context.messages.put_off(opening)
         if archive.failure:
             return self._expect_failure(step, archive.failure)

@@ -90,6 +90,7 @@ class SQLServerArchives:
     """The Archives of SQL Server."""
 
     together = True
+    holding = None
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run the scripts in a transaction that is taken back."""

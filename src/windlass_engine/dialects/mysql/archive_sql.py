@@ -1,7 +1,7 @@
 """Archives of MySQL and MariaDB: tables with the prefix ``windlass_archive_`` in the database itself.
 
 Columns keep their types, which stand on nothing else here.  Schema changes commit by themselves, so the copy is made
-before the script runs; what is written between the last look and the statement that drops it is not in it.
+before the script runs, and once more while nobody else can write (:mod:`.archive_hold`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from typing import Optional
 from ...model import Archive, Loss, Losses, Options, Script
 from ..archives import MANIFEST
 from ..link import Link
-from . import losses
+from . import archive_hold, losses
+from .archive_copy import LENIENT, LISTED, NUMBER, USUAL, copied, into, same_key, second_name, select, table_of, where
 from .journal_sql import ARCHIVE_PREFIX
 from .text import literal, quoted
 
-_MANIFEST = quoted(f"{ARCHIVE_PREFIX}manifest")
-_NUMBER = "windlass_row"
-#: Dates such as 0000-00-00 and whatever else stands in a table must be let into a copy of it.
-_LENIENT = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
-_USUAL = "SET SESSION sql_mode = DEFAULT"
 _CREATE = f"""
-CREATE TABLE IF NOT EXISTS {_MANIFEST} (
+CREATE TABLE IF NOT EXISTS {LISTED} (
   name VARCHAR(64) NOT NULL PRIMARY KEY,
   run_id VARCHAR(255) NOT NULL,
   migration VARCHAR(255) NOT NULL,
@@ -46,6 +42,7 @@ class MySQLArchives:
     """The Archives of MySQL and MariaDB."""
 
     together = False
+    holding = archive_hold.TableLocks()
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run the scripts on a copy of the tables."""
@@ -67,7 +64,7 @@ class MySQLArchives:
         """Return the manifest's lines."""
         shown = MANIFEST.replace("kept_at", "DATE_FORMAT(kept_at, '%Y-%m-%dT%H:%i:%sZ')")
         where = f" WHERE {condition}" if condition else ""
-        return f"SELECT {shown} FROM {_MANIFEST} m{where} ORDER BY m.kept_at, m.name"
+        return f"SELECT {shown} FROM {LISTED} m{where} ORDER BY m.kept_at, m.name"
 
     def size(self, name: str) -> str:
         """Return the query for an archive's bytes."""
@@ -78,16 +75,16 @@ class MySQLArchives:
 
     def open(self, archive: Archive, loss: Loss, options: Options) -> tuple[str, ...]:
         """Return an empty table with the columns as they are."""
-        columns = ", ".join(map(quoted, _copied(loss)))
-        number = f"({_NUMBER} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY{_key_index(loss)})"
+        columns = ", ".join(map(quoted, copied(loss)))
+        number = f"({NUMBER} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY{_key_index(loss)})"
         words = (archive.name, archive.run_id, archive.migration, archive.kind, archive.table)
         lists = (json.dumps(archive.columns), json.dumps(archive.keys), "copying", options.who)
         return (
-            _LENIENT,
-            f"CREATE TABLE IF NOT EXISTS {_table(archive.name)} {number} ENGINE=InnoDB "
+            LENIENT,
+            f"CREATE TABLE IF NOT EXISTS {table_of(archive.name)} {number} ENGINE=InnoDB "
             f"AS SELECT {columns} FROM {loss.table} WHERE 1 = 0",
-            _USUAL,
-            f"INSERT IGNORE INTO {_MANIFEST} (name, run_id, migration, kind, object, columns_json, keys_json, state, "
+            USUAL,
+            f"INSERT IGNORE INTO {LISTED} (name, run_id, migration, kind, object, columns_json, keys_json, state, "
             f"who, kept_at) VALUES ({', '.join(map(literal, (*words, *lists)))}, UTC_TIMESTAMP(3))",
         )
 
@@ -96,22 +93,29 @@ class MySQLArchives:
         keys = ", ".join(map(quoted, loss.keys))
         marks = [f"@windlass_key_{number}" for number, _ in enumerate(loss.keys)]
         link.run(f"SET {', '.join(f'{mark} = NULL' for mark in marks)}")
-        link.query(f"SELECT {keys} INTO {', '.join(marks)} FROM {_table(archive.name)} ORDER BY {_NUMBER} DESC LIMIT 1")
+        link.query(
+            f"SELECT {keys} INTO {', '.join(marks)} FROM {table_of(archive.name)} ORDER BY {NUMBER} DESC LIMIT 1"
+        )
         behind = f"({marks[0]} IS NULL OR {_behind(loss.keys, marks)})"
-        rows = f"{loss.table} t{_where(losses.filled(loss, 't.'), behind)} ORDER BY {keys} LIMIT {batch:d}"
-        return link.run([_LENIENT, f"{_into(archive, loss)} {_select(loss)} FROM {rows}", _USUAL])[1]
+        rows = f"{where(losses.filled(loss, 't.'), behind)} ORDER BY {keys} LIMIT {batch:d}"
+        return link.run([LENIENT, f"{into(archive, copied(loss))} {select(loss, copied(loss), 't')}{rows}", USUAL])[1]
 
     def catch_up(self, archive: Archive, loss: Loss) -> tuple[str, ...]:
-        """Return what copies what is missing, and takes out what is another by now."""
-        table = _table(archive.name)
+        """Return what copies what is missing, and takes out what is another by now.
+
+        Tables have no other names in it than those under which they may be locked.
+        """
+        table, source, columns = table_of(archive.name), loss.table, copied(loss)
+        everything = f"{into(archive, columns)} {select(loss, columns, source)}"
         if not loss.keys:
-            everything = f"{_into(archive, loss)} {_select(loss)} FROM {loss.table} t"
-            return (_LENIENT, f"DELETE FROM {table}", everything, _USUAL)
-        same = " AND ".join(f"t.{quoted(key)} = a.{quoted(key)}" for key in loss.keys)
-        equal = " AND ".join(f"t.{quoted(name)} <=> a.{quoted(name)}" for name in _copied(loss))
-        stale = f"DELETE a FROM {table} a LEFT JOIN {loss.table} t ON {equal} WHERE t.{quoted(loss.keys[0])} IS NULL"
-        missing = f"LEFT JOIN {table} a ON {same}{_where(losses.filled(loss, 't.'), f'a.{_NUMBER} IS NULL')}"
-        return (_LENIENT, stale, f"{_into(archive, loss)} {_select(loss)} FROM {loss.table} t {missing}", _USUAL)
+            return (LENIENT, f"DELETE FROM {table}", everything, USUAL)
+        there = second_name(archive)
+        same = same_key(loss, source, there)
+        equal = " AND ".join(f"{source}.{quoted(name)} <=> {table}.{quoted(name)}" for name in columns)
+        gone = f"{source}.{quoted(loss.keys[0])} IS NULL"
+        stale = f"DELETE {table} FROM {table} LEFT JOIN {source} ON {equal} WHERE {gone}"
+        new = where(losses.filled(loss, f"{source}."), f"{there}.{NUMBER} IS NULL")
+        return (LENIENT, stale, f"{everything} LEFT JOIN {table} {there} ON {same}{new}", USUAL)
 
     def still_empty(self, loss: Loss) -> tuple[str, ...]:
         """Return nothing: no lock outlives a schema change."""
@@ -121,23 +125,23 @@ class MySQLArchives:
         """Return what marks the archives; their rows were counted when they were copied."""
         mine = f"state = 'copying' AND migration = {literal(migration)}"
         kept = f"state = 'kept', run_id = {literal(run_id)}, kept_at = UTC_TIMESTAMP(3)"
-        return (f"UPDATE {_MANIFEST} SET {kept} WHERE {mine}",)
+        return (f"UPDATE {LISTED} SET {kept} WHERE {mine}",)
 
     def put_back(self, link: Link, archive: Archive, first: int, last: int) -> int:
         """Put rows back; automatic times of the rows stay what they are."""
-        rows = f"a.{_NUMBER} BETWEEN {first:d} AND {last:d}"
-        return link.run([_LENIENT, _restoring(link, archive, rows), _USUAL])[1]
+        rows = f"a.{NUMBER} BETWEEN {first:d} AND {last:d}"
+        return link.run([LENIENT, _restoring(link, archive, rows), USUAL])[1]
 
     def put_back_done(self, link: Link, archive: Archive, rows: int) -> None:
         """Mark the archive; AUTO_INCREMENT goes on by itself."""
         link.run(
-            f"UPDATE {_MANIFEST} SET state = 'put back', put_back_rows = {rows:d}, ended_at = UTC_TIMESTAMP(3) "
+            f"UPDATE {LISTED} SET state = 'put back', put_back_rows = {rows:d}, ended_at = UTC_TIMESTAMP(3) "
             f"WHERE name = {literal(archive.name)}"
         )
 
     def highest(self, name: str) -> str:
         """Return the highest row number."""
-        return f"SELECT COALESCE(MAX({_NUMBER}), 0) FROM {_table(name)}"
+        return f"SELECT COALESCE(MAX({NUMBER}), 0) FROM {table_of(name)}"
 
     def page(self, archive: Archive, after: int, limit: int) -> tuple[tuple[str, ...], str]:
         """Return the next rows as texts; what is no text in hexadecimal digits."""
@@ -145,44 +149,25 @@ class MySQLArchives:
         texts = ", ".join(
             f"COALESCE(CONVERT(CAST({quoted(name)} AS CHAR) USING utf8mb4), HEX({quoted(name)}))" for name in names
         )
-        rows = f"WHERE {_NUMBER} > {after:d} ORDER BY {_NUMBER} LIMIT {limit:d}"
-        return names, f"SELECT {_NUMBER}, {texts} FROM {_table(archive.name)} {rows}"
+        rows = f"WHERE {NUMBER} > {after:d} ORDER BY {NUMBER} LIMIT {limit:d}"
+        return names, f"SELECT {NUMBER}, {texts} FROM {table_of(archive.name)} {rows}"
 
     def counted(self, name: str) -> tuple[str, ...]:
         """Return the count as an update."""
-        rows = f"(SELECT COUNT(*) FROM {_table(name)})"
-        return (f"UPDATE {_MANIFEST} SET row_count = {rows} WHERE name = {literal(name)}",)
+        rows = f"(SELECT COUNT(*) FROM {table_of(name)})"
+        return (f"UPDATE {LISTED} SET row_count = {rows} WHERE name = {literal(name)}",)
 
     def purge(self, name: str, who: str) -> tuple[str, ...]:
         """Return what drops the table and notes who did it."""
         note = f"state = 'purged', ended_at = UTC_TIMESTAMP(3), ended_by = {literal(who)}"
-        return (f"DROP TABLE IF EXISTS {_table(name)}", f"UPDATE {_MANIFEST} SET {note} WHERE name = {literal(name)}")
-
-
-def _table(name: str) -> str:
-    return quoted(ARCHIVE_PREFIX + name)
-
-
-def _copied(loss: Loss) -> tuple[str, ...]:
-    """Return the names of the columns to copy: keys, and what is lost."""
-    return tuple(dict.fromkeys((*loss.keys, *loss.columns)))
+        return (
+            f"DROP TABLE IF EXISTS {table_of(name)}",
+            f"UPDATE {LISTED} SET {note} WHERE name = {literal(name)}",
+        )
 
 
 def _key_index(loss: Loss) -> str:
     return f", KEY windlass_key ({', '.join(map(quoted, loss.keys))})" if loss.keys else ""
-
-
-def _into(archive: Archive, loss: Loss) -> str:
-    return f"INSERT INTO {_table(archive.name)} ({', '.join(map(quoted, _copied(loss)))})"
-
-
-def _select(loss: Loss) -> str:
-    return "SELECT " + ", ".join(f"t.{quoted(name)}" for name in _copied(loss))
-
-
-def _where(*conditions: str) -> str:
-    found = " AND ".join(filter(None, conditions))
-    return f" WHERE {found}" if found else ""
 
 
 def _behind(keys: Sequence[str], marks: Sequence[str]) -> str:
@@ -205,12 +190,12 @@ def _restoring(link: Link, archive: Archive, rows: str) -> str:
         )
     }
     present = [name for name in archive.columns if name in known]
-    source = f"{_table(archive.name)} a"
+    source = f"{table_of(archive.name)} a"
     if archive.kind != "columns":
         names, values = ", ".join(map(quoted, present)), ", ".join(f"a.{quoted(name)}" for name in present)
         there = " AND ".join(f"t.{quoted(key)} = a.{quoted(key)}" for key in archive.keys)
         missing = f"NOT EXISTS (SELECT 1 FROM {archive.table} t WHERE {there})" if there else ""
-        return f"INSERT INTO {archive.table} ({names}) SELECT {values} FROM {source}{_where(rows, missing)}"
+        return f"INSERT INTO {archive.table} ({names}) SELECT {values} FROM {source}{where(rows, missing)}"
     same = " AND ".join(f"t.{quoted(key)} = a.{quoted(key)}" for key in archive.keys)
     changes = [f"t.{quoted(name)} = a.{quoted(name)}" for name in present]
     changes += [

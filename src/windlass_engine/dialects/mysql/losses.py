@@ -37,6 +37,7 @@ _BEYOND = frozenset(
 )  # fmt: skip
 #: What DROP in an ALTER TABLE takes away without taking a column.
 _PARTS = ("INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "SYSTEM", "PERIOD")
+_UNREADABLE = "\0"
 _OWN_VIEWS = ("information_schema", "performance_schema")
 _OWN = ", ".join(literal(name) for name in TABLES)
 _COLUMNS = """
@@ -108,6 +109,11 @@ def find(link: Link, downs: Sequence[Script], original: str) -> list[list[Loss]]
     return [[_weighed(link, original, loss) for loss in losses] for losses in found]
 
 
+def taken_by(link: Link, sql: str) -> list[Loss]:
+    """Return what one statement takes away, nothing where its words do not say."""
+    return _read(sql, _tables(link, "DATABASE()")) or []
+
+
 def filled(loss: Loss, alias: str = "") -> str:
     """Return the condition that leaves out rows which lose nothing, or an empty string."""
     if not loss.sparse:
@@ -141,7 +147,9 @@ def _dropped(words: Reader, tables: Tables) -> Optional[list[Loss]]:
     if not words.take_any("TABLE", "TABLES"):
         return [] if words.peek() not in ("DATABASE", "SCHEMA") else None
     words.take("IF", "EXISTS")
-    names = (part.qualified() for part in words.rest_of_list())
+    names = [part.qualified() for part in words.rest_of_list()]
+    if None in names:
+        return None  # such as one in double quotes, which may be a name or a text
     found = [_standing(name[1], tables) for name in names if name]
     return [_all_of(name, tables[name]) for name in found if name]
 
@@ -152,21 +160,26 @@ def _altered(words: Reader, sql: str, tables: Tables) -> Optional[list[Loss]]:
         return []
     words.take("IF", "EXISTS")
     named = words.qualified()
-    name = _standing(named[1], tables) if named else ""
+    if named is None:
+        return None
+    name = _standing(named[1], tables)
     if not name:
         return []
     table, gone = tables[name], []
     for part in words.rest_of_list():
         if part.peek() in ("DROP", "TRUNCATE", "EXCHANGE") and part.peek(1) == "PARTITION":
             return _rows_of(sql, tables)
-        gone += [column for column in [_column_of(part)] if column]
+        column = _column_of(part)
+        if column == _UNREADABLE:
+            return None
+        gone += [column] if column else []
     standing = {column.name.lower(): column.name for column in table.columns if not column.generated}
     lost = [standing[column.lower()] for column in gone if column.lower() in standing]
     return [_columns_of(name, table, lost)] if lost else []
 
 
 def _column_of(part: Reader) -> Optional[str]:
-    """Return the column that an action drops or gives another type."""
+    """Return the column that an action drops or gives another type, None for another action."""
     if part.take("DROP"):
         if part.peek() in _PARTS:
             return None
@@ -174,7 +187,7 @@ def _column_of(part: Reader) -> Optional[str]:
         return None
     part.take("COLUMN")
     part.take("IF", "EXISTS")
-    return part.name()
+    return part.name() or _UNREADABLE
 
 
 def _rows_of(sql: str, tables: Tables) -> list[Loss]:

@@ -66,6 +66,7 @@ class PostgresArchives:
     """The Archives of PostgreSQL."""
 
     together = True
+    holding = None
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run the scripts in a transaction that is taken back."""
