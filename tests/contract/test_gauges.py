@@ -120,3 +120,31 @@ def waiting(session: Session, statement: str) -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+def test_a_run_tells_which_tables_changed_their_size(bench: Bench) -> None:
+    make = bench.make
+    first = make.migration("001", "CREATE TABLE t (id int PRIMARY KEY, note varchar(200));", "DROP TABLE t;")
+    fill = make.migration("002", f"{INSERT};", "DELETE FROM t;")
+    quiet = make.migration("003", "CREATE VIEW v AS SELECT id FROM t;", "DROP VIEW v;")
+    made = bench.deploy(make.system(first))["sizes"]
+    assert [(item["table"].rpartition(".")[2], item["before"]) for item in made] == [("t", 0)]
+    filled = bench.deploy(make.system(first, fill))
+    if transactional(bench):  # the others' statistics follow in the background
+        [grown] = filled["sizes"]
+        assert grown["after"] - grown["before"] >= 2000 * 200 and grown["indexes_after"] > grown["indexes_before"]
+        assert bench.deploy(make.system(first, fill, quiet))["sizes"] == []
+
+
+def test_a_table_that_somebody_holds_is_not_waited_for(bench: Bench) -> None:
+    if not transactional(bench):
+        pytest.skip("its tables are measured without a lock")
+    make = bench.make
+    bench.run_sql("CREATE TABLE held (id int)")
+    first = make.migration("001", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")
+    with connect(bench.target) as holder:
+        holder.run("BEGIN")
+        holder.run("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        done = bench.deploy(make.system(first))
+        holder.run("ROLLBACK")
+    assert (done["status"], done["sizes"]) == ("done", None)

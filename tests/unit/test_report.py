@@ -9,6 +9,7 @@ from tests.unit.record_of import ERROR, begun, check, closed, plan, run
 from windlass import report
 from windlass.records import record
 from windlass.report import picture, timeline
+from windlass.telling import sizes
 
 EVIL = "<script>alert('x')</script>"
 
@@ -205,6 +206,23 @@ def test_a_rehearsal_without_load_or_kept_by_an_older_version_has_its_page():
     assert picture.of(old) == {}
     assert "Rehearsal" in Page(rehearsed(old)).text
     assert "not known: the server does not tell" in Page(rehearsed(rehearsal(load=load_of(waits=None)))).text
+
+
+def test_table_sizes_are_told_before_and_after():
+    known = {"table": "public.a", "before": 0, "after": 8192, "indexes_before": 0, "indexes_after": 4096}
+    grown = {"table": "public.b", "before": 10**6, "after": 2 * 10**6, "indexes_before": 10**5, "indexes_after": 10**5}
+    risk = {"rule": "add-column", "class": "zero", "table": "b", "bytes": 10**6}
+    other = {**risk, "table": "public.c", "bytes": 5 * 10**6}
+    step = {**plan()["steps"][0], "risks": []}
+    data = {"plan": {"steps": [{**step, "risks": [risk, other]}]}, "run": run(sizes=[grown, known])}
+    assert sizes.rows(data) == [
+        ("public.b", "1.0 MB", "2.0 MB", "+1.0 MB", "100 kB"),
+        ("public.a", "new", "8.2 kB", "+8.2 kB", "4.1 kB"),
+        ("public.c", "5.0 MB", "5.0 MB", "", ""),
+    ]
+    assert sizes.rows({"run": run()}) == [], "an older record has none"
+    text = Page(report.render(closed(db1={"windlass_run": {"salon": run(sizes=[grown, known])}}))).text
+    assert "Table sizes" in text and "public.b" in text and "+1.0 MB" in text
 
 
 def test_a_failed_step_lasts_since_the_end_of_the_one_before():

@@ -10,7 +10,7 @@ from typing import Any
 from windlass.gate import told
 from windlass.records import record, rehearsals
 from windlass.report import checklist, picture, timeline
-from windlass.telling import console, lines, plans, rehearsed, risks, summary
+from windlass.telling import console, lines, plans, rehearsed, risks, sizes, summary
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
@@ -48,6 +48,7 @@ def view(run: record.Record) -> dict[str, Any]:
         **_summary(summary.rows(run)),
         "databases": [_database(run, *found) for found in record.databases(run)],
         "texts": list(_texts(run)),
+        "size_headings": [heading.capitalize() for heading in sizes.HEADINGS],
         "risk_headings": [heading.capitalize() for heading in risks.HEADINGS],
         "notes": [(host, note) for host, part in run["hosts"].items() for note in part["notes"]],
     }
@@ -111,6 +112,7 @@ def _database(run: record.Record, host: str, name: str, data: dict[str, Any]) ->
         "plan": data.get("plan"),
         "run": data.get("run"),
         **_risk(data.get("plan") or {}),
+        "sizes": sizes.rows(data),
         "backup": data.get("backup"),
         "restore": data.get("restore"),
         "queries": data.get("queries") or (data.get("rehearsal") or {}).get("queries"),

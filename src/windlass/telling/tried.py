@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windlass.records import record
-from windlass.telling import console, doctor, summary
+from windlass.telling import console, doctor, sizes, summary
 from windlass.telling.lines import Line, Lines, dry_run_sql, host_errors, table
 
 
@@ -18,6 +18,18 @@ def changes(run: record.Record) -> Lines:
         yield from dry_run_sql(host, database, {"sql": prepared})
     found = summary.rows(run)
     yield from table(summary.HEADINGS, [summary.cells(row) for row in found], [row.bad for row in found])
+    for host, database, data in record.databases(run):
+        yield from _sizes(f"{host} {database}", sizes.rows(data))
+
+
+def _sizes(place: str, rows: list[sizes.Row]) -> Lines:
+    """Yield how large the tables of a run were and are."""
+    if rows:
+        yield Line("")
+        yield Line(f"{place}: table sizes", "head")
+        yield from (Line(text) for text in console.table(sizes.HEADINGS, rows[: sizes.MOST], indent="  "))
+    if len(rows) > sizes.MOST:
+        yield Line(f"  and {len(rows) - sizes.MOST} more, in the report")
 
 
 def doctor_findings(run: record.Record) -> Lines:

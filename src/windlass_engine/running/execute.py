@@ -8,12 +8,13 @@ from typing import Callable, Optional
 from .. import journal as journals
 from ..archiving import kept
 from ..checking import verify
+from ..dialects.answers import Volumes
 from ..dialects.link import ServerError
 from ..errors import WindlassError
 from ..model import CheckResult, Journal, Options, Plan, Step, Target, Wire
 from ..schema import memory
 from ..session import Session, connect
-from . import outcome
+from . import outcome, sizes
 from .context import Context
 from .steps import StepFailed, StepRunner
 from .telling import Telling
@@ -95,6 +96,7 @@ class _Run:
         self._began = time.monotonic()
         self._finished: list[Wire] = []
         self._index = 0
+        self._volumes: Optional[Volumes] = None
 
     def go(self) -> Wire:
         """Read the journal again, then run step by step."""
@@ -103,6 +105,7 @@ class _Run:
         require_current(standing, self._plan)
         if not standing.exists:
             journals.create(self._session)
+        self._volumes = sizes.look(self._session) if self._options.remember else None
         self._prepare_session()
         self._note_broken_glass()
         half_done = {e.name: e for e in standing.entries if e.state in ("partial", "reverting")}
@@ -147,7 +150,7 @@ class _Run:
         self._remember(after)
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
-        moved = {"archived": runner.archived, "put_back": returned}
+        moved = {"archived": runner.archived, "put_back": returned, "sizes": self._sizes()}
         return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
 
     def _put_back(self) -> list[Wire]:
@@ -216,6 +219,7 @@ class _Run:
         step = plan.steps[max(self._index - 1, 0)]
         failed.error.located(host=plan.host, database=plan.database)
         after = self._look_again() if failed.lost else self._note_failure(step, failed)
+        changed = None if failed.lost else self._sizes()
         gone = self._forget_lost_steps(after) if failed.lost and after else ""
         self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
         self._tell_end("failed")
@@ -224,7 +228,7 @@ class _Run:
         far = outcome.progress(self._finished, after, options)
         far["steps"] = [*far["steps"], outcome.step_result(step, "failed")]
         next_command = outcome.next_command(plan, step, len(self._finished), after, options)
-        return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
+        return {**result, **far, "sizes": changed, "next": next_command, "error": failed.error.to_wire()}
 
     def _forget_lost_steps(self, after: Journal) -> str:
         """Take back what was told of steps that went with a crash of the server; return that in words."""
@@ -251,6 +255,10 @@ class _Run:
         """Keep the schema as it is now, so that what others change later can be told."""
         if self._options.remember:
             memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
+
+    def _sizes(self) -> Optional[list[Wire]]:
+        """Return the tables that changed their size, None where nobody looked."""
+        return sizes.changes(self._volumes, sizes.look(self._session)) if self._volumes else None
 
     def _look_again(self) -> Optional[Journal]:
         """Ask for the truth on a new connection after the old one was lost; None while nobody can tell.

@@ -34,6 +34,7 @@ def result(plan: Plan, options: Options, status: str, state: str, *, began: floa
         "steps": [],
         "archived": [],
         "put_back": [],
+        "sizes": None,
         "schema_version": "",
         "journal_head": plan.journal_head,
         "duration_ms": int((time.monotonic() - began) * 1000),

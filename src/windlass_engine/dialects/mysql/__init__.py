@@ -187,7 +187,7 @@ class MySQL(Dialect):
 
     def volumes(self, link: Link) -> Volumes:
         """Measure the tables."""
-        return gauge.volumes(link)
+        return gauge.volumes(link, _is_mariadb(link))
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

@@ -63,8 +63,13 @@ def gauge(link: Link, pid: int, is_mariadb: bool) -> Gauge:
     return Gauge(log_bytes, tried, _UNKNOWN[is_mariadb] if tried is None else _TRIED)
 
 
-def volumes(link: Link) -> Volumes:
-    """Return the bytes of each table with its indexes; the server does not tell those of temporary files."""
+def volumes(link: Link, is_mariadb: bool) -> Volumes:
+    """Return the bytes of each table with its indexes; the server does not tell those of temporary files.
+
+    They are InnoDB's statistics, which follow a change in the background; MySQL would tell those of yesterday.
+    """
+    if not is_mariadb:
+        link.run("SET SESSION information_schema_stats_expiry = 0")
     rows = [(str(name), int(size), int(indexes)) for name, size, indexes in link.query(_TABLES)]
     return Volumes({name: size for name, size, _ in rows}, None, {name: indexes for name, _, indexes in rows})
 
