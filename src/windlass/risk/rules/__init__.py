@@ -3,68 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
 from windlass.risk.action import Action
-from windlass.risk.rules import (
-    add_column,
-    add_constraint,
-    add_index,
-    add_object,
-    add_table,
-    add_trigger,
-    attach_partition,
-    backfill,
-    delete_rows,
-    detach_partition,
-    drop_column,
-    drop_constraint,
-    drop_index,
-    drop_object,
-    drop_table,
-    insert_rows,
-    modify_column,
-    opaque,
-    rebuild,
-    relax_column,
-    rename,
-    replace_object,
-    require_value,
-    set_option,
-    take_right,
-    truncate,
-    update_rows,
-    validate_constraint,
-)
 from windlass.risk.verdict import Verdict
 
-_ALL = (
-    add_column,
-    add_constraint,
-    add_index,
-    add_object,
-    add_table,
-    add_trigger,
-    attach_partition,
-    backfill,
-    delete_rows,
-    detach_partition,
-    drop_column,
-    drop_constraint,
-    drop_index,
-    drop_object,
-    drop_table,
-    insert_rows,
-    modify_column,
-    opaque,
-    rebuild,
-    relax_column,
-    rename,
-    replace_object,
-    require_value,
-    set_option,
-    take_right,
-    truncate,
-    update_rows,
-    validate_constraint,
-)
+#: Every file of this folder is a rule.
+_ALL = [import_module(f"{__name__}.{file.name}") for file in iter_modules(__path__)]
 JUDGES: Mapping[str, Callable[[Action], Verdict]] = {rule.NAME: rule.judge for rule in _ALL}
