@@ -19,6 +19,7 @@ def main() -> int:
         "engine": lambda: _engine(chosen),
         "deploy": lambda: _deploy(chosen),
         "backup": lambda: _backup(chosen),
+        "rehearse": lambda: _rehearse(chosen),
     }
     codes = [_measure(name, parts[name], chosen.save) for name in parts if chosen.what in (name, "all")]
     return max(codes)
@@ -30,11 +31,12 @@ def _arguments() -> argparse.ArgumentParser:
         description="Measure Windlass beside other tools.",
         epilog=f"The other tools are installed into a folder of their own: ${VARIABLE}, or ~/.cache/windlass-bench.",
     )
-    parser.add_argument("what", nargs="?", default="all", choices=["engine", "deploy", "backup", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["engine", "deploy", "backup", "rehearse", "all"])
     parser.add_argument("--migrations", default="100,1000", help="how many, with commas (default: 100,1000)")
     parser.add_argument("--runs", type=int, default=7, help="rounds; slow tools have three (default: 7)")
     parser.add_argument("--only", default="", help="engine: beginnings of tools' names, with commas (default: all)")
     parser.add_argument("--megabytes", type=int, default=500, help="backup: size of the database (default: 500)")
+    parser.add_argument("--rows", type=int, default=3_000_000, help="rehearse: rows of the table (default: 3000000)")
     parser.add_argument("--save", action="store_true", help="write the tables into docs/performance.md")
     return parser
 
@@ -56,6 +58,12 @@ def _backup(chosen: argparse.Namespace) -> str:
     from bench import backup
 
     return backup.report(chosen.runs, chosen.megabytes)
+
+
+def _rehearse(chosen: argparse.Namespace) -> str:
+    from bench import rehearse
+
+    return rehearse.report(chosen.rows)
 
 
 def _measure(name: str, report: Callable[[], str], save: bool) -> int:

@@ -208,6 +208,20 @@ def test_a_rehearsal_without_load_or_kept_by_an_older_version_has_its_page():
     assert "not known: the server does not tell" in Page(rehearsed(rehearsal(load=load_of(waits=None)))).text
 
 
+def test_events_that_do_not_say_when_they_were_have_no_bar():
+    checked = {
+        "event": "check_done",
+        "name": "known",
+        "passed": True,
+        "duration_ms": 85,
+        "database": "salon",
+        "host": "db1",
+    }
+    assert timeline.bars([checked], {}) == []
+    found = closed("restore_test", db1={"windlass_restore_test": {"salon": {}}, "windlass_events": [checked]})
+    assert Page(report.render(found)).open == []
+
+
 def test_table_sizes_are_told_before_and_after():
     known = {"table": "public.a", "before": 0, "after": 8192, "indexes_before": 0, "indexes_after": 4096}
     grown = {"table": "public.b", "before": 10**6, "after": 2 * 10**6, "indexes_before": 10**5, "indexes_after": 10**5}
@@ -222,6 +236,7 @@ def test_table_sizes_are_told_before_and_after():
     ]
     assert sizes.rows({"run": run()}) == [], "an older record has none"
     text = Page(report.render(closed(db1={"windlass_run": {"salon": run(sizes=[grown, known])}}))).text
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
     assert "Table sizes" in text and "public.b" in text and "+1.0 MB" in text
 
 

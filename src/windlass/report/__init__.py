@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from windlass.telling import console, lines, plans, rehearsed, risks, sizes, sum
 
 #: Characters of one SQL text in a report; browsers choke on dumps.
 LONGEST_TEXT = 100_000
+_UNITS = re.compile(r"(\d) (B|kB|MB|GB|TB|ms|s|min|h|d)\b")
 STATUS_WORDS = {
     "done": "done",
     "ok": "done",
@@ -31,8 +33,13 @@ def render(run: record.Record) -> str:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
     environment.filters.update(duration=console.duration, size=console.size, moment=lines.moment, back=plans.back)
-    environment.filters.update(blocking=rehearsed.blocking)
+    environment.filters.update(blocking=rehearsed.blocking, units=units)
     return environment.get_template("report.html.j2").render(view(run))
+
+
+def units(text: Any) -> str:
+    """Return a text in which no line ends between a number and its unit."""
+    return _UNITS.sub("\\1\N{NO-BREAK SPACE}\\2", str(text))
 
 
 def view(run: record.Record) -> dict[str, Any]:

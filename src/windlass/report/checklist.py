@@ -38,7 +38,7 @@ def _before(run: record.Record, planned: Sequence[tuple[str, Data]]) -> Iterator
             continue
         for warning in data["plan"].get("warnings") or ():
             yield Item("before", f"{place}: warning: {warning}", None)
-        if data["plan"].get("rehearsal"):
+        if data["plan"].get("rehearsal") and "rehearsed" not in _asked(run, place):
             yield Item("before", f"{place}: {data['plan']['rehearsal']}", True)
         yield _backup(place, data.get("backup"))
 
@@ -58,6 +58,18 @@ def _gate(run: record.Record) -> Iterator[Item]:
         yield Item("before", f"approved by {names}, {asked['wanted']} wanted", met)
     if gate["broken_glass"]:
         yield Item("before", f"passed by force: {gate['broken_glass']}", False)
+
+
+def _asked(run: record.Record, place: str) -> set[str]:
+    """Return the points that the gate has for a database: their lines stand there already."""
+    points = (run.get("gate") or {}).get("points") or {}
+    return {
+        point["point"]
+        for host, part in points.items()
+        for name, listed in part.items()
+        for point in listed
+        if f"{host} {name}" == place
+    }
 
 
 def _backup(place: str, backup: Mapping[str, Any] | None) -> Item:

@@ -34,7 +34,11 @@ class Bar:
 
 
 def bars(events: Sequence[Event], data: Mapping[str, Any]) -> list[Bar]:
-    """Return the bars of one database, from events; without events from the steps' durations, one after another."""
+    """Return the bars of one database, from events; without events from the steps' durations, one after another.
+
+    Events that do not say when they were, as those on a scratch database, have no place.
+    """
+    events = [event for event in events if "at" in event]
     found = _from_events(events) or _from_steps((data.get("run") or {}).get("steps") or ())
     if len(found) > MOST:
         slowest = sorted(found, key=lambda bar: bar.length, reverse=True)[:MOST]
