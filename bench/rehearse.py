@@ -40,8 +40,8 @@ _BACK = """
 DROP INDEX IF EXISTS public.booking_state;
 ALTER TABLE public.booking DROP CONSTRAINT IF EXISTS booking_has_state, ALTER COLUMN state DROP NOT NULL;
 """
-_READ = "SELECT note FROM public.booking WHERE id = (random() * {rows})::bigint;\n"
-_WRITE = "UPDATE public.booking SET note = 'seen' WHERE id = (random() * {rows})::bigint;\n"
+_READ = "SELECT note FROM public.booking WHERE id = (SELECT (random() * {rows})::bigint);\n"
+_WRITE = "UPDATE public.booking SET note = 'seen' WHERE id = (SELECT (random() * {rows})::bigint);\n"
 #: What a careful environment allows (milliseconds), as in the example of docs/gate.md.
 LIMIT_MS = 500
 _WORKERS = 4
