@@ -63,7 +63,7 @@ def heard() -> Iterator[list[str]]:
     server.server_close()
 
 
-def environment(node: ControlNode, **schedule: Any) -> None:
+def environment(node: ControlNode, scratch: str = "never", **schedule: Any) -> None:
     """Write the environment `bed`."""
     database = {"name": "salon", "system": "tried", "url": node.host.database_url()}
     known = f"-o UserKnownHostsFile={HOME}/windlass/ssh/known_hosts -o StrictHostKeyChecking=yes"
@@ -76,7 +76,7 @@ def environment(node: ControlNode, **schedule: Any) -> None:
     common = {
         "ansible_python_interpreter": "/usr/bin/python3",
         "windlass_databases": [database],
-        "windlass_policy": {"confirm": "none"},
+        "windlass_policy": {"confirm": "none", "scratch": scratch},
         "windlass_schedule": {
             "jobs": JOBS, "metrics": f"{HOME}/metrics", "command": f"{HOME}/windlass/hook",
             "environment": {"ODD": ODD}, "on_failure": "page-me.service", **schedule,
@@ -162,6 +162,25 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     assert "the timers are gone" in said(node, "--remove")
     assert units(host) == "" and not telling.exists()
     assert "there are no timers; nothing changed" in said(node, "--remove")
+
+
+def test_a_timer_drills_a_rollback(node: ControlNode) -> None:
+    """Where scratch copies are allowed the drill is one of the timers; it fires, and its time is kept."""
+    host = node.host
+    environment(node, "allow")
+    assert node.there("backup", "--env", "bed").returncode == 0
+    assert "OnCalendar=Sun *-*-01..07 02:00:00" in said(node, "--dry-run").replace("+", "")
+    often = {"at": "*:*:0/5", "delay": "0"}
+    environment(node, "allow", jobs={**JOBS, "check": "off", "backup": "off", "drill-restore": often})
+    assert "1 timer installed" in said(node)
+    assert units(host).split() == ["drill-restore.service", "drill-restore.timer", "failed@.service"]
+    wait_until(lambda: jobs(host).get("drill-restore", {}).get("succeeded"), seconds=120, what="the drill to be done")
+    assert "control-node  drill-restore" in said(node, "--status")
+    assert "the timers are gone" in said(node, "--remove")
+    drilled = json.loads((host.root / "home/deploy/windlass/.windlass/drills/bed/restore/salon.json").read_text())
+    assert drilled["exit_code"] == 0 and drilled["duration_ms"] > 0
+    metrics = (host.root / "home/deploy/metrics/windlass-bed.prom").read_text()
+    assert 'windlass_job_last_result{environment="bed",job="drill-restore"} 1' in metrics
 
 
 def test_a_time_that_systemd_does_not_know_is_refused_with_its_place(node: ControlNode) -> None:

@@ -18,7 +18,7 @@ from windlass.telling import closing
 from windlass_engine.errors import CODES, WindlassError
 from windlass_engine.scheduled import account, ledger
 
-ALL = Fleet(tests=True, retention=True, offsite=True, periods=frozenset({"hourly"}))
+ALL = Fleet(tests=True, drills=True, retention=True, offsite=True, periods=frozenset({"hourly"}))
 ID = "20251121T040506Z-1a2b3c"
 
 
@@ -35,7 +35,9 @@ def names(raw, fleet=ALL):
 
 def test_jobs_are_those_that_make_sense_here():
     assert names({}, Fleet()) == ["backup", "check", "drift", "verify"]
-    assert names(None) == ["backup", "backup-test", "offsite", "prune", "maintain-hourly", "check", "drift", "verify"]
+    assert names(None) == [
+        "backup", "backup-test", "drill-restore", "offsite", "prune", "maintain-hourly", "check", "drift", "verify",
+    ]  # fmt: skip
 
 
 def test_a_job_can_be_put_off_moved_and_asked_for():
@@ -93,6 +95,32 @@ def test_the_plan_for_a_control_node(tmp_path):
     assert {str(tmp_path / ".windlass"), "/srv/x"} <= set(found["schedule_writable"])
     assert found["schedule_telling"]["webhook"] == "https://hc.example/abc"
     assert not [key for key, value in found.items() if key != "schedule_telling" and "hc.example" in str(value)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "drilled"),
+    [
+        ("never", {}, False),
+        ("allow", {}, True),
+        ("allow", {"scratch": "never"}, False),
+        ("never", {"scratch": "allow"}, True),
+    ],
+)
+def test_drills_are_scheduled_where_every_policy_allows_a_scratch_copy(tmp_path, policy, own, drilled):
+    made = host(windlass_policy={"scratch": policy})
+    made["windlass_databases"] = [{**each, "policy": own} for each in made["windlass_databases"]]
+    found = units.for_control_node(project(tmp_path), "prod", {"db1": made})
+    assert ("drill-restore" in [job["name"] for job in found["schedule_jobs"]]) is drilled
+
+
+def test_a_drill_runs_the_rollbacks_own_play_on_a_copy_and_asks_nobody():
+    for name, given in (
+        ("drill-restore", {"windlass_backup_ref": "latest"}),
+        ("drill-migration", {"windlass_steps": 1}),
+    ):
+        job = jobs.find(name)
+        assert job.variables == {"windlass_drill": True, "windlass_yes": True, **given}
+        assert (job.playbook, job.on_target) == (name.replace("drill", "rollback"), False)
 
 
 def test_hosts_that_disagree_are_refused(tmp_path):

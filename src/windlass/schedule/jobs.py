@@ -11,9 +11,13 @@ from windlass_engine.errors import WindlassError
 
 @dataclass(frozen=True)
 class Fleet:
-    """What an environment's hosts have, as far as it decides which jobs make sense; ``periods`` of maintenance jobs."""
+    """What an environment's hosts have, as far as it decides which jobs make sense.
+
+    ``drills``: every policy allows scratch databases.  ``periods`` are those of maintenance jobs.
+    """
 
     tests: bool = False
+    drills: bool = False
     retention: bool = False
     offsite: bool = False
     periods: frozenset[str] = frozenset()
@@ -45,10 +49,16 @@ def _maintenance(period: str, at: str) -> Job:
     )  # fmt: skip
 
 
+_DRILL = {"windlass_drill": True, "windlass_yes": True}
+
 JOBS = (
     Job("backup", "backup", "backup", "*-*-* 01:00:00", lambda fleet: True, part="backup", on_target=True),
     Job("backup-test", "restore test", "restore_test", "*-*-* 04:00:00", lambda fleet: fleet.tests,
         part="restore_test"),
+    Job("drill-restore", "drill of a rollback by restore", "rollback-restore", "Sun *-*-01..07 02:00:00",
+        lambda fleet: fleet.drills, {**_DRILL, "windlass_backup_ref": "latest"}, part="copies"),
+    Job("drill-migration", "drill of undoing the last migration", "rollback-migration", "Sun *-*-01..07 02:30:00",
+        lambda fleet: False, {**_DRILL, "windlass_steps": 1}, part="copies"),
     Job("offsite", "off-site copies", "offsite", "*-*-* 05:00:00", lambda fleet: fleet.offsite, on_target=True),
     Job("offsite-check", "check of the off-site repository", "offsite", "Sun *-*-* 05:30:00", lambda fleet: False,
         {"windlass_offsite_check": True}, on_target=True),

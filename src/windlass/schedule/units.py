@@ -29,16 +29,27 @@ Variables = Mapping[str, Any]
 
 def fleet_of(root: Path, hosts: Sequence[Variables]) -> Fleet:
     """Return what hosts (their variables) have.  Raises ``project_invalid`` for scripts that cannot be read."""
-    databases = [each for host in hosts for each in host.get("windlass_databases") or ()]
-    systems = sorted({str(each.get("system")) for each in databases if isinstance(each, Mapping)})
+    databases = [each for host in hosts for each in _databases(host)]
+    systems = sorted({str(each.get("system")) for each in databases})
     periods = {script.directives.schedule for system in systems for script in load(root, system).maintenance}
     policies = [host.get("windlass_policy") or {} for host in hosts]
     return Fleet(
         tests=any(policy.get("restore_test_host") for policy in policies),
+        drills=bool(databases) and all(_allows_scratch(each, host) for host in hosts for each in _databases(host)),
         retention=any(host.get("windlass_retention") for host in hosts),
         offsite=any(host.get("windlass_offsite") for host in hosts),
         periods=frozenset(periods - {""}),
     )
+
+
+def _databases(host: Variables) -> list[Mapping[str, Any]]:
+    return [each for each in host.get("windlass_databases") or () if isinstance(each, Mapping)]
+
+
+def _allows_scratch(database: Mapping[str, Any], host: Variables) -> bool:
+    """Return whether a database's policy allows a scratch copy on its server."""
+    policies = (database.get("policy") or {}, host.get("windlass_policy") or {})
+    return next((str(policy["scratch"]) for policy in policies if policy.get("scratch")), "never") == "allow"
 
 
 def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, Variables]) -> dict[str, Any]:
