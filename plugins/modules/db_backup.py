@@ -10,7 +10,8 @@ description:
   - Makes a backup of each database from one snapshot, reads it back, hashes it, and publishes it complete or not at
     all.
   - The work is done by a process of its own on the target and survives a lost link, as with M(db_migrate).
-  - In check mode says how much there is to save and how much room there is.
+  - In check mode says how much there is to save, how much room there is, and with which program and compression it
+    would be done.
 extends_documentation_fragment:
   - windlass
   - windlass.following
@@ -127,7 +128,7 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:
-        return would_make(target, directory) if module.check_mode else made(target, settings, emit)
+        return would_make(target, settings) if module.check_mode else made(target, settings, emit)
 
     # A person who comes back to a backup that he asked for follows it; one before a change is always that change's own.
     moment = module.params["moment"]
@@ -148,12 +149,14 @@ def made(target: Target, settings: backup.BackupSettings, emit: Any) -> dict[str
     return summary
 
 
-def would_make(target: Target, directory: str) -> dict[str, Any]:
+def would_make(target: Target, settings: backup.BackupSettings) -> dict[str, Any]:
+    directory = settings.directory
     found = inspection.look(target)
     if found["error"]:
         raise adapter.WindlassError.from_wire(found["error"])
     figures = {"database_bytes": found["size_bytes"], "free_bytes": shutil.disk_usage(adapter.existing(directory)).free}
-    return {"skipped": "check mode", "path": home_of(directory, target.name), **figures}
+    way = backup.foresee(target, settings.client_bin)
+    return {"skipped": "check mode", "path": home_of(directory, target.name), **figures, **way}
 
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ def test_the_manifest_is_of_one_state(saved: tuple[Bench, Any, str]) -> None:
     assert known["engine"] == bench.make.engine
 
 
+def test_how_it_will_be_done_is_known_before(saved: tuple[Bench, Any, str]) -> None:
+    bench, made, programs = saved
+    way = backup.foresee(bench.target, programs)
+    assert (way["compression"], way["client_version"]) == (made["compression"], made["client_version"])
+    assert way["method"] == manifest.load(made["path"])["method"]
+
+
 def test_there_and_back_again(saved: tuple[Bench, Any, str]) -> None:
     bench, made, programs = saved
     events: list[str] = []

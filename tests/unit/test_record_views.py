@@ -208,6 +208,17 @@ def test_a_servers_further_lines_cannot_pass_for_lines_of_ours():
     assert all(line.startswith("  ") for line in told[1:])
 
 
+def test_a_dry_backup_names_program_compression_and_room():
+    way = {"method": "pg_dump directory", "client_version": "17.2", "compression": "zstd:1", "elsewhere": ""}
+    made = {"skipped": "check mode", "path": "/srv/b/salon", "free_bytes": 2_000_000_000, **way}
+    shown = text(closed("backup", db1={"windlass_backup": {"salon": made}}))
+    assert "db1 salon: would be made by pg_dump directory 17.2, compressed by zstd:1 (chosen for speed)" in shown
+    assert "into /srv/b/salon, 2.0 GB free" in shown
+    made |= {"method": "BACKUP DATABASE", "compression": "none", "elsewhere": "the server's folder /b"}
+    shown = text(closed("backup", db1={"windlass_backup": {"salon": made}}))
+    assert "not compressed: this edition cannot; into the server's folder /b" in shown
+
+
 def test_a_dry_run_says_that_a_backup_would_be_made():
     assert summary.backup_text({"skipped": "check mode"}) == "to be made"
     assert summary.backup_text({"skipped": "the policy asks for none"}) == "none"

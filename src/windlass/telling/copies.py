@@ -19,6 +19,8 @@ def backup(run: record.Record) -> Lines:
     ]
     yield from table(("HOST", "DATABASE", "BACKUP", "SIZE", "WHERE", "WHY NOT"), rows)
     for host, name, made in found:
+        if made.get("method"):
+            yield Line(f"{host} {name}: {console.printable(_way(made))}")
         for text in made.get("warnings") or ():
             yield Line(f"{host} {name}: {console.printable(text)}", "warn")
     for host, name, data in record.databases(run):
@@ -26,6 +28,15 @@ def backup(run: record.Record) -> Lines:
             if part in data and not data[part].get("skipped"):
                 yield from (Line(*line) for line in told(f"{host} {name}", data[part]))
     yield from host_errors(run)
+
+
+def _way(made: Mapping[str, Any]) -> str:
+    """Return how a backup would be made: program, compression with its level, the room that it has."""
+    packed = made["compression"]
+    packed = f"compressed by {packed} (chosen for speed)" if packed != "none" else "not compressed: this edition cannot"
+    place = made.get("elsewhere") or made["path"]
+    room = "" if made.get("elsewhere") else f", {console.size(made['free_bytes'])} free"
+    return f"would be made by {made['method']} {made['client_version']}, {packed}; into {place}{room}"
 
 
 def backups(run: record.Record) -> Lines:

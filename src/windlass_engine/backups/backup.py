@@ -77,6 +77,18 @@ def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
         return _Making(target, settings, stamped(emit, target.name), session, keeper).run()
 
 
+def foresee(target: Target, client_bin: str) -> Wire:
+    """Return how a backup would be made: ``{method, client_version, compression, elsewhere}``.  Touches nothing.
+
+    Raises WindlassError as :func:`make` does before it begins.
+    """
+    keeper = keeper_of(target)
+    with _told(target), connect(target, "windlass backup") as session:
+        dumping = keeper.dumping(target, session.link, Asked(client_bin, job_count(0)))
+        names = ("method", "client_version", "compression", "elsewhere")
+        return {name: getattr(dumping, name) for name in names}
+
+
 def keeper_of(target: Target) -> Keeper:
     """Return how the target's engine is backed up.  Raise WindlassError (backup_failed) where it cannot be yet."""
     dialect = for_url(target.url)
