@@ -76,7 +76,7 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
         ends = Counter(result.ended or "not as it should" for result in tries)
         told = ", ".join(f"{count}x {end}" if count > 1 else end for end, count in ends.most_common())
         mended = sum(result.mended for result in tries)
-        yield fault, TITLES[engine], verb, str(len(tries)), str(hit), str(mended), told
+        yield fault, TITLES.get(engine, engine), verb, str(len(tries)), str(hit), str(mended), told
 
 
 def _heading(seed: int, results: Sequence[Result]) -> str:

@@ -15,7 +15,7 @@ from tests.faults.stories import FIRST, STORIES
 from tests.systems import Bench, Maker
 from windlass_engine.project.view import ProjectView
 
-SERVERS = {"postgresql": "pg", "mysql": "mariadb"}
+SERVERS = {"pg": "PostgreSQL", "mariadb": "MariaDB", "mysql": "MySQL"}
 LOOKS = ("SELECT id, n FROM ledger ORDER BY id", "SELECT word FROM words ORDER BY word")
 
 
@@ -35,9 +35,10 @@ def state(bench: Bench) -> list[Any]:
 
 @pytest.mark.timeout(3600)  # a hundred of them, or two, where everything is tried
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("engine", SERVERS)
-def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, engine: str, after: bool) -> None:
-    server, every = request.getfixturevalue(SERVERS[engine]), project(engine)
+@pytest.mark.parametrize("fixture", SERVERS)
+def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, fixture: str, after: bool) -> None:
+    server, make = request.getfixturevalue(fixture), SERVERS[fixture]
+    every = project("postgresql" if fixture == "pg" else "mysql")
     with server.database() as url:
         clean = Bench(url)
         clean.deploy(every)
@@ -45,7 +46,7 @@ def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, engin
         wanted = state(clean)
     assert [n for _, n in wanted[2]] == [0] * 60 and wanted[3] == [("first",)]
     assert count > 20, "the way back sends more messages than that"
-    for number in some(range(1, count + 1), 2, "rollback", engine, after):
+    for number in some(range(1, count + 1), 2, "rollback", make, after):
         with server.database() as url:
             bench, began = Bench(url), time.monotonic()
             assert bench.deploy(every)["error"] is None
@@ -54,4 +55,4 @@ def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, engin
             result = bench.run(bench.plan_down(to=FIRST), deploy_lock_wait_s=60)
             assert result["error"] is None, (number, result)
             assert state(bench) == wanted, number
-            keep_killed("rollback", engine, number, began)
+            keep_killed("rollback", make, number, began)

@@ -50,6 +50,7 @@ class MySQLServer(Mysqld):
 class GivenServer:
     """The server at `url`; its login may make databases.  Those of the tests have names of their own."""
 
+    make = "MySQL"
     client_bin = ""
 
     def __init__(self, url: str) -> None:
