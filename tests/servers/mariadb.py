@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.mysqld import Mysqld
+from tests.servers.mysqld import ClientPrograms, Mysqld
 
 _PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
@@ -21,6 +21,11 @@ class MariaDBServer(Mysqld):
         self._root = root
         self.client_bin = str(root / "usr/bin") if root else ""
         super().__init__(settings)
+
+    @property
+    def client_programs(self) -> ClientPrograms:
+        """The server's own client programs."""
+        return ClientPrograms(self._program("mariadb"), (self._program("mariadb-dump"),))
 
     def _install(self) -> None:
         self._run(

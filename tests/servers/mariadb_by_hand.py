@@ -1,4 +1,4 @@
-"""A person with MariaDB's own client programs at a server of the tests."""
+"""A person with the client programs of MariaDB or MySQL at a server of the tests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tests.servers.mariadb import MariaDBServer
+from tests.servers.mysqld import Mysqld
 
 
 class MariadbByHand:
     """Persons at a running server; `database` lends out empty databases."""
 
-    def __init__(self, server: MariaDBServer) -> None:
+    def __init__(self, server: Mysqld) -> None:
         self._server = server
         self._numbers = itertools.count(1)
 
     def hand(self, database: str) -> ByHand:
         """Return a person at one database."""
-        return ByHand(self._server.socket, self._server.password, database)
+        return ByHand(self._server, database)
 
     @contextmanager
     def database(self, charset: str = "utf8mb4") -> Iterator[ByHand]:
@@ -38,14 +38,15 @@ class MariadbByHand:
 class ByHand:
     """A person with the engine's client at one database."""
 
-    def __init__(self, socket: Path, password: str, database: str) -> None:
-        self._login = ["--no-defaults", f"--socket={socket}", "--user=root"]
-        self._env = {**os.environ, "MYSQL_PWD": password}
+    def __init__(self, server: Mysqld, database: str) -> None:
+        self._programs = server.client_programs
+        self._login = ["--no-defaults", f"--socket={server.socket}", "--user=root"]
+        self._env = {**os.environ, "MYSQL_PWD": server.password}
         self.database = database
 
     def _client(self) -> list[str]:
         chosen = [f"--database={self.database}"] if self.database else []
-        return ["mariadb", *self._login, "--batch", "--default-character-set=utf8mb4", *chosen]
+        return [self._programs.client, *self._login, "--batch", "--default-character-set=utf8mb4", *chosen]
 
     def attempt(self, *steps: str | Path) -> subprocess.CompletedProcess[str]:
         """Run files and statements in one session, up to the first error; the rows come with their columns' names."""
@@ -73,7 +74,8 @@ class ByHand:
         return found
 
     def _dump(self, *options: str) -> str:
-        command = ["mariadb-dump", *self._login, "--skip-comments", "--routines", "--events", *options, self.database]
+        program, *more = self._programs.dump
+        command = [program, *self._login, *more, "--skip-comments", "--routines", "--events", *options, self.database]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=True)
         # A counter that went on is no difference of the schema.
         words = (word for word in done.stdout.split(" ") if not word.startswith("AUTO_INCREMENT="))

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pymysql
 
-from tests.servers.mysqld import Mysqld
+from tests.servers.mysqld import ClientPrograms, Mysqld
 
 VARIABLE = "WINDLASS_TEST_MYSQL"
 
@@ -29,6 +29,11 @@ class MySQLServer(Mysqld):
         self._root = root / "usr"
         self.client_bin = str(self._root / "bin")
         super().__init__(settings)
+
+    @property
+    def client_programs(self) -> ClientPrograms:
+        """The server's own client programs."""
+        return ClientPrograms(f"{self.client_bin}/mysql", (f"{self.client_bin}/mysqldump", "--set-gtid-purged=OFF"))
 
     def _install(self) -> None:
         self._run(*self._command(), f"--datadir={self.data}", f"--tmpdir={self.temporary}", "--initialize-insecure")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pymysql
@@ -31,6 +31,13 @@ _SETTINGS = {
     "skip-name-resolve": "ON",
     "event-scheduler": "OFF",
 }
+
+
+class ClientPrograms(NamedTuple):
+    """The client, and the dump program with the options that its make needs."""
+
+    client: str
+    dump: tuple[str, ...]
 
 
 class Mysqld(ABC):
@@ -54,6 +61,11 @@ class Mysqld(ABC):
         unprivileged.give(self.folder)
         unprivileged.give(self.temporary)
         self._install()
+
+    @property
+    @abstractmethod
+    def client_programs(self) -> ClientPrograms:
+        """The server's own client programs."""
 
     @property
     def socket(self) -> Path:
