@@ -58,7 +58,7 @@ POSTGRESQL = (
 MYSQL = (
     Story(
         FIRST,
-        f"CREATE TABLE ledger (id int PRIMARY KEY, n int NOT NULL);\nINSERT INTO ledger SELECT seq, 0 FROM seq_1_to_{KEYS};\nCREATE TABLE words (word varchar(20) NOT NULL);\nINSERT INTO words VALUES ('first')",
+        f"CREATE TABLE ledger (id int PRIMARY KEY, n int NOT NULL);\nINSERT INTO ledger WITH RECURSIVE g (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM g WHERE id < {KEYS}) SELECT id, 0 FROM g;\nCREATE TABLE words (word varchar(20) NOT NULL);\nINSERT INTO words VALUES ('first')",
         "DROP TABLE words;\nDROP TABLE ledger",
     ),
     Story("002_count", "UPDATE ledger SET n = n + 1", "UPDATE ledger SET n = n - 1"),
@@ -80,7 +80,7 @@ MYSQL = (
     ),
     Story(
         "007_bulk",
-        "CREATE TABLE bulk AS SELECT seq AS id, REPEAT('x', 500) AS pad FROM seq_1_to_3000",
+        "CREATE TABLE bulk AS SELECT a.id * 60 + b.id AS id, REPEAT('x', 500) AS pad FROM ledger a CROSS JOIN ledger b LIMIT 3000",
         "CREATE TABLE kept AS SELECT * FROM bulk;\nDROP TABLE kept;\nDROP TABLE bulk",
     ),
     Story(
