@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS windlass_schema (
   head VARCHAR(128) NOT NULL,
   run_id VARCHAR(255) NOT NULL,
   who VARCHAR(500) NOT NULL,
-  at VARCHAR(32) NOT NULL
+  at VARCHAR(32) NOT NULL,
+  number INT NOT NULL DEFAULT 1 PRIMARY KEY
 ) {_ENGINE} COMMENT='Windlass journal: the schema after the last run'"""
 NOW_TEXT = "DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ')"
 #: The table of migrations comes last: where it stands, the others do, though each commits by itself.
