@@ -115,16 +115,22 @@ def mariadb118() -> Iterator[MariaDBServer]:
 
 
 @pytest.fixture(scope="session")
-def mysql() -> Iterator[MySQLServer | GivenServer]:
-    """The MySQL server that the environment names, or one out of Debian's newest packages."""
+def mysql() -> Iterator[MySQLServer]:
+    """MySQL out of Debian's newest packages."""
     pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
     from tests.servers import mysql as module
 
-    given = module.named()
-    if given:
-        yield given
-    else:
-        yield from _run(module.MySQLServer(_unpacked("sid")))
+    yield from _run(module.MySQLServer(_unpacked("sid")))
+
+
+@pytest.fixture(scope="session")
+def any_mysql(request: pytest.FixtureRequest) -> MySQLServer | GivenServer:
+    """The MySQL server that the environment names, or else the suite's own."""
+    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
+    from tests.servers import mysql as module
+
+    server: MySQLServer | GivenServer = module.named() or request.getfixturevalue("mysql")
+    return server
 
 
 @pytest.fixture(scope="session", params=["mariadb", "mysql"])

@@ -15,7 +15,7 @@ from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import manifest
 
 
-@pytest.fixture(params=["pg", "pg17", "mariadb", "mariadb118", "mysql", "mssql"])
+@pytest.fixture(params=["pg", "pg17", "mariadb", "mariadb118", "any_mysql", "mssql"])
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Bench, Any, str]]:
     """A small database, its backup, and the folder of the client programs; what swaps make of it goes at the end."""
     server = request.getfixturevalue(request.param)

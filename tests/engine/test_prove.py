@@ -60,7 +60,7 @@ def test_the_shipped_systems_of_postgresql(request: pytest.FixtureRequest, serve
     assert {item["kind"] for item in result["verdicts"]} >= {"migration", "check", "sample"}
 
 
-@pytest.mark.parametrize("server", ["mariadb", "mariadb118", "mysql"])
+@pytest.mark.parametrize("server", ["mariadb", "mariadb118", "any_mysql"])
 @pytest.mark.parametrize("system", ["blazz", "jobs"])
 def test_the_shipped_systems_of_mysql(request: pytest.FixtureRequest, server: str, system: str) -> None:
     with request.getfixturevalue(server).database() as url:

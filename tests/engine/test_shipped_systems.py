@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 SERVERS = {
     "salon": ("pg15", "pg16", "pg17", "pg18"),
     "messaging": ("pg15", "pg16", "pg17", "pg18"),
-    "blazz": ("mariadb", "mariadb118", "mysql"),
-    "jobs": ("mariadb", "mariadb118", "mysql"),
+    "blazz": ("mariadb", "mariadb118", "any_mysql"),
+    "jobs": ("mariadb", "mariadb118", "any_mysql"),
     "clinic": ("mssql",),
 }
 EVERY = [(system, server) for system, servers in SERVERS.items() for server in servers]
