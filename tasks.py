@@ -552,7 +552,9 @@ def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, 
     into="name of the new database (default: DATABASE_restored, with --table DATABASE_restored_tables)",
     table="bring back the rows of this table only, as SCHEMA.TABLE or a pattern; may be repeated",
     swap="let the restored database take the place of the original, which is kept under another name",
-    undo_swap="restore nothing; put the original that --swap set aside back into its place",
+    swap_standing="restore nothing; let the database that an earlier restore made take the original's place",
+    undo="restore nothing; put the original that --swap set aside back into its place",
+    drop="restore nothing; drop this database, which a swap kept or an earlier restore made",
 )
 def restore(
     _: Context,
@@ -561,7 +563,9 @@ def restore(
     into: str = "",
     table: Names = None,
     swap: bool = False,
-    undo_swap: bool = False,
+    swap_standing: bool = False,
+    undo: bool = False,
+    drop: str = "",
     yes: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -569,11 +573,12 @@ def restore(
     from windlass import confirm, verbs
 
     if not (yes or dry_run):
-        policy = "typed" if swap or undo_swap else "yes"
+        policy = "typed" if swap or swap_standing or undo or drop else "yes"
         confirm.ask(policy, where.environment, "restore", reviewable=False)
     given = {"windlass_backup_ref": backup, "windlass_restore_into": into, "windlass_swap": swap}
     given |= {"windlass_restore_tables": list(table)} if table else {}
-    return verbs.do(SETTINGS, where, "restore", {**given, "windlass_undo_swap": undo_swap}, dry_run=dry_run)
+    given |= {"windlass_swap_standing": swap_standing, "windlass_undo_swap": undo, "windlass_restore_drop": drop}
+    return verbs.do(SETTINGS, where, "restore", given, dry_run=dry_run)
 
 
 @verb(

@@ -48,6 +48,12 @@ options:
     description: Whether O(into) stands already, restored and compared, and only takes the original's place now.
     type: bool
     default: false
+  drop:
+    description:
+      - Name of a database that a swap kept or a restore made; it is dropped, with the sessions in it, and nothing
+        else is done. Other names are refused.
+    type: str
+    default: ""
   backup_dir:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
@@ -126,6 +132,7 @@ SPEC = {
     "tables": {"type": "list", "elements": "str"},
     "undo": {"type": "bool", "default": False},
     "standing": {"type": "bool", "default": False},
+    "drop": {"type": "str", "default": ""},
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
     "offsite": {"type": "dict", "no_log": True},
@@ -140,14 +147,23 @@ def bring_back(module: AnsibleModule) -> dict[str, Any]:
 
 def order(module: AnsibleModule, target: Target) -> adapter.Order:
     def work(emit: Any) -> dict[str, Any]:
+        if module.params["drop"]:
+            return dropped(module, target)
         if module.params["undo"]:
             return undo(module, target, emit)
         return beside(module, target, emit)
 
-    wanted = {key: module.params[key] for key in ("backup", "into", "suffix", "swap", "undo")}
+    wanted = {key: module.params[key] for key in ("backup", "into", "suffix", "swap", "undo", "drop")}
     digest = digest_of({**wanted, "tables": module.params["tables"] or []})
     kind = "swap" if module.params["standing"] else "restore"  # a run's work of one kind is never done twice
     return adapter.order(module, target, kind, digest, "run", work)
+
+
+def dropped(module: AnsibleModule, target: Target) -> dict[str, Any]:
+    name = module.params["drop"]
+    if module.check_mode:
+        return {"into": keeper_of(target).database_name(target), "dropped": name, "skipped": "check mode"}
+    return exchange.drop(target, name)
 
 
 def undo(module: AnsibleModule, target: Target, emit: Any) -> dict[str, Any]:

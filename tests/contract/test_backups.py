@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.systems import Bench
-from windlass_engine.backups import backup, restore
+from windlass_engine.backups import backup, exchange, restore
 from windlass_engine.backups.backup import BackupSettings
 from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import manifest
@@ -77,6 +77,14 @@ def test_there_and_back_again(saved: tuple[Bench, Any, str]) -> None:
     assert bench.fingerprint() == made["fingerprint"]
     assert restore.undo_swap(bench.target, emit, kept)["swapped"]
     assert bench.query("SELECT id FROM t") == []
+    keeper = backup.keeper_of(bench.target)
+    own = keeper.database_name(bench.target)
+    [undone] = keeper.databases(bench.target, f"{own}_undone_")
+    for never in (own, undone[:-1], f"{own}_restored", f"{own}_else"):
+        with pytest.raises(WindlassError, match=r"is no name that|there is no database"):
+            exchange.drop(bench.target, never)
+    assert exchange.drop(bench.target, undone) == {"into": own, "dropped": undone}
+    assert keeper.databases(bench.target, undone) == [] and bench.query("SELECT id FROM t") == []
     assert [each for each in events if each not in ("restore_progress", "restore_outlook")] == [
         "restore_started", "restore_done", "swap_started", "swap_done", "swap_started", "swap_done",
     ]  # fmt: skip

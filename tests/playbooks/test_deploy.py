@@ -249,6 +249,13 @@ def test_restore_stands_beside_and_the_swap_can_be_undone(
         assert ask("SELECT id FROM public.a") == [(1,)]
         good(tried.playbook("restore", "here", variables={"windlass_undo_swap": True}), 1)
         assert ask("SELECT id FROM public.a") == []
+        told = [tried.invoke("restore", "--env", "here", "--yes", *more).stdout for more in ((), ("--swap-standing",))]
+        assert "--swap-standing" in told[0] and "--drop" in told[1] and ask("SELECT id FROM public.a") == [(1,)]
+        refused = tried.invoke("restore", "--env", "here", "--yes", "--drop", Path(database).name)
+        assert refused.returncode == 28 and "is no name that" in refused.stdout, refused.stdout
+        kept = next(line.rpartition(" ")[2] for line in told[1].splitlines() if "--drop" in line)
+        dropped = tried.invoke("restore", "--env", "here", "--yes", "--drop", kept)
+        assert dropped.returncode == 0 and f"{kept} is dropped" in dropped.stdout, dropped.stdout
     finally:
         name = Path(database).name
         with pg.connect() as admin:

@@ -116,7 +116,7 @@ def test_a_backup_comes_back_and_a_swap_is_undone(project: Project, testbed: Tes
         assert restored.returncode == 0, restored.stdout
         host.mariadb("INSERT INTO tried.a VALUES (3, 3)")
         assert host.mariadb("SELECT id, b FROM tried.a ORDER BY id") == "1\tNULL\n2\t2\n3\t7"
-        undone = project.invoke("restore", "--env", "bed", "--undo-swap", "--yes")
+        undone = project.invoke("restore", "--env", "bed", "--undo", "--yes")
         assert undone.returncode == 0, undone.stdout
         assert host.mariadb("SELECT COUNT(*) FROM tried.a") == "0"
         assert host.mariadb("SHOW DATABASES LIKE 'tried\\_%'").startswith("tried_undone_")

@@ -118,7 +118,7 @@ def test_a_restore_takes_the_place_and_redoes_what_is_wanted(place: Place) -> No
     assert part["window"]["from"] < part["window"]["to"]
     assert part["rows"]["public.a"] == [3, 2]
     assert part["fresh_backup"] != part["restored"]
-    place.invoke("restore", "--env", "here", "--undo-swap", "--yes")
+    place.invoke("restore", "--env", "here", "--undo", "--yes")
     assert place.ask("SELECT count(*) FROM public.a") == [(3,)]
 
 

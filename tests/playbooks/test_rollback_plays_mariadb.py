@@ -111,6 +111,6 @@ def a_restore_takes_the_place_and_goes_to_the_wanted_migration(place: Place) -> 
     # The newest backup holds the second migration, which --to undoes.
     place.rollback("--restore", "latest", "--to", "001_table")
     assert fetch(place.url, COLUMNS) == [("id",)] and fetch(place.url, ROWS) == [(1,), (2,)]
-    place.invoke("restore", "--env", "here", "--undo-swap", "--yes")
+    place.invoke("restore", "--env", "here", "--undo", "--yes")
     assert fetch(place.url, ROWS) == [(1,), (2,), (4,)]
     assert fetch(place.url, "SELECT n FROM totals") == [(3,)]

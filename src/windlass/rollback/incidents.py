@@ -128,7 +128,7 @@ def _next(run: record.Record, parts: Mapping[str, Any]) -> Iterator[str]:
         for place, part in parts.items():
             if part["kept_as"]:
                 yield f"{place}: what stood before is kept as {part['kept_as']}: drop it when nobody needs it any more"
-        yield f"to take the exchange back: invoke restore --env {env} --undo-swap"
+        yield f"to take the exchange back: invoke restore --env {env} --undo"
     if any(part["archived"] for part in parts.values()):
         yield f"what was taken away is in archives: invoke archives --env {env}"
         yield f"to apply the migrations again with it: invoke deploy --env {env} --restore-archived"

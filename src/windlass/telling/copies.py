@@ -59,11 +59,16 @@ def restore(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         if data.get("restore"):
             yield Line("")
-            yield from _restored(f"{host} {database}", data["restore"])
+            where = f"invoke restore --env {run['environment']} --host {host} --database {database}"
+            yield from _restored(f"{host} {database}", data["restore"], where)
     yield from host_errors(run)
 
 
-def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
+def _restored(place: str, restored: Mapping[str, Any], command: str) -> Lines:
+    if restored.get("dropped"):
+        would = f"would be dropped ({restored['skipped']})" if restored.get("skipped") else "is dropped"
+        yield Line(f"{place}: {restored['dropped']} {would}", "" if restored.get("skipped") else "good")
+        return
     backup = f" from backup {restored['backup']}" if restored.get("backup") else ""
     if restored.get("skipped"):
         yield Line(f"{place}: would stand in {restored['into']}{backup} ({restored['skipped']})")
@@ -78,3 +83,17 @@ def _restored(place: str, restored: Mapping[str, Any]) -> Lines:
         yield Line(f"  what stood in its place is kept as {restored['kept_as']}", "warn")
     for difference in restored.get("differences") or ():
         yield Line(f"  differs: {console.printable(difference)}", "warn")
+    yield from _ways_on(restored, command)
+
+
+def _ways_on(restored: Mapping[str, Any], command: str) -> Lines:
+    """Yield what can be done with a restored database, or with one that a swap kept."""
+    if restored.get("swapped") and restored.get("kept_as"):
+        yield Line(f"  to take it back: {command} --undo")
+        yield Line(f"  when nobody needs it: {command} --drop {restored['kept_as']}")
+    elif not restored.get("swapped"):
+        into = "" if restored["into"].endswith("_restored") else f" --into {restored['into']}"
+        if not restored.get("only"):
+            yield Line(f"  to let it take the original's place: {command} --swap-standing{into}")
+        if restored["into"].endswith(("_restored", "_restored_tables")):
+            yield Line(f"  when nobody needs it: {command} --drop {restored['into']}")

@@ -5,6 +5,7 @@ How the names are exchanged is the engine's; one that was killed in the middle g
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,15 @@ from typing import Callable
 from ..dialects.backups import Exchanged, Keeper, refusal
 from ..errors import WindlassError
 from ..model import Target, Wire
-from ..session import ServerError
+from ..session import ServerError, connect
 from .backup import Emit, keeper_of, stamped
 
 _BEFORE, _UNDONE = "_before_", "_undone_"
 _STAMP = "%Y%m%dT%H%M%SZ"
 _STAMP_LENGTH = len("20260131T031500Z")
+_STAMPED = re.compile(r"\d{8}T\d{6}Z")
+#: What a restore puts behind the original's name where nobody gives another.
+_RESTORED = ("_restored", "_restored_tables")
 
 
 def swap(target: Target, side_name: str, emit: Emit) -> Wire:
@@ -40,6 +44,26 @@ def undo_swap(target: Target, emit: Emit, kept_name: str = "") -> Wire:
     """
     keeper = keeper_of(target)
     return _exchange(keeper, target, emit, lambda: kept_name or _newest_kept(keeper, target), _UNDONE)
+
+
+def drop(target: Target, name: str) -> Wire:
+    """Drop a database that a swap kept or a restore made beside the target's, by the name that it was given.
+
+    Only names that such work gives are taken, so a slip of the keyboard reaches nothing else.  Sessions in it are
+    ended.  Returns ``{into, dropped}``.  Raises WindlassError (restore_failed; nothing was dropped).
+    """
+    keeper = keeper_of(target)
+    own = keeper.database_name(target)
+    with told(target, "dropping"):
+        if not _is_given(keeper, own, name):
+            raise refusal(
+                f"{name!r} is no name that a restore or a swap of {own!r} gives; drop it with the server's own means"
+            )
+        if name not in keeper.databases(target, name):
+            raise refusal(f"there is no database {name!r} on this server")
+        with connect(target, "windlass restore") as session:
+            session.run(session.dialect.drop_database(name))
+    return {"into": own, "dropped": name}
 
 
 @contextmanager
@@ -89,6 +113,13 @@ def _begin(keeper: Keeper, target: Target, incoming: str, kept: str, emit: Emit)
         emit({"event": "swap_started", "incoming": incoming, "kept_as": kept_as})
 
     return keeper.exchange(target, incoming, kept, started)
+
+
+def _is_given(keeper: Keeper, own: str, name: str) -> bool:
+    """Return whether a name is one that a restore or a swap gives beside the database ``own``."""
+    begins = [_with_end(keeper, own, word) for word in (_BEFORE, _UNDONE)]
+    dated = any(name.startswith(begin) and _STAMPED.fullmatch(name[len(begin) :]) for begin in begins)
+    return dated or name in [own + end for end in _RESTORED]
 
 
 def _newest_kept(keeper: Keeper, target: Target) -> str:

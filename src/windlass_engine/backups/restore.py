@@ -229,7 +229,7 @@ def _require_fit(keeper: Keeper, restoring: Restoring, known: Wire, name: str) -
         raise WindlassError(
             "restore_failed",
             f"the backup {known['id']} cannot be restored into {name!r}: {'; '.join(lines)}",
-            hint="nothing was touched",
+            hint="nothing was touched; invoke restore --help tells of --into, --swap-standing and --drop",
             detail={"obstacles": lines},
         )
     return notes
