@@ -20,15 +20,15 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "backup": "latest", "into": "", "suffix": "_restored", "swap": False, "undo": False, "standing": False,
-        "backup_dir": "", "client_bin": "", "run_id": "", "identity": "", "offsite": None, "tables": (),
+        "drop": "", "backup_dir": "", "client_bin": "", "run_id": "", "identity": "", "offsite": None, "tables": (),
     }  # fmt: skip
 
     def work(self) -> None:
         self.result["windlass_restore"] = {}
         asked = self.databases
-        if self.args["into"] and len(asked) > 1:
+        if (self.args["into"] or self.args["drop"]) and len(asked) > 1:
             hint = "choose one: windlass_database (--database NAME)"
-            raise WindlassError("usage", "several databases cannot be restored into one", hint=hint)
+            raise WindlassError("usage", "one name beside cannot be that of several databases", hint=hint)
         tables = names_of(self.args["tables"])
         if tables and (self.args["swap"] or self.args["undo"]):
             hint = "copy the rows back from the side database, or restore the whole backup to swap"
@@ -36,7 +36,8 @@ class ActionModule(WindlassAction):
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
-        passed_on = ("backup", "into", "suffix", "swap", "undo", "standing", "backup_dir", "client_bin", "offsite")
+        passed_on = ["backup", "into", "suffix", "swap", "undo", "standing", "drop"]
+        passed_on += ["backup_dir", "client_bin", "offsite"]
         more = {key: self.args[key] for key in passed_on}
         more["tables"] = tables
         more["identity"] = identity.read(self.args["identity"])

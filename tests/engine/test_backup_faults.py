@@ -291,7 +291,7 @@ def test_a_client_of_the_wrong_version_is_refused(pg15: PostgresServer, tmp_path
 
 def test_the_next_run_clears_what_a_killed_one_left(database: str, pg: PostgresServer, tmp_path: Path) -> None:
     fill(database, "CREATE TABLE t AS SELECT 1 AS a")
-    pause = f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate'
+    pause = f'$real "$@"; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/paused; read line < {tmp_path}/gate'
     os.mkfifo(tmp_path / "gate")
     folder = client(tmp_path, pg, pause)
     engine = start_engine(database, tmp_path, folder)

@@ -252,7 +252,9 @@ def test_a_dead_packer_leaves_nothing(
 def test_a_killed_run_leaves_nothing_that_looks_good(filled: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     folder = program(
-        tmp_path / "bin", "mariadb-dump", f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate'
+        tmp_path / "bin",
+        "mariadb-dump",
+        f'$real "$@"; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/paused; read line < {tmp_path}/gate',
     )
     code = (
         "import os, sys\n"

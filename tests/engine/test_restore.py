@@ -265,7 +265,11 @@ def test_a_killed_restore_is_never_taken_for_a_good_one(
 ) -> None:
     made = make(original, tmp_path, pg)
     os.mkfifo(tmp_path / "gate")
-    folder = client(tmp_path, pg, pg_restore=f'$real "$@"; echo $$ > {tmp_path}/paused; read line < {tmp_path}/gate')
+    folder = client(
+        tmp_path,
+        pg,
+        pg_restore=f'$real "$@"; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/paused; read line < {tmp_path}/gate',
+    )
     code = (
         "import os, sys\n"
         "from windlass_engine.backups import restore\n"

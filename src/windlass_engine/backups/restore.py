@@ -106,7 +106,7 @@ def _looked(
 ) -> tuple[Restoring, list[str], list[str]]:
     """Look for obstacles, which are an error; return the restore that can begin, the outlook, and notes."""
     restoring = keeper.restoring(target, known, folder, name, asked)
-    notes = _require_fit(keeper, restoring, known, name)
+    notes = _require_fit(keeper, restoring, target, known, name)
     return restoring, restoring.outlook(), notes
 
 
@@ -220,7 +220,7 @@ def _require_engine(keeper: Keeper, known: Wire) -> None:
         )
 
 
-def _require_fit(keeper: Keeper, restoring: Restoring, known: Wire, name: str) -> list[str]:
+def _require_fit(keeper: Keeper, restoring: Restoring, target: Target, known: Wire, name: str) -> list[str]:
     """Refuse, before anything is touched, what cannot end well; return what is worth knowing."""
     lines, notes = restoring.obstacles()
     if not 0 < keeper.name_length(name) <= keeper.name_limit:
@@ -229,10 +229,17 @@ def _require_fit(keeper: Keeper, restoring: Restoring, known: Wire, name: str) -
         raise WindlassError(
             "restore_failed",
             f"the backup {known['id']} cannot be restored into {name!r}: {'; '.join(lines)}",
-            hint="nothing was touched; invoke restore --help tells of --into, --swap-standing and --drop",
+            hint=f"nothing was touched{_way_round(keeper, target, name)}",
             detail={"obstacles": lines},
         )
     return notes
+
+
+def _way_round(keeper: Keeper, target: Target, name: str) -> str:
+    """Return what to do about a database of that name, where there is one beside the target's."""
+    if name == keeper.database_name(target) or name not in keeper.databases(target, name):
+        return ""
+    return "; give another name with --into, or take that database away with --drop"
 
 
 @contextmanager
