@@ -66,7 +66,9 @@ def test_a_row_of_the_last_moment(
     assert [item["rows"] for item in kept.look(bench.target)] == [1 + stood]
 
 
-@pytest.mark.parametrize("down", [NARROWER, "DROP TABLE person", "DELETE FROM person", f"DELETE FROM other;\n{NARROWER}"])
+@pytest.mark.parametrize(
+    "down", [NARROWER, "DROP TABLE person", "DELETE FROM person", f"DELETE FROM other;\n{NARROWER}"]
+)
 def test_writers_lose_not_one_row(bench: Bench, mariadb: MariaDBServer, down: str) -> None:
     """What the server took from a writer stands in the table or in the archive."""
     deployed(bench, WIDER, down)
@@ -111,9 +113,11 @@ def test_what_earlier_statements_took_stays_as_it_was(bench: Bench, monkeypatch:
         f"{WIDER}, ADD COLUMN score int, ADD COLUMN `rank` varchar(9)",
         "SET sql_mode = 'ANSI_QUOTES';\nALTER TABLE person MODIFY COLUMN name varchar(1) DEFAULT 'x';\n"
         f"{NARROWER};\nALTER TABLE person DROP COLUMN score, DROP COLUMN `rank`, COMMENT = 'ANSI, by the script''s mode',\n"
-        "  ADD COLUMN \"last\" int",
+        '  ADD COLUMN "last" int',
     )
-    bench.run_sql("INSERT INTO person VALUES (1, 'A', 'p1', 1, 'r1'), (2, NULL, 'p2', 2, 'r2'), (3, 'C', 'p3', 3, 'r3')")
+    bench.run_sql(
+        "INSERT INTO person VALUES (1, 'A', 'p1', 1, 'r1'), (2, NULL, 'p2', 2, 'r2'), (3, 'C', 'p3', 3, 'r3')"
+    )
     run = LooseStep._archived
 
     def run_and_meddle(step: LooseStep, number: int, sql: str) -> int:
