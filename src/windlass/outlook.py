@@ -33,7 +33,7 @@ class Outlook:
     def question(self) -> dict[str, Any]:
         """Return what is to be asked of the database, as it travels to the target."""
         policy = self.database.policy
-        weighs = policy.scratch == "allow" and can_weigh(self.database.url)
+        weighs = can_weigh(self.database.url, policy.scratch == "allow")
         probing = policy.probes != "false" and "probes" in self._dialect.capabilities
         return {
             "tables": to_wire(self._assessment.tables),

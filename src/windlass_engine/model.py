@@ -316,6 +316,7 @@ class StatementFacts:
 
     ``way`` is how the server does it, in words (``instant``, ``online``, ``copies the table, writers wait`` …); empty
     where it is not known, and ``note`` says why.  ``rows`` is the server's own estimate, ``bytes`` counts indexes too.
+    ``subject`` is the column or index that is meant, empty for all that the statement does to the table.
     """
 
     table: str
@@ -323,6 +324,7 @@ class StatementFacts:
     rows: int
     bytes: int
     note: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``online_index``       an index can be built without blocking writers;
 ``backup``             Windlass can back this engine up and restore it (:meth:`Dialect.backups`);
 ``squawk``             squawk, a linter, reads this engine's scripts;
-``weighs``             the server can be asked beforehand how it will do a schema change;
+``weighs``             the server tries a schema change beforehand, on a scratch database, and says how it does it;
+``foresees``           how a schema change will be done follows from what stands, without a scratch database;
 ``probes``             rows that would make a statement fail can be searched for beforehand;
 ``explains``           the server tells which tables a query reads from end to end;
 ``gauges``             the server tells what a working session locks and how much log it writes;
@@ -111,7 +112,8 @@ class Dialect(Scripts, Schemas):
     def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
         """Return what each statement will do to the tables of the database ``original``.
 
-        ``link`` is connected to a scratch database of the same server.  Only where the engine ``weighs``.
+        ``link`` is connected to a scratch database of the same server where the engine ``weighs``, to the database
+        itself where it ``foresees``.  Raise ServerError.
         """
         raise NotImplementedError
 

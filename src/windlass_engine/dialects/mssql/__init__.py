@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...model import Probe, Script, Statement, TableFacts, Target
+from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
 from ...project.mistakes import Mistake
 from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
 from ..base import Dialect
@@ -30,6 +30,7 @@ from . import (
     splitter,
     text,
     tokens,
+    weighing,
 )
 from .archive_sql import SQLServerArchives
 from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, SCHEMA_TABLE, SQLServerJournal
@@ -48,7 +49,17 @@ class SQLServer(Dialect):
     name = "mssql"
     title = "SQL Server"
     capabilities = frozenset(
-        {"transactional_ddl", "session_lock", "lock_timeout", "backup", "drift", "probes", "gauges", "explains"}
+        {
+            "transactional_ddl",
+            "session_lock",
+            "lock_timeout",
+            "backup",
+            "drift",
+            "probes",
+            "gauges",
+            "explains",
+            "foresees",
+        }
     )
     grammar = "tsql"
     schema_table = SCHEMA_TABLE
@@ -168,6 +179,10 @@ class SQLServer(Dialect):
     def unvalidated(self, link: Link, probe: Probe) -> Optional[Probe]:
         """Ask the catalogue for the constraint."""
         return probing.unvalidated(link, probe)
+
+    def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
+        """Ask for edition and columns."""
+        return weighing.weigh(link, statements)
 
     def gauge(self, link: Link, pid: int) -> Gauge:
         """Look once."""

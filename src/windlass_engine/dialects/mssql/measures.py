@@ -33,20 +33,25 @@ def tables(link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts
     """Return those tables that stand, by name with dots.  Raise ServerError."""
     if not names:
         return {}
-    wanted = " UNION ALL ".join(
-        f"SELECT {literal('.'.join(name))} AS name, OBJECT_ID({full(name)}) AS id" for name in names
-    )
-    used = _use(link, wanted)
+    asked = wanted(names)
+    used = _use(link, asked)
     return {
         str(name): TableFacts(int(rows), int(size), *used.get(str(name), (-1.0, -1.0)))
-        for name, rows, size in link.query(Own(_TABLES.format(names=wanted)))
+        for name, rows, size in link.query(Own(_TABLES.format(names=asked)))
     }
 
 
-def _use(link: Link, wanted: str) -> dict[str, tuple[float, float]]:
+def wanted(names: Sequence[tuple[str, ...]]) -> str:
+    """Return the query for names and numbers of tables; the number is NULL where there is no such table."""
+    return " UNION ALL ".join(
+        f"SELECT {literal('.'.join(name))} AS name, OBJECT_ID({full(name)}) AS id" for name in names
+    )
+
+
+def _use(link: Link, asked: str) -> dict[str, tuple[float, float]]:
     """Return uses and changes a second, where the login may see them."""
     with suppress(ServerError):
-        rows = link.query(Own(_USE.format(names=wanted)))
+        rows = link.query(Own(_USE.format(names=asked)))
         return {
             str(name): (int(uses) / max(int(age), 1), int(changes) / max(int(age), 1))
             for name, uses, changes, age in rows
