@@ -165,10 +165,45 @@ def test_on_mysql_and_mariadb_too(places: Callable[[str], Bench], server: str, c
     there_and_back(places(server), change, on_mysql.words(server, [change]))
 
 
+#: On SQL Server.
+_SCENE_MSSQL = (
+    "CREATE TABLE dbo.o (id int NOT NULL CONSTRAINT o_key PRIMARY KEY)",
+    "CREATE TABLE dbo.t (id int NOT NULL CONSTRAINT t_key PRIMARY KEY, a int NULL, name nvarchar(50) NULL)",
+    "CREATE INDEX by_a ON dbo.t (a)",
+    "CREATE VIEW dbo.v AS SELECT id FROM dbo.t",
+)
+_CHANGES_MSSQL = [
+    "ALTER TABLE dbo.t ADD b nvarchar(20) NOT NULL CONSTRAINT t_b DEFAULT N'x'",
+    "ALTER TABLE dbo.t ADD c decimal(10, 2) NULL",
+    "ALTER TABLE dbo.t ALTER COLUMN name nvarchar(60) NOT NULL",
+    "ALTER TABLE dbo.t ADD CONSTRAINT t_a CHECK (a > 0)",
+    "ALTER TABLE dbo.t ADD CONSTRAINT t_o FOREIGN KEY (a) REFERENCES dbo.o (id) ON DELETE CASCADE",
+    "CREATE UNIQUE INDEX by_name ON dbo.t (name, a DESC) INCLUDE (id) WHERE name IS NOT NULL",
+    "DROP INDEX by_a ON dbo.t",
+    "CREATE TABLE dbo.u (id int IDENTITY(1, 1) NOT NULL CONSTRAINT u_key PRIMARY KEY, at datetime2(3) NULL)",
+    "ALTER VIEW dbo.v AS SELECT id, a FROM dbo.t",
+    "CREATE PROCEDURE dbo.p AS SELECT 'it''s' AS a",
+    "CREATE SEQUENCE dbo.s AS bigint START WITH 5 INCREMENT BY 2",
+]
+
+
+@pytest.fixture(scope="module")
+def sql_server(mssql) -> Iterator[Bench]:
+    with mssql.database() as url:
+        bench = Bench(url)
+        bench.run_all(*_SCENE_MSSQL)
+        yield bench
+
+
+@pytest.mark.parametrize("change", _CHANGES_MSSQL)
+def test_on_sql_server_too(sql_server: Bench, change: str) -> None:
+    there_and_back(sql_server, change)
+
+
 # ------------------------------------------------------------ what is kept, and when
 
 
-@pytest.fixture(params=["pg", "mariadb"])
+@pytest.fixture(params=["pg", "mariadb", "mssql"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with request.getfixturevalue(request.param).database() as url:
         yield Bench(url)

@@ -21,6 +21,7 @@ from . import (
     gauge,
     locks,
     losses,
+    making_sql,
     measures,
     probing,
     review,
@@ -315,3 +316,15 @@ class SQLServer(Dialect):
     def table_of(self, key: Key, objects: Objects) -> str:
         """Read it off the identity or, for a trigger, off the definition."""
         return catalogue.table_of(*key, objects.get(key, ""))
+
+    def create_object(self, key: Key, objects: Objects) -> str:
+        """Build it from the catalogue's words."""
+        return making_sql.create(key, objects)
+
+    def drop_object(self, key: Key, objects: Objects) -> str:
+        """Build it from the identity; a column's default goes first."""
+        return making_sql.drop(key, objects)
+
+    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
+        """Build it from the catalogue's words."""
+        return making_sql.change(key, have, want)
