@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from windlass_engine.dialects.base import Dialect
 from windlass_engine.model import Script, Statement
@@ -38,10 +38,14 @@ class Subject:
         return self.migration.up
 
     def statements(self, script: Script | None = None) -> Iterator[tuple[Statement, str]]:
-        """Yield each statement of a script (default: up) with its words in capitals, without leading comments."""
+        """Yield each statement of a script (default: up) with its words in capitals, without leading comments.
+
+        Of a batch, each statement in it, with its own line.
+        """
         chosen = script or self.up
         for statement in chosen.statements:
-            yield statement, words(chosen.sql(statement))
+            for lines, text in self.dialect.parts(chosen.sql(statement)):
+                yield replace(statement, line=statement.line + lines), words(text)
 
     def made_here(self) -> frozenset[str]:
         """Return the tables that the up script makes: what is done to them stops nobody."""
@@ -66,7 +70,7 @@ def made_table(text: str) -> str:
 def changed_table(text: str) -> str:
     """Return the table that an ALTER TABLE, UPDATE or DELETE works on, or an empty string."""
     for opening in ("ALTER TABLE IF EXISTS ONLY ", "ALTER TABLE IF EXISTS ", "ALTER TABLE ONLY ", "ALTER TABLE ",
-                    "UPDATE ONLY ", "UPDATE ", "DELETE FROM ONLY ", "DELETE FROM "):  # fmt: skip
+                    "UPDATE ONLY ", "UPDATE ", "DELETE FROM ONLY ", "DELETE FROM ", "DELETE "):  # fmt: skip
         if text.startswith(opening):
             return text[len(opening) :].split(" ", maxsplit=1)[0].rstrip(";")
     return ""

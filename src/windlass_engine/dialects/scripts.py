@@ -18,6 +18,10 @@ class Scripts(ABC):
     def split(self, text: str, path: str) -> tuple[Statement, ...]:
         """Part a script into statements.  Raise WindlassError (project_invalid) with file and line."""
 
+    def parts(self, sql: str) -> tuple[tuple[int, str], ...]:
+        """Return (lines in front, text) of each statement that changes a table, where a batch may hold several."""
+        return ((0, sql),)
+
     @abstractmethod
     def review(self, script: Script) -> list[Mistake]:
         """Return what this engine does not allow in a script whose statements are known."""

@@ -23,6 +23,7 @@ from . import (
     losses,
     making_sql,
     measures,
+    parts,
     probing,
     review,
     scans,
@@ -78,6 +79,10 @@ class SQLServer(Dialect):
     def split(self, text: str, path: str) -> tuple[Statement, ...]:
         """Part a script at its GO lines: a batch is a statement."""
         return splitter.split(text, path)
+
+    def parts(self, sql: str) -> tuple[tuple[int, str], ...]:
+        """Part a batch into its statements."""
+        return parts.parts(sql)
 
     def review(self, script: Script) -> list[Mistake]:
         """Look for what SQL Server refuses in a transaction, lost sessions, passwords and broken backfills."""
