@@ -83,6 +83,7 @@ class Server:
         self.free = 1 << 40
         self.may_save = self.may_make = 1
         self.default_folder: str | None = FOLDER
+        self.sees_folder = True
         self.sent: list[str] = []
         self.failures: list[tuple[re.Pattern[str], ServerError, int]] = []
         #: After so many statements the connection is gone, as when Windlass is killed.
@@ -377,7 +378,7 @@ _HANDLERS: list[tuple[str, _Handler]] = [
     (rf"^EXEC \[([^\]]+)\]\.sys\.sp_addextendedproperty @name = N'(\w+)', @value = {_NAME}$", _add_property),
     (r"FROM \[([^\]]+)\]\.sys\.extended_properties WHERE class = 0 AND name = N'(\w+)'$", _property),
     (rf"xp_delete_files? (?:0, )?{_NAME}", _delete),
-    (rf"dm_os_file_exists\({_NAME}\)", lambda s, k, m, q: _row(int(_text(m[1]) in s.files))),
+    (rf"dm_os_file_exists\({_NAME}\)", lambda s, k, m, q: _row(int(_text(m[1]) in s.files), int(s.sees_folder))),
     (rf"SELECT 1 WHERE DB_ID\({_NAME}\) IS NOT NULL", lambda s, k, m, q: _row(1) if _text(m[1]) in s.databases else []),
     (r"FROM sys\.master_files WHERE database_id = DB_ID\(N'([^']*)'\)", lambda s, k, m, q: _row(1) if any(
         f"N'{path}'" in q for path in getattr(s.databases.get(m[1]), "files", ())) else []),

@@ -159,7 +159,7 @@ class _Making:
 
     def _made(self) -> Wire:
         """Make the backup; return the summary of its manifest."""
-        self._tidy()
+        self._left_on_server()  # what is said of it is said at the end
         started = now()
         self.dumping.begin()
         database_bytes, data_bytes = self.dumping.sizes()
@@ -295,8 +295,12 @@ class _Making:
 
     def _tidy(self) -> None:
         """Let files go that backups left on the server; say which stay."""
-        for text in outside.tidy(home_of(self.settings.directory, self.target.name), server_of(self.target).clear):
+        for text in self._left_on_server():
             self.emit({"event": "backup_warning", "text": text})
+
+    def _left_on_server(self) -> list[str]:
+        """Delete what is no backup's; return a line for each file that stays."""
+        return outside.tidy(home_of(self.settings.directory, self.target.name), server_of(self.target).clear)
 
     def _progress(self) -> None:
         """Tell how far it is, once a second."""

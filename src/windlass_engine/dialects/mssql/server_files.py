@@ -93,10 +93,10 @@ def delete(link: driver.SQLServerLink, paths: Sequence[str]) -> dict[str, str]:
     for path in paths:
         reason = ""
         try:
-            if exists(link, path) is False:
+            if not exists(link, path):
                 continue
             link.run(_deleting(link, path))
-            if exists(link, path) is not False:
+            if exists(link, path):
                 reason = "the server did not delete it: it is no whole backup, or the service may not"
         except ServerError as error:
             reason = error.message
@@ -105,10 +105,13 @@ def delete(link: driver.SQLServerLink, paths: Sequence[str]) -> dict[str, str]:
     return left
 
 
-def exists(link: Link, path: str) -> Optional[bool]:
-    """Return whether the server sees a file.  Raise ServerError."""
-    rows = link.query(Own(f"SELECT CAST(file_exists AS int) FROM sys.dm_os_file_exists({literal(path)})"))
-    return bool(rows[0][0]) if rows else None
+def exists(link: Link, path: str) -> bool:
+    """Return whether the server sees a file.  Raise ServerError, also where it does not see the folder."""
+    asked = "SELECT CAST(file_exists AS int), CAST(parent_directory_exists AS int) FROM sys.dm_os_file_exists({})"
+    file, folder = link.query(Own(asked.format(literal(path))))[0]
+    if not folder:  # a share that is away says nothing about what lies on it
+        raise ServerError("the server does not see that folder now")
+    return bool(file)
 
 
 def server_name(link: Link) -> str:
