@@ -19,7 +19,7 @@ from tests.unit.mssql_stage import FOLDER, Backup, Database, Server
 from windlass_engine.backups import backup
 from windlass_engine.backups.backup import BackupSettings
 from windlass_engine.dialects.link import ServerError
-from windlass_engine.dialects.mssql import driver
+from windlass_engine.dialects.mssql import driver, dumping
 from windlass_engine.errors import WindlassError
 from windlass_engine.keeping import catalogue, copying, manifest, marks, offsite, outside, pruning, retention
 from windlass_engine.model import Target, Wire
@@ -336,6 +336,28 @@ def test_a_backup_that_breaks_off_ends_the_servers_work(server: Server, tmp_path
     with pytest.raises(WindlassError, match="deadlocked"):
         make(tmp_path)
     assert server.statements("KILL") == ["KILL 52"] and server.files == {} and left(tmp_path) == []
+
+
+def test_how_far_the_server_is_is_told_while_it_writes(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+    monkeypatch.setattr(dumping, "_PROGRESS_S", 0.0)
+    monkeypatch.setattr(backup, "_PROGRESS_S", 0.0)
+    server.copies = lambda path, made: (asked.wait(20), None)[1]
+    real = server.answer
+
+    def answer(link: Any, sql: str) -> list[dict[str, Any]]:
+        if "percent_complete" not in sql:
+            return real(link, sql)
+        assert sql.endswith("session_id = 52")
+        asked.set()
+        return [{"percent": 40.0}]
+
+    server.answer = answer  # type: ignore[method-assign]
+    told: list[Wire] = []
+    make(tmp_path, emit=told.append)
+    assert (10 << 20) * 4 // 10 in [event["bytes"] for event in told if event["event"] == "backup_progress"]
 
 
 # ---------------------------------------------------------------- a folder that the host shares

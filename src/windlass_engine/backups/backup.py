@@ -189,7 +189,7 @@ class _Making:
         with following.Following(made.path, self.dumping.look, self.jobs) as read:
 
             def tick(_: float) -> None:
-                self.written = read.bytes
+                self.written = read.bytes or self.dumping.written
                 self._progress()
 
             path = self.dumping.outside(made.id)

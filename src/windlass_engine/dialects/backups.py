@@ -63,6 +63,8 @@ class Dumping(ABC):
     compression: str
     #: How many workers there are, known when the dump has started.
     jobs: int = 1
+    #: How many bytes a server has written by itself so far, as far as it tells.
+    written: int = 0
     #: Where the data lies, in words, when it is none of the backup's own files and out of this host's reach.
     elsewhere: str = ""
 

@@ -41,6 +41,8 @@ SELECT TOP (1) s.backup_size, s.compressed_backup_size, CAST(s.backup_set_uuid A
 FROM msdb.dbo.backupset s JOIN msdb.dbo.backupmediafamily m ON m.media_set_id = s.media_set_id
 WHERE m.physical_device_name = {path} ORDER BY s.backup_set_id DESC
 """
+_PROGRESS = "SELECT percent_complete FROM sys.dm_exec_requests WHERE session_id = {pid:d}"
+_PROGRESS_S = 1.0
 _NEAR = "the server keeps these counts and writes the backup by itself: they are near, not of the same moment"
 _HINT = "nothing was kept; look at the server's error log and at the room in that folder, and start again"
 
@@ -77,6 +79,7 @@ class SQLServerDumping(backups.Dumping):
         self.path = ""
         self.known: Wire = {}
         self._into = ""
+        self._used = 0
         self._pool: Optional[ThreadPoolExecutor] = None
         self._writing: Optional[Future[list[int]]] = None
         self._writer: Optional[driver.SQLServerLink] = None
@@ -93,7 +96,8 @@ class SQLServerDumping(backups.Dumping):
 
     def begin(self) -> None:
         """Look for room in the server's folder."""
-        needed, there = contents.sizes(self.link)[1] + _SPARE_BYTES, server_files.free(self.link, self.folder)
+        self._used = contents.sizes(self.link)[1]
+        needed, there = self._used + _SPARE_BYTES, server_files.free(self.link, self.folder)
         # A compressed backup takes a fraction that nobody knows before: only what cannot be is refused.
         needed = needed // 10 if self.compress else needed
         if there is not None and needed > there:
@@ -147,10 +151,13 @@ class SQLServerDumping(backups.Dumping):
     def finish(self, tick: Tick) -> None:
         """Wait for the server; let it read the file again; bring it here where that can be."""
         assert self._writing and self._writer
-        began = monotonic()
+        began = asked = monotonic()
         while not self._writing.done():
             with suppress(NotYet):
                 self._writing.result(TICK_S)
+            if monotonic() - asked >= _PROGRESS_S:
+                asked = monotonic()
+                self._look_how_far()
             tick(monotonic() - began)
         self._writing.result()
         self._writer.run(backup_sql.verify(self.path), tick)
@@ -178,6 +185,13 @@ class SQLServerDumping(backups.Dumping):
             self._pool.shutdown(wait=False)
         if self._writer:
             self._writer.close()
+
+    def _look_how_far(self) -> None:
+        """Ask the server how much is done, where the login may know (VIEW SERVER STATE)."""
+        assert self._writer
+        with suppress(ServerError):
+            for (percent,) in self.link.query(Own(_PROGRESS.format(pid=self._writer.backend_pid))):
+                self.written = int(self._used * float(percent or 0) / 100)
 
     def _read_header(self, link: driver.SQLServerLink) -> None:
         """Keep what the file says of itself; refuse one that is not what was asked for."""
