@@ -6,12 +6,11 @@ BENCH_PASSWORD and BENCH_PROGRAMS.  Prints the seconds from connecting on.
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import sys
 import time
-
-import psycopg  # noqa: F401  the driver is part of starting up
 
 from windlass_engine.backups import backup, restore
 from windlass_engine.model import Target, Wire
@@ -19,7 +18,9 @@ from windlass_engine.model import Target, Wire
 
 def main(verb: str, path: str, jobs: int) -> None:
     """Do it."""
+    os.setsid()  # as the process that does the work on a target
     target = Target("bench", "bench", os.environ["BENCH_URL"], os.environ["BENCH_PASSWORD"])
+    importlib.import_module("psycopg" if target.url.startswith("postgresql:") else "pymysql")  # a part of starting up
     programs = os.environ["BENCH_PROGRAMS"]
     began = time.perf_counter()
     if verb == "backup":

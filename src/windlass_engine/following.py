@@ -16,9 +16,12 @@ from typing import Callable, Optional, Protocol
 from .model import Wire
 
 _CHUNK = 1 << 18
-#: How long files may grow until somebody looks again.  A folder that takes long to look at is left alone for longer.
+#: How long files may grow until somebody looks again.  A folder that takes long to list is left alone for longer.
 _PAUSE_S = 0.03
 _REST = 4.0
+#: Whoever writes goes first: what is not read meanwhile is read at the end.
+_NICE = 10
+_ASKED_AT_MOST = 5
 #: So much is brought to the disk at a time while there is more to come, so that little is left for the end.
 _SYNCED_BYTES = 16 << 20
 
@@ -50,8 +53,10 @@ class Following:
         self._look = look
         self._files: dict[str, _File] = {}
         self._ended = threading.Event()
-        self._pool = ThreadPoolExecutor(max(threads, 1))
+        self._threads = max(threads, 1)
+        self._pool = ThreadPoolExecutor(self._threads, initializer=_stand_back)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
+        _weigh_session(_NICE)
         self._watcher.start()
 
     def __enter__(self) -> Following:
@@ -75,7 +80,8 @@ class Following:
         """
         self._end_watch()
         files = {path: self._file(path) for path in sorted(_paths(self._folder))}
-        list(self._pool.map(_File.finish, files.values()))
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(_File.finish, files.values()))
         return {path: file.described() for path, file in files.items()}
 
     def _watch(self) -> None:
@@ -86,8 +92,8 @@ class Following:
             # What cannot be read now is tried again at the end, where a failure is told.
             with suppress(OSError):
                 known = [self._file(path) for path in _paths(self._folder)]
+                pause = max(_PAUSE_S, min((time.monotonic() - began) * _REST, 1.0))
                 list(self._pool.map(lambda file: file.read_on(self._ended), [each for each in known if each.look]))
-            pause = max(_PAUSE_S, min((time.monotonic() - began) * _REST, 1.0))
 
     def _file(self, path: str) -> _File:
         """Return what is known of a file."""
@@ -97,6 +103,8 @@ class Following:
 
     def _end_watch(self) -> None:
         """Wait until nobody reads in the background."""
+        if not self._ended.is_set():
+            _weigh_session(0)
         self._ended.set()
         self._watcher.join()
 
@@ -157,6 +165,45 @@ class _File:
             show()
         except ValueError as error:
             self._wrong = str(error)
+
+
+def _stand_back() -> None:
+    """Let this thread run behind others: on Linux each has a priority of its own."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+
+
+def _weigh_session(nice: int) -> None:
+    """Give a session that holds only this process its place among others.
+
+    Where the kernel shares out processors by session (a Linux host without groups for that), a thread's priority counts
+    within its own session only, and the writers are in another one.
+    """
+    if not _is_alone():
+        return
+    for _ in range(_ASKED_AT_MOST):
+        try:
+            with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+                file.write(str(nice))
+            return
+        except BlockingIOError:  # the kernel lets it be changed ten times a second, on the whole host
+            time.sleep(_PAUSE_S)
+        except OSError:
+            return
+
+
+def _is_alone() -> bool:
+    """Return whether this process leads its session, or is what a leader that has gone left behind."""
+    leader = os.getsid(0)
+    if leader == os.getpid():
+        return True
+    try:
+        os.kill(leader, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _paths(folder: str) -> list[str]:

@@ -5,6 +5,10 @@ import gzip
 import hashlib
 import os
 import random
+import shlex
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +158,54 @@ def test_zstd_without_its_library_cannot_be_read(monkeypatch: pytest.MonkeyPatch
         assert can("gzip:1")
     finally:
         unpacking._zstd.cache_clear()
+
+
+class Watched:
+    """Tells which priority the threads have that read."""
+
+    def __init__(self) -> None:
+        self.priorities: list[int] = []
+
+    def feed(self, data: bytes) -> None:
+        self.priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def close(self) -> None:
+        """Need nothing."""
+
+
+def test_who_reads_meanwhile_stands_back_and_not_at_the_end(tmp_path: Path) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    watched = Watched()
+    with Following(str(tmp_path), lambda path: watched) as following:
+        (tmp_path / "a").write_bytes(b"first")
+        wait_until(lambda: bool(watched.priorities), seconds=20, what="the first part to be read")
+        following._end_watch()
+        (tmp_path / "a").write_bytes(b"first and last")
+        following.finish()
+    assert watched.priorities == [min(ours + 10, 19), ours]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
+SESSION = """
+import os, sys
+from windlass_engine.following import Following
+weight = lambda: open("/proc/self/autogroup").read().split()[-1]
+if sys.argv[1] == "own":
+    os.setsid()
+said = [weight()]
+with Following("/nonexistent", lambda path: None):
+    said.append(weight())
+print(*said, weight())
+"""
+
+
+@pytest.mark.parametrize(("whose", "weights"), [("own", "0 10 0"), ("shared", "0 0 0")])
+def test_a_session_of_its_own_stands_back_too(whose: str, weights: str) -> None:
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel does not share out processors by session")
+    script = f"{shlex.quote(sys.executable)} -c {shlex.quote(SESSION)} {whose}; true"
+    told = subprocess.run(
+        ["/bin/sh", "-c", script], capture_output=True, text=True, check=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+    ).stdout  # fmt: skip
+    assert told.split() == weights.split()
