@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from bench import tables
 from bench.cache import VARIABLE, Missing
@@ -13,6 +14,7 @@ from bench.cache import VARIABLE, Missing
 
 def main() -> int:
     """Return an exit code: 0, or 1 where something could not be measured."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # a fresh clone is installed nowhere
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and mounts are to go with this process
     chosen = _arguments().parse_args()
     parts: dict[str, Callable[[], str]] = {

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-from bench import machine, tables
+from bench import machine, mariadb, tables
 from bench.measure import run
 from bench.server import Database, Server
-from bench.tools import ROOT, Command
+from bench.tools import Command
+from bench.ways import Rounds, Way, compared, ours, ratio, timed
 
 _JOBS = 4
-#: Rows that make about a megabyte of database, indexes and all.
-_ROWS_A_MEGABYTE = 409
-#: A few tables of different sizes, the largest about half of all, of data that compresses as data does.
+#: Customers that make about a megabyte of database, indexes and all.
+_ROWS_A_MEGABYTE = 390
+#: Four tables of a shop: keys, times, amounts, states, documents, and sentences out of a vocabulary in which few words
+#: are frequent and many are rare.  The largest table is about half of all.
 _FILL = """
+SELECT setseed(0.5);
+CREATE TEMPORARY TABLE phrase AS
+    WITH known AS (SELECT array_agg(translate(substr(md5(i::text), 1, 2 + i % 7), '0123456789', 'aeioulnrst')) AS words
+                   FROM generate_series(1, 3000) i)
+    SELECT p AS n, (SELECT string_agg(words[1 + floor(3000 * random() ^ 3 + 0 * (p + k))::int], ' ')
+                    FROM generate_series(1, 6) k) AS t
+    FROM generate_series(0, 9999) p, known;
 CREATE TABLE customer (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text UNIQUE,
     born date, doc jsonb);
 INSERT INTO customer (name, email, born, doc)
-    SELECT md5(i::text), 'c' || i || '@example.org', date '1950-01-01' + i % 20000,
-           jsonb_build_object('tags', ARRAY[md5((i % 100)::text)], 'n', i) FROM generate_series(1, {rows}) i;
+    SELECT initcap(left(p.t, 20)), 'c' || i || '@example.org', date '1950-01-01' + i * 37 % 20000,
+           jsonb_build_object('tags', ARRAY[left(p.t, 5), 'b' || i % 30], 'points', i * 71 % 5000)
+    FROM generate_series(1, {rows}) i JOIN phrase p ON p.n = i::bigint * 7919 % 10000 ORDER BY i;
 CREATE TABLE booking (id bigserial PRIMARY KEY, customer_id bigint REFERENCES customer, at timestamptz,
     price numeric(10, 2), note text, status text);
 INSERT INTO booking (customer_id, at, price, note, status)
-    SELECT 1 + i % {rows}, timestamptz '2025-01-01' + i * interval '1 minute', (i % 10000) / 100.0,
-           repeat(md5(i::text), 2) || ' some words that repeat', (ARRAY['new', 'paid', 'gone'])[1 + i % 3]
-    FROM generate_series(1, {rows} * 6) i;
+    SELECT 1 + i::bigint * 104729 % {rows}, timestamptz '2025-01-01' + i * interval '1 minute',
+           (i::bigint * 7907 % 20000) / 100.0, p.t || ', ' || q.t, (ARRAY['new', 'paid', 'gone'])[1 + i * 31 % 3]
+    FROM generate_series(1, {rows} * 6) i
+    JOIN phrase p ON p.n = i::bigint * 6151 % 10000 JOIN phrase q ON q.n = i::bigint * 4421 / 7 % 10000 ORDER BY i;
 CREATE TABLE message (id bigserial PRIMARY KEY, booking_id bigint, body text, sent timestamptz);
 INSERT INTO message (booking_id, body, sent)
-    SELECT i, repeat(md5(i::text) || ' words that repeat ', 4), now() FROM generate_series(1, {rows} * 2) i;
+    SELECT i::bigint * 3571 % {rows}, concat_ws('. ', p.t, q.t, p.t || q.n, q.t), now() - i * interval '17 seconds'
+    FROM generate_series(1, {rows} * 2) i
+    JOIN phrase p ON p.n = i::bigint * 5333 % 10000 JOIN phrase q ON q.n = i::bigint * 3907 / 11 % 10000 ORDER BY i;
 CREATE TABLE event (id bigserial PRIMARY KEY, kind int, payload jsonb);
 INSERT INTO event (kind, payload)
-    SELECT i % 7, jsonb_build_object('a', i, 'b', md5(i::text)) FROM generate_series(1, {rows} * 3) i;
+    SELECT i % 7, jsonb_build_object('path', '/' || left(p.t, 9), 'ms', i * 13 % 977, 'session', md5((i / 9)::text))
+    FROM generate_series(1, {rows} * 3) i JOIN phrase p ON p.n = i::bigint * 7013 % 10000 ORDER BY i;
 CREATE INDEX ON booking (customer_id);
 CREATE INDEX ON booking (at);
 """
 _GZIP = "`pg_dump \\| gzip`"
-#: What is measured in each round, by name: what prepares it (not timed), and the command.
-Way = Callable[[], Command]
-Rounds = Sequence[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,10 @@ class Ground:
 
 def report(rounds: int, megabytes: int) -> str:
     """Measure, and return the text for the document.  Raises Missing where there is no server."""
+    return f"{_postgresql(rounds, megabytes)}\n\n{mariadb.report(rounds, megabytes)}"
+
+
+def _postgresql(rounds: int, megabytes: int) -> str:
     server = Server()
     try:
         database = server.database()
@@ -80,8 +93,8 @@ def report(rounds: int, megabytes: int) -> str:
         server.run("VACUUM ANALYZE", database)
         ground = Ground(server, database, server.room / "backups")
         before = machine.load()
-        saved, sizes = _timed(_saving(ground), ground, rounds)
-        brought, _ = _timed(_bringing(ground), ground, rounds)
+        saved, sizes = timed(_saving(ground), ground.folder, rounds)
+        brought, _ = timed(_bringing(ground), ground.folder, rounds)
         return "\n\n".join(_texts(ground, saved, brought, sizes, before))
     finally:
         server.close()
@@ -122,45 +135,25 @@ def _bringing(ground: Ground) -> dict[str, Way]:
         url = new()
         return _shell(ground, f"{restore} -d {url} {backup}/dump" + (f" && {then} -d {url}" if then else ""))
 
-    def ours() -> Command:
+    def beside() -> Command:
         ground.server.settle()
         return _ours(ground, "restore", str(backup))
 
     return {
         f"`pg_restore -j{_JOBS}`": bare,
         f"`pg_restore -j{_JOBS}`, then `vacuumdb -Z -j{_JOBS}`": lambda: bare(analyse),
-        "Windlass, with verification and statistics": ours,
+        "Windlass, with verification and statistics": beside,
     }
-
-
-def _timed(ways: dict[str, Way], ground: Ground, rounds: int) -> tuple[Rounds, dict[str, int]]:
-    """Time each way in every round, which begins with another one; return the bytes that each wrote too."""
-    found: list[dict[str, float]] = []
-    sizes: dict[str, int] = {}
-    names = list(ways)
-    for number in range(rounds):
-        turn = number % len(names)
-        took = {}
-        for name in [*names[turn:], *names[:turn]]:
-            took[name], said = run(ways[name]())
-            if said:
-                took[_inside(name)] = float(said)
-            sizes[name] = sizes[_inside(name)] = sum(
-                path.stat().st_size for path in ground.folder.rglob("*") if path.is_file()
-            )
-        found.append({name: took[name] for each in names for name in (each, _inside(each)) if name in took})
-        print(f"round {number + 1} of {rounds}: {found[-1]}", file=sys.stderr, flush=True)
-    return found, sizes
 
 
 def _texts(ground: Ground, saved: Rounds, brought: Rounds, sizes: dict[str, int], before: float) -> list[str]:
     bare = _bare(_compression(ground))
     restore, ready = list(brought[0])[:2]
     saves = [
-        [name, *_cells(saved, name, bare), _ratio(saved, _GZIP, name), f"{sizes.get(name, 0) / 1e6:.0f}"]
+        [name, *compared(saved, name, bare), ratio(saved, _GZIP, name), f"{sizes.get(name, 0) / 1e6:.0f}"]
         for name in saved[0]
     ]
-    brings = [[name, *_cells(brought, name, restore), _ratio(brought, name, ready)] for name in brought[0]]
+    brings = [[name, *compared(brought, name, restore), ratio(brought, name, ready)] for name in brought[0]]
     return [
         f"Measured on {machine.description()}; PostgreSQL {ground.server.version()} on {ground.server.disk.kind}; a "
         f"database of {ground.size / 1e6:.0f} MB. Load average {before:.1f} before and {machine.load():.1f} after: "
@@ -171,19 +164,6 @@ def _texts(ground: Ground, saved: Rounds, brought: Rounds, sizes: dict[str, int]
         tables.table(["Tool", "s", "to the bare one", "to the one with statistics"], brings),
         f"Medians of {len(saved)} rounds; ratios are medians of the ratios in each round.",
     ]
-
-
-def _cells(rounds: Rounds, name: str, other: str) -> list[str]:
-    return [tables.seconds(median(each[name] for each in rounds)), _ratio(rounds, name, other)]
-
-
-def _ratio(rounds: Rounds, name: str, other: str) -> str:
-    return tables.ratio(median(each[name] / each[other] for each in rounds))
-
-
-def _inside(name: str) -> str:
-    """Return what the time is called that our process tells: from connecting on."""
-    return f"{name}, without the start of its process"
 
 
 def _bare(method: str) -> str:
@@ -200,13 +180,8 @@ def _compression(ground: Ground) -> str:
 
 
 def _ours(ground: Ground, verb: str, path: str) -> Command:
-    """Return our engine in a process of its own, as on a target."""
-    found = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    environment = {
-        "PYTHONPATH": found, "BENCH_URL": ground.database.bare_url, "BENCH_PASSWORD": ground.database.password,
-        "BENCH_PROGRAMS": ground.database.programs,
-    }  # fmt: skip
-    return Command([sys.executable, "-m", "bench.ours_backup", verb, path, str(_JOBS)], ROOT, environment)
+    database = ground.database
+    return ours(verb, path, _JOBS, database.bare_url, database.password, database.programs)
 
 
 def _pgbackrest(ground: Ground) -> Command:
