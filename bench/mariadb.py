@@ -41,8 +41,8 @@ INSERT INTO customer (name, email, born, doc)
 CREATE TABLE booking (id bigint AUTO_INCREMENT PRIMARY KEY, customer_id bigint, at datetime, price decimal(10, 2),
     note text, status varchar(10), KEY (customer_id), KEY (at));
 INSERT INTO booking (customer_id, at, price, note, status)
-    SELECT 1 + i.seq * 104729 % {rows}, TIMESTAMP '2025-01-01 00:00:00' + INTERVAL i.seq MINUTE, (i.seq * 7907 % 20000) / 100,
-           CONCAT(p.t, ', ', q.t), ELT(1 + i.seq * 31 % 3, 'new', 'paid', 'gone')
+    SELECT 1 + i.seq * 104729 % {rows}, TIMESTAMP '2025-01-01 00:00:00' + INTERVAL i.seq MINUTE,
+           (i.seq * 7907 % 20000) / 100, CONCAT(p.t, ', ', q.t), ELT(1 + i.seq * 31 % 3, 'new', 'paid', 'gone')
     FROM seq_1_to_{six} i
     JOIN phrase p ON p.n = i.seq * 6151 % 10000 JOIN phrase q ON q.n = i.seq * 4421 DIV 7 % 10000;
 CREATE TABLE message (id bigint AUTO_INCREMENT PRIMARY KEY, booking_id bigint, body text, sent datetime);

@@ -95,7 +95,8 @@ def test_killed_at_any_moment_no_backup_looks_good_that_is_not(noisy: str, pg: P
     takes = time.monotonic() - began
     name = str(psycopg.conninfo.conninfo_to_dict(noisy)["dbname"])
     killed = 0
-    for number in range(many(6, 100)):
+    tries = many(6, 100)
+    for number in range(tries):
         process = maker(noisy, tmp_path, pg)
         with suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0, takes) if number else 0)
@@ -113,6 +114,7 @@ def test_killed_at_any_moment_no_backup_looks_good_that_is_not(noisy: str, pg: P
     make(noisy, tmp_path, pg)
     ids = [entry["id"] for entry in backup.catalogue(str(tmp_path / "backups"), name)]
     assert left_behind(tmp_path) == sorted(ids)
+    print(f"{tries} tries: {killed} killed before their end, {len(ids) - 2} that had ended before")
 
 
 def test_two_at_once_on_a_disk_for_one(noisy: str, pg: PostgresServer, tmp_path: Path) -> None:
