@@ -114,7 +114,7 @@ def test_killed_at_any_moment_no_backup_looks_good_that_is_not(noisy: str, pg: P
     make(noisy, tmp_path, pg)
     ids = [entry["id"] for entry in backup.catalogue(str(tmp_path / "backups"), name)]
     assert left_behind(tmp_path) == sorted(ids)
-    print(f"{tries} tries: {killed} killed before their end, {len(ids) - 2} that had ended before")
+    print(f"{tries} tries: {killed} makers killed, {len(ids) - 2} backups stand, each whole")
 
 
 def test_two_at_once_on_a_disk_for_one(noisy: str, pg: PostgresServer, tmp_path: Path) -> None:
