@@ -51,6 +51,29 @@ def test_ages_come_from_the_newest_run_of_each_kind(tmp_path: Path) -> None:
     assert "5 h ago 2.0 kB" in text and "3 h ago rows differ" in text and "never" in text
 
 
+def test_a_drill_is_told_and_changes_no_version(tmp_path: Path) -> None:
+    keep(tmp_path, "r1", 9, deployed("002_b"))
+    drilled = {**deployed("001_a"), "verb": "rollback", "scenario": "failed", "drill": True, "duration_ms": 61_000}
+    keep(tmp_path, "r2", 4, drilled)
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    assert "System prod salon 002_b" in text
+    assert "4 h ago failed done in 1 min 1 s" in text
+
+
+def test_drift_is_what_the_last_look_found(tmp_path: Path) -> None:
+    known = {"run_id": "r", "who": "ada", "at": "now"}
+    change = {"what": "added", "kind": "column", "identity": "a.b"}
+    for hours, run_id, changes in ((9, "r1", []), (4, "r2", [change, change])):
+        found = {"unknown": "", "known": known, "changes": changes}
+        run = record_of.closed(
+            db1={"windlass_plan": {"salon": record_of.plan(drift=found)}, "windlass_run": {"salon": record_of.run()}}
+        )
+        keep(tmp_path, run_id, hours, run)
+    assert "4 h ago 2 changes" in re.sub(r"\s+", " ", page(tmp_path))
+    keep(tmp_path / "other", "r3", 1, deployed("001_a"))
+    assert "not looked for" in page(tmp_path / "other")
+
+
 def test_a_dry_run_teaches_nothing(tmp_path: Path) -> None:
     keep(tmp_path, "r1", 1, deployed("001_a"), check=True)
     text = page(tmp_path)

@@ -35,6 +35,7 @@ class Standing:
     backup: dict[str, Any] | None = None
     tested: dict[str, Any] | None = None
     rehearsed: dict[str, Any] | None = None
+    drilled: dict[str, Any] | None = None
     drifted: dict[str, Any] | None = None
     moments: list[dict[str, Any]] = field(default_factory=list)
 
@@ -102,6 +103,13 @@ def _standing(runs: Iterable[record.Record], now: datetime) -> list[Standing]:
 def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: datetime) -> None:
     moment = {"at": run["finished"], "run_id": run["run_id"], "age": _age(run["finished"], now)}
     known.system = summary.system(data) or known.system
+    if run.get("drill"):  # on a copy: the database itself is as it was
+        text = f"{run.get('scenario') or 'rollback'} {run['status']} in {console.duration(run['duration_ms'])}"
+        known.drilled = {**moment, "text": text, "bad": bool(run["exit_code"])}
+        return
+    drift = data.get("drift") or (data.get("plan") or {}).get("drift")
+    if drift:
+        known.drifted = {**moment, **_drift(drift)}
     result = data.get("run") or {}
     if result.get("schema_version") is not None and result.get("status") in ("done", "failed", "nothing"):
         known.version = result["schema_version"] or summary.EMPTY
@@ -122,6 +130,14 @@ def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: da
 
         text = rehearsal["failed"] or rehearsals.cost(rehearsal)
         known.rehearsed = {**moment, "text": text, "bad": bool(rehearsal["failed"])}
+
+
+def _drift(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a look at drift says, in words."""
+    if found["unknown"]:
+        return {"text": f"not known: {found['unknown']}", "bad": False}
+    count = len(found["changes"])
+    return {"text": console.plural(count, "change") if count else "none", "bad": bool(count)}
 
 
 def _matrix(standing: Iterable[Standing]) -> dict[str, Any]:
