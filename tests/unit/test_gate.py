@@ -12,7 +12,7 @@ import pytest
 
 from windlass.environment import Database, merge_policy
 from windlass.gate import approvals, points, staged, verdict, window
-from windlass.records import evidence, record
+from windlass.records import evidence, record, rehearsals
 from windlass_engine.errors import WindlassError
 
 NOW = datetime(2026, 3, 4, 21, 30, tzinfo=UTC)  # a Wednesday
@@ -69,6 +69,19 @@ def judged(root, gate, steps=(), info=None, now=NOW, whole=None, drift=None):
 )
 def test_a_window(text, moment, inside):
     assert window.is_open([text], moment) is inside
+
+
+@pytest.mark.parametrize(
+    ("texts", "opens"),
+    [
+        (["Thu 20:00-23:30"], "2026-03-05 20:00"),
+        (["Wed 20:00-21:00"], "2026-03-11 20:00"),  # this week's is over
+        (["Sat 10:00-11:00", "Fri 22:00-23:00 Europe/Berlin"], "2026-03-06 21:00"),
+        (["daily 21:30-21:31"], "2026-03-05 21:30"),
+    ],
+)
+def test_when_a_window_opens_next(texts, opens):
+    assert f"{window.opens(texts, NOW):%Y-%m-%d %H:%M}" == opens
 
 
 @pytest.mark.parametrize(
@@ -150,6 +163,56 @@ def test_a_verified_backup_has_to_be_young(tmp_path):
     assert not judged(tmp_path, gate)["backup_verified"]["met"], "none at all"
 
 
+def test_the_window_is_open_or_says_when_it_opens(tmp_path):
+    assert judged(tmp_path, {"window": ["Wed 21:00-22:00"]})["window"]["met"]
+    point = judged(tmp_path, {"window": ["Thu 21:00-22:00"]})["window"]
+    assert not point["met"] and "Wed 21:30 UTC is outside the window" in point["found"]
+    assert point["command"] == "invoke deploy --env prod  # from Thu 2026-03-05 21:00 UTC on"
+
+
+BLOCK = {"table": "t", "blocks": "writes", "mode": "X", "held_ms": 400, "longest_ms": 300}
+
+
+@pytest.mark.parametrize(
+    ("kept", "age", "met", "words"),
+    [
+        ({}, 1, True, "rehearsed 1 h ago: needs 2.0 s, keeps writes of t waiting for 0.3 s"),
+        ({}, 25, False, "rehearsed 1 d ago"),
+        ({"failed": "the plan fails: no such table"}, 1, False, "the plan fails: no such table"),
+        ({"duration_ms": 9000}, 1, False, "5.0 s are allowed for the run"),
+        ({"longest_block": {**BLOCK, "longest_ms": 600}}, 1, False, "0.5 s are allowed for keeping others waiting"),
+        ({"longest_block": None}, 1, True, "keeps nobody waiting"),
+        ({"locks": None, "lock_note": "INSTALL SONAME"}, 1, False, "is not known, and the policy has a limit for that (INSTALL"),
+    ],
+    ids=["met", "too old", "failed", "too long", "waits too long", "nobody waits", "locks unknown"],
+)  # fmt: skip
+def test_rehearsed_within_time_and_budget(tmp_path, kept, age, met, words):
+    part = {"duration_ms": 2000, "longest_block": BLOCK, "locks": [], **kept}
+    rehearsals.keep(tmp_path, DIGEST, "r1", {"failed": kept.get("failed", ""), "parts": [part]})
+    path = next(tmp_path.glob(".windlass/rehearsals/*"))
+    at = (NOW - timedelta(hours=age)).isoformat()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "at": at}))
+    point = judged(tmp_path, {"rehearsed": "24h", "longest_run": "5s", "longest_block": "500ms"})["rehearsed"]
+    assert (point["met"], words in point["found"]) == (met, True), point
+    assert bool(point["command"]) is not met and (met or "invoke rehearse --env prod --database d" in point["command"])
+
+
+def test_what_was_never_rehearsed_is_not_met(tmp_path):
+    point = judged(tmp_path, {"rehearsed": "24h"})["rehearsed"]
+    assert (point["met"], point["found"]) == (False, "this plan was not rehearsed")
+
+
+def test_every_unmet_point_has_a_command_or_a_word_that_meets_it(tmp_path):
+    gate = {
+        "staged": "staging", "soak": "24h", "proved": True, "backup_verified": "24h", "rehearsed": "24h",
+        "risk": "low", "drift": True, "window": ["Thu 21:00-22:00"],
+    }  # fmt: skip
+    risky = [step(proved=False, risks=[{"rule": "drop-column", "class": "high", "allowed": ""}])]
+    found = judged(tmp_path, gate, risky, whole={"class": "high", "open_class": "high"})
+    assert set(found) == {"staged", "proved", "backup_verified", "rehearsed", "risk", "drift", "window"}
+    assert {name for name, point in found.items() if point["met"] or not point["command"]} == set()
+
+
 # ---------------------------------------------------------------- staged
 
 
@@ -167,6 +230,7 @@ def test_what_stands_in_staging_has_to_soak(tmp_path):
     gate = {"staged": "staging", "soak": "24h"}
     early = judged(tmp_path, gate, now=NOW + timedelta(hours=23))["staged"]
     assert not early["met"] and "it soaks until 2026-03-05 21:30 UTC" in early["found"]
+    assert early["command"].endswith("# from Thu 2026-03-05 21:30 UTC on")
     assert judged(tmp_path, gate, now=NOW + timedelta(hours=24))["staged"]["met"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.project import ROOT, Project
 from windlass import lint
 from windlass.lint import output
+from windlass.lint.finding import Finding
 
 CASES = sorted((ROOT / "tests" / "lint_cases").glob("*.sql"))
 EXPECT = re.compile(r"-- expect: (\S+)(?: @(\d+))?(?: \((.+)\))?")
@@ -91,3 +92,38 @@ def test_json_and_sarif(project: Project) -> None:
     first = next(result for result in run["results"] if result["ruleId"] == "endless-wait")
     assert first["level"] == "error"
     assert first["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
+
+
+def test_a_sarif_log_has_just_what_its_schema_names() -> None:
+    """Held by hand against OASIS's schema 2.1.0, which also wants a URI where a path stands."""
+    plain = Finding("silent-drop", "error", "sql/ein wäre/up.sql", 0, "drops it.", "say so")
+    allowed = Finding("bulk-change", "warning", "a.sql", 7, "changes rows", allowed="forty rows")
+    log = json.loads(output.sarif([plain, allowed]))
+    assert log.pop("$schema").endswith("sarif-2.1.0.json")
+    assert log == {
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "windlass", "rules": [{"id": "bulk-change"}, {"id": "silent-drop"}]}},
+                "results": [
+                    {
+                        "ruleId": "silent-drop",
+                        "level": "error",
+                        "message": {"text": "drops it. say so"},
+                        "locations": [
+                            {"physicalLocation": {"artifactLocation": {"uri": "sql/ein%20w%C3%A4re/up.sql"}}}
+                        ],
+                    },
+                    {
+                        "ruleId": "bulk-change",
+                        "level": "warning",
+                        "message": {"text": "changes rows."},
+                        "locations": [
+                            {"physicalLocation": {"artifactLocation": {"uri": "a.sql"}, "region": {"startLine": 7}}}
+                        ],
+                        "suppressions": [{"kind": "inSource", "justification": "forty rows"}],
+                    },
+                ],
+            }
+        ],
+    }

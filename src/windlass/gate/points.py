@@ -76,7 +76,7 @@ def _staged(subject: Subject) -> Point:
     found = f"stands verified in {gate.staged} for {age(max(soaked_s, 0))}"
     if soaked_s * 1000 < gate.soak:
         due = datetime.fromtimestamp(youngest.timestamp() + gate.soak / 1000, UTC)
-        return Point("staged", False, f"{found}; it soaks until {due:%Y-%m-%d %H:%M} UTC")
+        return Point("staged", False, f"{found}; it soaks until {due:%Y-%m-%d %H:%M} UTC", _later(subject, due))
     return Point("staged", True, found)
 
 
@@ -105,7 +105,8 @@ def _rehearsed(subject: Subject) -> Point:
     if known["failed"] or spent_s * 1000 > gate.rehearsed:
         return Point("rehearsed", False, found, f"invoke rehearse {subject.arguments}")
     over = _over_budget(gate, known["parts"][0])
-    return Point("rehearsed", not over, f"{found}{over}")
+    again = f"invoke rehearse {subject.arguments}  # when its scripts take less, or wait less"
+    return Point("rehearsed", not over, f"{found}{over}", again if over else "")
 
 
 def _over_budget(gate: Gate, part: Mapping[str, Any]) -> str:
@@ -125,7 +126,13 @@ def _window(subject: Subject) -> Point:
     windows = subject.database.policy.gate.window
     is_open = window.is_open(windows, subject.now)
     state = "is inside" if is_open else "is outside"
-    return Point("window", is_open, f"{subject.now:%a %H:%M} UTC {state} the window: {'; '.join(windows)}")
+    found = f"{subject.now:%a %H:%M} UTC {state} the window: {'; '.join(windows)}"
+    return Point("window", is_open, found, "" if is_open else _later(subject, window.opens(windows, subject.now)))
+
+
+def _later(subject: Subject, due: datetime) -> str:
+    """Return the command for what only time can meet."""
+    return f"invoke deploy --env {shlex.quote(subject.environment)}  # from {due:%a %Y-%m-%d %H:%M} UTC on"
 
 
 def _risk(subject: Subject) -> Point:

@@ -32,6 +32,21 @@ def is_open(windows: Iterable[str], moment: datetime) -> bool:
     return any(_holds(text, moment) for text in windows)
 
 
+def opens(windows: Iterable[str], moment: datetime) -> datetime:
+    """Return when the first of the windows opens after a moment, in UTC.
+
+    Looks eight days ahead: each window opens at least once a week.
+    """
+    return min(_next(text, moment) for text in windows)
+
+
+def _next(text: str, moment: datetime) -> datetime:
+    days, begin, _, zone = _read(text)
+    today = moment.astimezone(zone).date()
+    starts = (datetime.combine(today + timedelta(days=ahead), begin, zone) for ahead in range(9))
+    return next(start.astimezone(UTC) for start in starts if DAYS[start.weekday()] in days and start > moment)
+
+
 def _holds(text: str, moment: datetime) -> bool:
     days, begin, end, zone = _read(text)
     local = moment.astimezone(zone)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from windlass.lint.finding import ERROR, Finding
 from windlass.telling import console
@@ -45,11 +46,11 @@ def _lines(finding: Finding) -> list[str]:
 
 def _result(finding: Finding) -> dict[str, Any]:
     region = {"region": {"startLine": finding.line}} if finding.line else {}
-    location = {"artifactLocation": {"uri": finding.path}, **region}
+    location = {"artifactLocation": {"uri": quote(finding.path)}, **region}
     found: dict[str, Any] = {
         "ruleId": finding.rule,
         "level": "error" if finding.severity == ERROR else "warning",
-        "message": {"text": f"{finding.message}. {finding.hint}".strip()},
+        "message": {"text": f"{finding.message.rstrip('.')}. {finding.hint}".strip()},
         "locations": [{"physicalLocation": location}],
     }
     if finding.allowed:
