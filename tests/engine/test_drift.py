@@ -212,7 +212,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def deployed(bench: Bench) -> None:
     make = bench.make
     first = make.migration("001", "CREATE TABLE a (id int PRIMARY KEY, b int);", "DROP TABLE a;")
-    assert bench.deploy(make.system(first))["error"] is None
+    done = bench.deploy(make.system(first))
+    assert (done["error"], done["fingerprint"]) == (None, bench.fingerprint())
 
 
 def told(bench: Bench) -> list[tuple[str, str, str]]:

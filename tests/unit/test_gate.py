@@ -265,6 +265,23 @@ def test_the_evidence_is_a_chain(tmp_path):
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (item.path for item in kept))
 
 
+def test_the_evidence_holds_rehearsal_backup_and_fingerprints(tmp_path):
+    part = {"duration_ms": 2000, "longest_block": BLOCK, "locks": [], "log_bytes": 5, "statements": ["much"]}
+    rehearsals.keep(tmp_path, DIGEST, "r0", {"failed": "", "backup": "b1", "parts": [part]})
+    run = run_of(step())
+    data = run["hosts"]["db1"]["databases"]["d"]
+    data["plan"]["drift"] = {"fingerprint": "f1", "changes": []}
+    data["run"]["fingerprint"] = "f2"
+    data["backup"] = {"id": "b2", "fingerprint": "other"}
+    evidence.keep(tmp_path, run, "")
+    (kept,) = evidence.read(tmp_path, "staging")
+    (found,) = evidence.databases(kept.content or {})
+    assert found["fingerprints"] == {"before": "f1", "after": "f2"} and found["backup"]["id"] == "b2"
+    told = found["rehearsal"]
+    assert (told["run_id"], told["backup"], told["duration_ms"], told["longest_block"]) == ("r0", "b1", 2000, BLOCK)
+    assert "statements" not in told
+
+
 def edit(path: Path) -> None:
     path.write_text(path.read_text().replace('"who"', '"by"', 1))
 

@@ -1,8 +1,8 @@
 """The evidence of what was done to an environment: one bundle a run below .windlass/evidence/ENV/, chained by hashes.
 
-A bundle holds what a later question needs (plan, digests, approvals, gate, backups, results, checks, and the hash of
-the run's whole record) and the hash of the bundle before it; ``head.json`` holds the last one's.  Whoever changes,
-removes or inserts a bundle breaks the chain behind it.
+A bundle holds what a later question needs (plan, digests, approvals, gate, rehearsal, backups, the schema's
+fingerprints before and after, results, checks, and the hash of the run's whole record) and the hash of the bundle
+before it; ``head.json`` holds the last one's.  Whoever changes, removes or inserts a bundle breaks the chain behind it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from windlass.records import record
+from windlass.records import record, rehearsals
 from windlass_engine.errors import WindlassError
 
 FORMAT = 1
@@ -49,7 +49,7 @@ def keep(root: Path, run: record.Record, record_text: str) -> Path | None:
             "number": last["number"] + 1,
             "previous": last["sha256"],
             "record_sha256": _sha256(record_text.encode()),
-            **_bundle(run),
+            **_bundle(root, run),
         }
         path = folder / f"{content['number']:06}-{run['run_id']}.json"
         text = record.dumps(content)
@@ -110,28 +110,48 @@ def _faults_of(root: Path, kept: Kept, number: int, previous: str) -> Iterator[s
         yield f"the record of run {content.get('run_id')} was changed since"
 
 
-def _bundle(run: record.Record) -> dict[str, Any]:
+def _bundle(root: Path, run: record.Record) -> dict[str, Any]:
     hosts = {
-        host: {name: _database(data) for name, data in part["databases"].items() if "plan" in data or "run" in data}
+        host: {
+            name: _database(root, data) for name, data in part["databases"].items() if "plan" in data or "run" in data
+        }
         for host, part in run["hosts"].items()
     }
     errors = [{"host": host, "code": error["code"], "message": error["message"]} for host, error in record.errors(run)]
     return {**{key: run[key] for key in _OF_RUN}, "gate": run.get("gate"), "errors": errors, "hosts": hosts}
 
 
-def _database(data: Mapping[str, Any]) -> dict[str, Any]:
+def _database(root: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     plan = data.get("plan") or {}
     checks = [*(data.get("checks") or ()), *(data.get("samples") or ())]
     return {
         "system": plan.get("system", ""),
         "plan": {
-            **_some(plan, ("digest", "direction", "warnings", "gate")),
+            **_some(plan, ("digest", "direction", "warnings", "gate", "risk")),
             "steps": [_some(step, _OF_STEP) for step in plan.get("steps") or ()],
         },
         "backup": _some(data.get("backup") or {}, _OF_BACKUP),
+        "rehearsal": _rehearsal(root, str(plan.get("digest", ""))),
+        "fingerprints": {"before": _before(data), "after": (data.get("run") or {}).get("fingerprint", "")},
         "run": _some(data.get("run") or {}, _OF_RESULT),
         "checks": [_some(check, ("name", "failures", "error", "duration_ms")) for check in checks],
     }
+
+
+def _rehearsal(root: Path, digest: str) -> dict[str, Any]:
+    """Return what is kept of the plan's rehearsal, empty where there was none."""
+    known = rehearsals.find(root, digest) if digest else None
+    if not known:
+        return {}
+    part = known["parts"][0] if known["parts"] else {}
+    measured = _some(part, ("duration_ms", "longest_block", "log_bytes"))
+    return {**_some(known, ("run_id", "at", "backup", "failed")), **measured}
+
+
+def _before(data: Mapping[str, Any]) -> str:
+    """Return the schema's fingerprint before the run, as the look at drift or else the backup found it."""
+    drift, backup = (data.get("plan") or {}).get("drift") or {}, data.get("backup") or {}
+    return str(drift.get("fingerprint") or backup.get("fingerprint") or "")
 
 
 def _some(data: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -97,6 +97,7 @@ class _Run:
         self._finished: list[Wire] = []
         self._index = 0
         self._volumes: Optional[Volumes] = None
+        self._fingerprint = ""
 
     def go(self) -> Wire:
         """Read the journal again, then run step by step."""
@@ -151,6 +152,7 @@ class _Run:
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
         moved = {"archived": runner.archived, "put_back": returned, "sizes": self._sizes()}
+        result["fingerprint"] = self._fingerprint
         return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
 
     def _put_back(self) -> list[Wire]:
@@ -228,7 +230,8 @@ class _Run:
         far = outcome.progress(self._finished, after, options)
         far["steps"] = [*far["steps"], outcome.step_result(step, "failed")]
         next_command = outcome.next_command(plan, step, len(self._finished), after, options)
-        return {**result, **far, "sizes": changed, "next": next_command, "error": failed.error.to_wire()}
+        far |= {"sizes": changed, "fingerprint": self._fingerprint}
+        return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
 
     def _forget_lost_steps(self, after: Journal) -> str:
         """Take back what was told of steps that went with a crash of the server; return that in words."""
@@ -254,7 +257,7 @@ class _Run:
     def _remember(self, after: Journal) -> None:
         """Keep the schema as it is now, so that what others change later can be told."""
         if self._options.remember:
-            memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
+            self._fingerprint = memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
 
     def _sizes(self) -> Optional[list[Wire]]:
         """Return the tables that changed their size, None where nobody looked."""

@@ -35,6 +35,7 @@ def result(plan: Plan, options: Options, status: str, state: str, *, began: floa
         "archived": [],
         "put_back": [],
         "sizes": None,
+        "fingerprint": "",
         "schema_version": "",
         "journal_head": plan.journal_head,
         "duration_ms": int((time.monotonic() - began) * 1000),

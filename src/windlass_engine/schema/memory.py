@@ -52,13 +52,17 @@ def recall(session: Session) -> Optional[Memory]:
     return Memory(_unpacked(text), mark, head, run_id, who, at)
 
 
-def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Schema] = None) -> None:
-    """Keep a schema, by default the one that stands, for a head of the journal.  Raise ServerError."""
+def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Schema] = None) -> str:
+    """Keep a schema, by default the one that stands, for a head of the journal; return its fingerprint.
+
+    It is empty where the engine's schemas are not kept.  Raise ServerError.
+    """
     dialect = session.dialect
     if not dialect.schema_table:
-        return
+        return ""
     schema = schema or snapshot(session)
-    rows = dialect.keep_schema(_packed(schema), fingerprint(schema), head, run_id, who)
+    mark = fingerprint(schema)
+    rows = dialect.keep_schema(_packed(schema), mark, head, run_id, who)
     try:
         session.run([*dialect.begin(1000, 0), *rows, "COMMIT"])
     except ServerError as error:
@@ -67,13 +71,18 @@ def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Sc
             raise
         session.run(dialect.make_schema_table())
         session.run([*dialect.begin(1000, 0), *rows, "COMMIT"])
+    return mark
 
 
-def keep_quietly(session: Session, head: str, run_id: str, who: str) -> None:
-    """Keep the schema that stands; work that is done and journalled is no failure because this is."""
+def keep_quietly(session: Session, head: str, run_id: str, who: str) -> str:
+    """Keep the schema that stands and return its fingerprint.
+
+    Work that is done and journalled is no failure because this is: then the fingerprint is empty.
+    """
     with suppress(ServerError):
         session.run(session.dialect.own_session())
-        keep(session, head, run_id, who)
+        return keep(session, head, run_id, who)
+    return ""
 
 
 def keep_own_changes(session: Session, before: Schema, run_id: str, who: str) -> None:
