@@ -43,6 +43,8 @@ _SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
 _LOCK_FAILURES = (1205, 1213, 3572)
 #: --read-only, and a transaction that is.
 _READ_ONLY = (1290, 1792, 1836)
+#: A table that was made without a word about it shows it when it is made anew from its own definition.
+_ARIA_DEFAULT = re.compile(r"(?<=^Aria )(.*?)page_checksum=1 ?")
 _FOREVER_S = 31_536_000
 
 
@@ -282,8 +284,8 @@ class MySQL(Dialect):
         return catalogue.read(link, _is_mariadb(link))
 
     def loose_spelling(self, definition: str) -> str:
-        """Return a definition without blanks and brackets."""
-        return re.sub(r"[\s()`]+", "", definition).lower()
+        """Return a definition without blanks, brackets, and an option that the server adds to Aria tables by itself."""
+        return re.sub(r"[\s()`]+", "", _ARIA_DEFAULT.sub(r"\1", definition)).lower()
 
     def backups(self) -> MySQLKeeper:
         """Return the dump programs, the client and renaming."""
