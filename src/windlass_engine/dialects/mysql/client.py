@@ -138,9 +138,14 @@ def _candidates(client_bin: str, is_mariadb: bool) -> Iterator[Optional[Client]]
     on_path = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     folders = [client_bin] if client_bin else list(dict.fromkeys([*on_path, *_FOLDERS]))
     names = (("mariadb-dump", "mariadb"), ("mysqldump", "mysql"))
+    seen: set[tuple[str, str]] = set()
     for folder in folders:
         for dump, client in names if is_mariadb else reversed(names):
-            yield _client_in(os.path.join(folder, dump), os.path.join(folder, client))
+            pair = (os.path.join(folder, dump), os.path.join(folder, client))
+            same = (os.path.realpath(pair[0]), os.path.realpath(pair[1]))
+            if same not in seen:  # most folders and names are links to others, and asking a program takes a while
+                seen.add(same)
+                yield _client_in(*pair)
 
 
 def _client_in(dump: str, client: str) -> Optional[Client]:
