@@ -28,6 +28,8 @@ _POLL_S = 0.005
 _BEGINNING_S = 15.0
 _CHUNK = 1 << 20
 _KEPT = 4096
+#: Linux's F_SETPIPE_SZ, which Python names from 3.10 on.
+_SET_PIPE_SIZE = 1031
 #: Copies a stream to another, and changes it.
 Change = Callable[[BinaryIO, BinaryIO], None]
 
@@ -45,7 +47,7 @@ class Part:
         self.path = path
         self.folder = folder
         self._packing: Optional[processes.Process] = None
-        self._reading, writing = os.pipe()
+        self._reading, writing = _pipe()
         try:
             self._dumping = processes.Process(argv, {}, secrets=secrets, held=held, output=writing)
         except BaseException:
@@ -116,8 +118,8 @@ class Unpacking:
         self.head = b""
         self._tail = b""
         self._ending = ending
-        source, self._sink = os.pipe()
-        self._reading, writing = os.pipe()
+        source, self._sink = _pipe()
+        self._reading, writing = _pipe()
         try:
             self._process = processes.Process(argv, {}, held=held, source=source, output=writing)
         finally:
@@ -168,7 +170,7 @@ class Unpacked:
 
     def __init__(self, argv: Sequence[str], held: Sequence[int] = ()) -> None:
         """Start the unpacker."""
-        self.reading, writing = os.pipe()
+        self.reading, writing = _pipe()
         try:
             self._process = processes.Process(argv, {}, held=held, output=writing)
         except BaseException:
@@ -196,7 +198,7 @@ class Unpacked:
 
     def through(self, change: Change) -> None:
         """Let the content go through a change on its way."""
-        reading, writing = os.pipe()
+        reading, writing = _pipe()
         source, self.reading = self.reading, -1
         threading.Thread(target=_changing, args=(change, source, writing), daemon=True).start()
         self.reading = reading
@@ -214,6 +216,14 @@ class Unpacked:
     def wait(self) -> processes.Finished:
         """Wait for the unpacker's end."""
         return self._process.wait()
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe that holds much where the system allows it: reader and writer wait for each other less."""
+    reading, writing = os.pipe()
+    with suppress(OSError):
+        fcntl.fcntl(writing, _SET_PIPE_SIZE, _CHUNK)
+    return reading, writing
 
 
 def _changing(change: Change, source: int, sink: int) -> None:
