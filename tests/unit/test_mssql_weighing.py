@@ -122,6 +122,14 @@ def test_the_risk_is_that_of_the_edition(edition: int, risk: tuple[str, str, int
     assert (note["class"], note["estimate_ms"]) == ("zero", 0), "the other column is its own matter"
 
 
+def test_what_is_done_to_a_new_table_needs_no_warning() -> None:
+    made = [Pending(0, 1, "CREATE TABLE dbo.n (id int)"), Pending(0, 2, "ALTER TABLE dbo.n ADD a int NOT NULL DEFAULT 0")]
+    (_, _), (_, added) = Assessment("tsql", made).risks({})
+    assert (added["class"], added["note"]) == ("zero", "")
+    (_, standing) = Assessment("tsql", made[1:]).risks({"dbo.n": {"rows": 1, "bytes": 8192}})[0]
+    assert "except on Enterprise" in standing["note"]
+
+
 def test_no_scratch_database_is_needed() -> None:
     assert "foresees" in dialects.get("mssql").capabilities
     assert dialects.get("mssql").weigh(Server(), "", ["SELECT 1"]) == [()]  # type: ignore[arg-type]

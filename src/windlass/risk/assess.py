@@ -67,7 +67,7 @@ class Assessment:
                 at_work = _as_said(action, said)
                 fresh = action.table_name in new - facts.keys()
                 verdict = Verdict(ZERO) if fresh else _judged(at_work, made, helpers)
-                risk = _risk(replace(at_work, waits=NOBODY) if fresh else at_work, verdict, facts, fresh)
+                risk = _risk(replace(at_work, waits=NOBODY, note="") if fresh else at_work, verdict, facts, fresh)
                 found.append((statement.step, {"line": statement.line, **risk}))
         return found
 
