@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.pgbouncer import Pgbouncer
+from tests.servers.pgbouncer import Behind, Pgbouncer
 from tests.systems import Bench, migration, system
 from windlass_engine import session
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Target
+
+if TYPE_CHECKING:
+    from tests.servers.mariadb import MariaDBServer
 
 TABLE = migration("001_t", "CREATE TABLE t (id int)")
 ALTER = migration("002_a", "ALTER TABLE t ADD COLUMN a int;\nINSERT INTO t VALUES (1)")
@@ -107,3 +111,17 @@ def test_a_transaction_pooler_is_refused(pgbouncer: Pgbouncer) -> None:
     direct = session.connect(Target("direct", "test", pgbouncer.server.url))
     with direct:
         assert direct.query("SELECT to_regclass('windlass.migrations')") == [(None,)]
+
+
+def test_a_transaction_pooler_of_mariadb_is_refused(mariadb: MariaDBServer) -> None:
+    from tests.servers.mysql_pool import MySQLPool
+
+    with mariadb.database() as url:
+        pool = MySQLPool(Behind("127.0.0.1", mariadb.port, mariadb.superuser, mariadb.password))
+        try:
+            with pytest.raises(WindlassError) as refusal:
+                Bench(pool.url_of(url.rpartition("/")[2])).deploy(system(TABLE))
+        finally:
+            pool.remove()
+        assert refusal.value.code == "pooler_detected"
+        assert Bench(url).query("SHOW TABLES") == []

@@ -30,7 +30,7 @@ def main() -> int:
     seed = chosen.seed or secrets.randbelow(1_000_000) + 1
     print(f"seed {seed}: WINDLASS_FAULTS_SEED={seed} repeats the same choice and the same moments")
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "results"
+        found = (chosen.results or Path(folder) / "results").absolute()
         found.touch()
         code = _try(chosen, seed, found)
         results = list(read(found))
@@ -47,6 +47,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="choose the same again (default: a new one)")
     parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k: a part of the matrix")
     parser.add_argument("--workers", type=int, default=2, help="how many at once, each with hosts of its own (2)")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="keep the tries there; those in it are not repeated"
+    )
     parser.add_argument("--save", action="store_true", help=f"write the results into docs/{DOCUMENT.name}")
     return parser
 
@@ -59,9 +62,13 @@ def _try(chosen: argparse.Namespace, seed: int, found: Path) -> int:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as a table in Markdown."""
-    lines = [HEAD, ("---",) * len(HEAD), *_rows(sorted(results, key=_row))]
+    """Return the results as a table in Markdown; of what was tried twice, the last try."""
+    lines = [HEAD, ("---",) * len(HEAD), *_rows(sorted(_last(results), key=_row))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _last(results: Sequence[Result]) -> list[Result]:
+    return list({(*_row(result), result.number): result for result in results}.values())
 
 
 def _row(result: Result) -> tuple[str, str, str]:
@@ -81,12 +88,14 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
 
 def _heading(seed: int, results: Sequence[Result]) -> str:
     """Return when, with what, and how it went in all."""
-    mended = sum(result.mended for result in results)
+    last = _last(results)
+    mended = sum(result.mended for result in last)
     minutes = sum(result.seconds for result in results) / 60
+    twice = f" {len(results) - len(last)} were tried twice." if len(results) > len(last) else ""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, ansible-core {version('ansible-core')}, Python {sys.version.split()[0]}, "
-        f"{_servers()}; seed {seed}.\n{len(results)} tries in {minutes:.0f} minutes of work; {mended} were mended by one "
-        "more command."
+        f"{_servers()}; seed {seed}.\n{len(last)} tries in {minutes:.0f} minutes of work; {mended} were mended by one "
+        f"more command.{twice}"
     )
 
 

@@ -20,6 +20,7 @@ from testbed.host import ROLE
 from testbed.waiting import wait_until
 from tests.faults.stories import FIRST, STORIES
 from tests.project import Project
+from tests.servers.mysql_pool import MySQLPool
 from tests.servers.pgbouncer import Behind, Pool
 from tests.systems import Bench
 from windlass import planning
@@ -218,10 +219,12 @@ class Ground:
         wait_until(answered, seconds=90, what=f"{self.engine} on {self.host.name}", every=0.1)
 
     @contextmanager
-    def pooler(self, mode: str) -> Iterator[Pool]:
-        """A pgbouncer on this machine in front of the host's PostgreSQL, which the host reaches over the bridge."""
-        server = Behind(self.host.address, 5432, ROLE, self.bed.password)
-        running = Pool(server, mode=mode, listen=self.host.address.rpartition(".")[0] + ".1")
+    def pooler(self, mode: str) -> Iterator[Pool | MySQLPool]:
+        """A pooler on this machine in front of the host's server, which the host reaches over the bridge."""
+        make: Callable[..., Pool | MySQLPool] = Pool if self.engine == "postgresql" else MySQLPool
+        port = 5432 if self.engine == "postgresql" else 3306
+        server = Behind(self.host.address, port, ROLE, self.bed.password)
+        running = make(server, mode=mode, listen=self.host.address.rpartition(".")[0] + ".1")
         try:
             yield running
         finally:

@@ -38,6 +38,15 @@ def keep_killed(verb: str, engine: str, number: int, began: float) -> None:
     keep(Result("engine killed -9 at a message", verb, engine, number, "killed", True, time.monotonic() - began))
 
 
+def is_mended(fault: str, verb: str, engine: str, number: int) -> bool:
+    """Return whether an earlier part of this run tried it and had it mended."""
+    path = Path(os.environ.get(VARIABLE) or os.devnull)
+    return any(
+        result.mended and (result.fault, result.verb, result.engine, result.number) == (fault, verb, engine, number)
+        for result in read(path)
+    )
+
+
 def read(path: Path) -> Iterator[Result]:
     """Yield the tries of a file, in the order in which they were made."""
     for line in path.read_text().splitlines():
