@@ -38,9 +38,9 @@ class ActionModule(WindlassAction):
         journals = {name: planning.standing(found) for name, found in read.items()}
         newest = {name: ways.newest(journal, LOOKED_AT) for name, journal in journals.items()}
         again = self.call("db_info", self.databases, texts_of=newest)["databases"]
-        seen = self.call("db_incident", self.databases, stage="look", settings={}, backup_dir=self.args["backup_dir"])[
-            "databases"
-        ]
+        runs = {name: ways.last_run_id(journal) for name, journal in journals.items()}
+        look = {"stage": "look", "settings": {}, "runs": runs, "backup_dir": self.args["backup_dir"]}
+        seen = self.call("db_incident", self.databases, **look)["databases"]
         losses = self._losses({name: planning.standing(found) for name, found in again.items()})
         for database in self.databases:
             journal = planning.standing(again[database.name])

@@ -56,6 +56,8 @@ def look(
     found.update(_look_at_busy([d for d in asked if is_held(found[d.name])], found, call, tell))
     texts = {}
     for database in asked:
+        if found[database.name].get("error"):
+            continue  # it is told with the plan, which cannot be made
         stands = standing(found[database.name])
         names = texts_needed(projects[database.system], stands, wishes[database.name])
         needed = tuple(name for name in names if not _has_text(stands, name))
@@ -219,6 +221,7 @@ def _shown_step(step: Step) -> dict[str, Any]:
         "reason": step.reason,
         "reversible": step.reversible,
         "irreversible": step.script.directives.irreversible,
+        "transactional": step.script.directives.transactional,
         "checksum": step.script.checksum,
         "statements": len(step.script.statements),
         "sql": step.script.text,

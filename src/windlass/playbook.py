@@ -118,6 +118,7 @@ def _environment(settings: Settings, call: Call, run_id: str, path: Path) -> dic
         "WINDLASS_WHO": record.who(),
         "WINDLASS_ORIGIN": record.origin(),
         "WINDLASS_RECORD": str(path),
+        "WINDLASS_COMMAND": shlex.join(["invoke", *sys.argv[1:]]),
         "WINDLASS_FRONT": "1" if call.front else "",
     }
     return {**os.environ, **own, **_utf8()}

@@ -109,7 +109,7 @@ def plan_down(
             raise WindlassError(
                 "irreversible",
                 f"migration {entry.name} has no down script{reason}",
-                hint="go back by restoring a backup beside: invoke restore --env ENV --backup latest",
+                hint="bring a backup back: invoke rollback --env ENV says which one, and what that loses",
                 where={**where, "migration": entry.name},
             )
     planned = tuple(_revert_step(entry, load) for entry in chosen)
@@ -269,11 +269,12 @@ def _revert_by(entry: JournalEntry, down: Optional[Script], where: dict[str, str
 
 
 def _told_of_other(entry: JournalEntry, step: Step) -> str:
-    """Return the warning that a down script is not the one that was kept, or an empty string."""
+    """Return the warning that a down script is not the one that was kept, with the difference, or an empty string."""
     if entry.down_text == step.script.text:
         return ""
     kept = "not the one kept when it was applied" if entry.has_down else "and none was kept when it was applied"
-    return f"{entry.name} is undone by the checkout's down.sql, {kept}"
+    told = f"{entry.name} is undone by the checkout's down.sql, {kept}"
+    return f"{told}\n{_unified(entry.name, entry.down_text, step.script)}" if entry.has_down else told
 
 
 def _revert(entry: JournalEntry, down: Script) -> Step:
@@ -348,19 +349,13 @@ def _refuse_edited(project: ProjectView, journal: Journal, where: dict[str, str]
 
 def _diff(entry: Optional[JournalEntry], script: Script) -> str:
     """Return a unified diff from what ran to what stands in the project."""
-    if entry is None or not entry.up_text:
-        return ""
-    lines = difflib.unified_diff(
-        entry.up_text.splitlines(),
-        script.text.splitlines(),
-        f"journal: {entry.name}",
-        f"project: {script.path}",
-        "",
-        "",
-        2,
-        "",
-    )
-    return "\n".join(lines)
+    return _unified(entry.name, entry.up_text, script) if entry is not None and entry.up_text else ""
+
+
+def _unified(name: str, kept: str, script: Script) -> str:
+    """Return a unified diff from a text that the journal keeps to a script of the project."""
+    heads = f"journal: {name}", f"project: {script.path}"
+    return "\n".join(difflib.unified_diff(kept.splitlines(), script.text.splitlines(), *heads, "", "", 2, ""))
 
 
 def _refuse_edited_prefix(entry: JournalEntry, up: Script, where: dict[str, str]) -> None:

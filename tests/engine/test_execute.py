@@ -330,7 +330,10 @@ def test_a_mended_down_script_of_the_checkout_undoes_what_the_kept_one_cannot(be
         bench.plan_down(steps=1, downs={})
     mended = bench.make.read("DROP TABLE one", "001_one/down.sql")
     planned = bench.plan_down(steps=1, downs={"001_one": mended})
-    assert planned.warnings == ("001_one is undone by the checkout's down.sql, not the one kept when it was applied",)
+    [warning] = planned.warnings
+    told, *difference = warning.splitlines()
+    assert told == "001_one is undone by the checkout's down.sql, not the one kept when it was applied"
+    assert difference[-2:] == ["-DROP TABLE nowhere", "+DROP TABLE one"]
     assert planned.digest != kept.digest
     assert bench.run(planned)["error"] is None
     assert bench.journal("001_one").entries[0].down_text == mended.text

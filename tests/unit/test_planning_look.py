@@ -33,9 +33,9 @@ class Target:
         self.asked.append((names, more))
         return {"databases": {name: {**STANDS, **seen.get(name, {})} for name in names}}
 
-    def look(self, *names: str) -> dict[str, dict[str, Any]]:
+    def look(self, *names: str, direction: str = "up", to: str = "") -> dict[str, dict[str, Any]]:
         project = Project("s", "postgresql", "S", "For a test.", (), (), (), (), (), (), (), {})
-        wishes = {name: Wish("up") for name in names}
+        wishes = {name: Wish(direction, to=to) for name in names}
         return planning.look(self.call, databases(*names), {"s": project}, wishes, self.told.append)
 
 
@@ -58,3 +58,8 @@ def test_a_run_that_can_be_followed_is_not_waited_for() -> None:
     target = Target(a={"lock": HOLDER, "running": {"run_id": "1"}})
     target.look("a")
     assert len(target.asked) == 1
+
+
+def test_what_cannot_be_read_is_not_taken_for_empty() -> None:
+    target = Target(a={"error": {"code": "preflight_failed", "message": "the disk is full"}})
+    assert target.look("a", direction="down", to="001_first")["a"]["error"]["message"] == "the disk is full"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 
 from windlass.records import proofs
 from windlass.telling import console
-from windlass.telling.keeping import Told
 from windlass_engine.model import Journal, JournalEntry
 from windlass_engine.project import script
 
 WAYS = ("migration", "application", "restore")
 _STANDING = ("applied", "partial", "reverting")
+#: So many tables are named of those whose rows a restore loses.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Facts:
 def newest(journal: Journal, count: int) -> tuple[str, ...]:
     """Return the names of the migrations that stand, newest first."""
     return tuple(entry.name for entry in _standing(journal)[:count])
+
+
+def last_run_id(journal: Journal) -> str:
+    """Return the run that applied the newest migration which stands, an empty text where none does."""
+    standing = _standing(journal)
+    return standing[0].run_id if standing else ""
 
 
 def reversible(journal: Journal, count: int) -> int:
@@ -133,14 +140,15 @@ def _backup(facts: Facts, last: Sequence[JournalEntry]) -> dict[str, Any] | None
     chosen = (before or backups or [None])[0]
     if chosen is None:
         return None
-    known, now = facts.seen.get("backup_rows") or {}, facts.seen.get("rows") or {}
-    changed = {t: now.get(t, 0) - n for t, n in known.items() if now.get(t) is not None and now[t] != n}
+    known = (facts.seen.get("backup_rows") or {}).get(chosen["id"])
+    now = {table: count for table, count in (facts.seen.get("rows") or {}).items() if count is not None}
+    changed = {t: now[t] - (known or {}).get(t, 0) for t in now if now[t] != (known or {}).get(t, 0)}
     age = datetime.now(UTC) - datetime.fromisoformat(chosen["started"])
     ref = f"before:{last[0].run_id}" if before else "latest"
     return {
         "id": chosen["id"], "ref": ref, "started": chosen["started"], "age_s": int(age.total_seconds()),
         "bytes": chosen.get("bytes") or 0, "duration_ms": chosen.get("duration_ms") or 0,
-        "is_newest": chosen["id"] == backups[0]["id"],
+        "compared": known is not None,
         "rows_since": sum(abs(count) for count in changed.values()), "tables_since": changed,
     }  # fmt: skip
 
@@ -170,9 +178,10 @@ def _restore_way(facts: Facts, backup: Mapping[str, Any] | None, scope: str) -> 
     """Return the way of bringing a backup back."""
     loses = []
     if backup:
-        loses.append(f"all that was written in the {console.age(backup['age_s'])} since {backup['started'][:19]}Z")
-        if backup["is_newest"]:
-            loses.append(f"by the counts {backup['rows_since']} rows; changed rows are not counted")
+        since = backup["started"][:19].replace("T", " ")
+        loses.append(f"all that was written in the {console.age(backup['age_s'])} since {since} UTC")
+        if backup["compared"]:
+            loses.append(_rows_since(backup["tables_since"]))
     ref = backup["ref"] if backup else "latest"
     return {
         "way": "restore", "possible": bool(backup), "why_not": "" if backup else "there is no backup", "loses": loses,
@@ -180,18 +189,30 @@ def _restore_way(facts: Facts, backup: Mapping[str, Any] | None, scope: str) -> 
     }  # fmt: skip
 
 
+def _rows_since(changed: Mapping[str, int]) -> str:
+    """Return by how many rows tables differ from the backup, the most changed first."""
+    most = sorted(changed.items(), key=lambda item: -abs(item[1]))
+    if not most:
+        return "by the counts no row is new or gone (changed rows are not counted)"
+    named = ", ".join(f"{count:+} in {table}" for table, count in most[:_NAMED])
+    more = f" and {console.plural(len(most) - _NAMED, 'more table')}" if len(most) > _NAMED else ""
+    return f"by the counts {named}{more} (changed rows are not counted)"
+
+
 def _loss_texts(losses: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what is lost, in words; what holds no row is only counted."""
     empty = [loss for loss in losses if loss["kind"] != "rows" and not loss["rows"]]
     texts = [_loss_text(loss) for loss in losses if loss not in empty]
     if empty:
-        texts.append(f"{len(empty)} {'more' if texts else 'tables or columns'} without rows")
+        what = "more" if texts else "table or column" if len(empty) == 1 else "tables or columns"
+        texts.append(f"{len(empty)} {what} without rows")
     return texts
 
 
 def _loss_text(loss: Mapping[str, Any]) -> str:
     what = ", ".join(loss["columns"]) if loss["kind"] == "columns" else loss["kind"]
-    count = f"{'about ' if loss['about'] else ''}{loss['rows']} rows" if loss["kind"] != "rows" else "changed rows"
+    rows = console.plural(loss["rows"], "row")
+    count = f"{'about ' if loss['about'] else ''}{rows}" if loss["kind"] != "rows" else "changed rows"
     return f"{count} of {loss['table']} ({what}), archived first"
 
 
@@ -200,7 +221,7 @@ def _drilled(facts: Facts, way: str) -> str:
     if not drill:
         return "never drilled"
     how = "" if drill["exit_code"] == 0 else ", which FAILED"
-    return f"{console.duration(drill['duration_ms'])} in the drill of {drill['finished'][:10]}{how}"
+    return f"took {console.duration(drill['duration_ms'])} in the drill of {drill['finished'][:10]}{how}"
 
 
 def _recommend(
@@ -218,51 +239,3 @@ def _recommend(
         "forward",
         "not all that the last run applied can be undone, and there is no backup: mend it with a migration",
     )
-
-
-# ---------------------------------------------------------------- for people
-
-
-def lines(place: str, found: Mapping[str, Any]) -> Told:
-    """Yield the decision tree of one database."""
-    yield f"{place}: at {found['version'] or '(empty)'}", "head"
-    for run in found["runs"]:
-        yield (
-            f"  {str(run['at'])[:16].replace('T', ' ')}  {run['who']}  run {run['run_id']}: {', '.join(run['did'])}",
-            "",
-        )
-    rows = [_row(item) for item in found["migrations"]]
-    if rows:
-        yield from ((line, "") for line in console.table(("MIGRATION", "STATE", "WAY BACK"), rows, indent="  "))
-    for number, way in enumerate(found["ways"], 1):
-        yield "", ""
-        yield from _way_lines(number, way, way["way"] == found["recommended"])
-    yield "", ""
-    yield f"  Recommended: {found['recommended']}: {found['reason']}", "good"
-    command = next(way["command"] for way in found["ways"] if way["way"] == found["recommended"])
-    yield f"    {command}", "head"
-
-
-def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
-    back = f"down script{', proved' if item['proved'] else ', not proved'}"
-    return item["name"], item["state"], back if item["reversible"] else f"IRREVERSIBLE: {item['irreversible']}"
-
-
-_TITLES = {
-    "migration": "undo what the last run applied",
-    "application": "undo it with the application away, caches cleared, workers restarted",
-    "restore": "bring a backup back in place of the database",
-    "forward": "undo nothing; mend it with a new migration",
-}
-
-
-def _way_lines(number: int, way: Mapping[str, Any], recommended: bool) -> Iterator[tuple[str, str]]:
-    style = "head" if recommended else "" if way["possible"] else "dim"
-    yield f"  {number}. {way['way']}: {_TITLES[way['way']]}", style
-    if not way["possible"]:
-        yield f"       not possible: {way['why_not']}", "dim"
-        return
-    yield f"       {way['command']}", style
-    yield f"       loses: {'; '.join(way['loses'])}", ""
-    if way["drilled"]:
-        yield f"       took:  {way['drilled']}", ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from windlass.records import record
-from windlass.rollback import ways
+from windlass.rollback import tree
 from windlass.telling import (
     archives,
     auditing,
@@ -23,11 +23,15 @@ from windlass.telling import (
 )
 from windlass.telling.lines import Line, Lines, host_errors
 
+#: Words of the steps between which the application is away.
+_AWAY, _RETURNED = "Stop what runs by the clock", "Clear caches"
+
 
 def lines(run: record.Record, *, front: bool = False) -> Lines:
     """Yield the closing lines of a run.  ``front``: the front door is there and asks or hints by itself."""
     yield from _VIEWS.get(run["verb"], tried.changes)(run)
     yield from _failures(run)
+    yield from _contained(run)
     if run["verb"] == "plan" and not front:
         yield from plans.next_command(run)
 
@@ -39,6 +43,15 @@ def _failures(run: record.Record) -> Lines:
             yield Line(f"{host} {database}: {state}", "bad")
         if following:
             yield Line(f"  next: {following}")
+
+
+def _contained(run: record.Record) -> Lines:
+    """Say that the application is away, and what lets it return, where a rollback failed in between."""
+    steps = " ".join(str(item["step"]) for item in run["timeline"])
+    if run["exit_code"] and not run["drill"] and _AWAY in steps and _RETURNED not in steps:
+        yield Line("The application stays contained: mend the cause and give the same command again,", "warn")
+        page = f"invoke runbook {run['scenario']} --env {run['environment']}"
+        yield Line(f"  or let it return by hand, in the order that {page} shows")
 
 
 def ending(run: record.Record, report: object) -> str:
@@ -79,7 +92,7 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "backups": copies.backups,
     "prune": _kept("retention", keeping.retention_lines),
     "offsite": _kept("offsite", keeping.offsite_lines),
-    "rollback_options": _kept("ways", ways.lines),
+    "rollback_options": tree.lines,
     "archives": _kept("archives", archives.lines),
     "purge_archive": _kept("archives", archives.lines),
     "download": _kept("download", keeping.download_lines),

@@ -35,7 +35,9 @@ def plan_lines(host: str, database: str, plan: Mapping[str, Any]) -> Lines:
     if plan.get("rehearsal"):
         yield Line(f"  {console.printable(plan['rehearsal'])}")
     for warning in plan.get("warnings") or ():
-        yield Line(f"  warning: {console.printable(warning)}", "warn")
+        first, *more = str(warning).splitlines() or [""]
+        yield Line(f"  warning: {console.printable(first)}", "warn")
+        yield from (Line(f"    {console.printable(line)}") for line in more)  # a difference
 
 
 def _step_table(steps: Sequence[Mapping[str, Any]]) -> list[str]:
