@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from windlass import identity
 from windlass.actions import ROOT, WindlassAction, names_of
+from windlass.project import load
 from windlass.rollback import incidents
 from windlass_engine.errors import WindlassError
 
@@ -20,7 +22,8 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "stage": "", "scenario": "migration", "confirmed": "", "digest": "", "backup": "latest", "backup_dir": "",
-        "drill": False, "project_root": "",
+        "drill": False, "project_root": "", "client_bin": "", "recipients": (), "identity": "", "suffix": "_restored",
+        "to": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -29,17 +32,27 @@ class ActionModule(WindlassAction):
             self._refuse_untyped()
         self.result["windlass_drill"] = bool(self.args["drill"])
         settings = {database.name: self.settings(database) for database in self.databases}
-        more = {key: self.args[key] for key in ("stage", "scenario", "backup", "backup_dir")}
-        found = self.call("db_incident", self.databases, settings=settings, **more)["databases"]
+        found = self.call("db_incident", self.databases, settings=settings, **self._asked())["databases"]
         self._write_down(found)
         if self.args["stage"] == "open":
             self.result["windlass_before"] = found
             for name, state in found.items():
                 self._refuse_unfit(name, state)
+            self._refuse_unknown_goal(found)
         else:
             self.result["windlass_checks"] = {name: state.pop("checks") for name, state in found.items()}
             self.result["windlass_after"] = found
             self._require_sound(found)
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what the module needs to know; a backup before an undoing is foreseen where the next step changes."""
+        passed_on = ("stage", "scenario", "backup", "backup_dir", "client_bin", "suffix")
+        more = {key: self.args[key] for key in passed_on}
+        more["recipients"] = names_of(self.args["recipients"])
+        more["identity"] = identity.read(self.args["identity"]) if self.args["scenario"] == "restore" else ""
+        if self.args["scenario"] == "application":
+            more["backs_up"] = [d.name for d in self.databases if d.policy.backup == "required"]
+        return more
 
     def _refuse_unnamed(self) -> None:
         """Refuse where there are several databases and none was named.  Raises ``usage``."""
@@ -84,6 +97,16 @@ class ActionModule(WindlassAction):
         if state["read_only"]:
             hint = "point the inventory's url at the primary"
             raise WindlassError("read_only_server", "the server is a standby or read-only", hint=hint, where=where)
+
+    def _refuse_unknown_goal(self, found: Mapping[str, Any]) -> None:
+        """Refuse a last migration that neither the project nor the journal knows.  Raises ``usage``."""
+        goal = str(self.args["to"] or "")
+        for database in self.databases if goal and self.args["scenario"] == "restore" else ():
+            known = {entry["name"] for entry in found[database.name].get("journal") or ()}
+            known |= {item.name for item in load(Path(self.args["project_root"] or ROOT), database.system).migrations}
+            if goal not in known:
+                hint = "give the name of one, as `invoke status` and `invoke plan` show it"
+                raise WindlassError("usage", f"there is no migration {goal} in {database.system}", hint=hint)
 
     def _write_down(self, found: Mapping[str, Any]) -> None:
         if self._task.check_mode or self.args["drill"]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +33,7 @@ class ActionModule(WindlassAction):
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
         "down_from": "journal", "backup_dir": "", "strict": False, "archive": True, "losses": True,
+        "refuse_failing": False,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -50,7 +51,7 @@ class ActionModule(WindlassAction):
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
             errors += self._look_ahead()
             if self.args["direction"] in ("down", "to") and self.args["losses"]:
-                self._say_losses(asked)
+                errors += self._say_losses(asked)
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])
 
@@ -161,12 +162,12 @@ class ActionModule(WindlassAction):
         plan: dict[str, Any] = self.result["windlass_plan"].get(database.name) or {}
         return plan
 
-    def _say_losses(self, asked: Sequence[Database]) -> None:
-        """Ask servers what the plans would take away, and say whether it is archived first."""
+    def _say_losses(self, asked: Sequence[Database]) -> list[WindlassError]:
+        """Ask servers what the plans would take away, and say whether it is archived first; return what is refused."""
         packed = self.result["windlass_packed"]
         able = [database for database in asked if database.name in packed]
         if not able:
-            return
+            return []
         scratch = [database.name for database in able if database.policy.scratch == "allow"]
         found = self.call("db_info", able, undo={d.name: packed[d.name] for d in able}, scratch=scratch)["losses"]
         for database in able:
@@ -179,6 +180,19 @@ class ActionModule(WindlassAction):
                 shown["warnings"] = [*shown["warnings"], f"tried beforehand, a down script fails: {told['failure']}"]
             for step, losses in zip(shown["steps"], told["losses"] or (), strict=False):
                 step["losses"] = losses
+        refusing = able if self.args["refuse_failing"] else ()
+        return [error for database in refusing for error in self._refused(database.name, found[database.name])]
+
+    def _refused(self, name: str, told: Mapping[str, Any]) -> Iterator[WindlassError]:
+        """Yield what speaks against a plan that goes down; behind what cannot be tried, a failure proves nothing."""
+        shown, where = self.result["windlass_plan"][name], {"host": self.host, "database": name}
+        if told["error"] and shown["archive"]:
+            yield WindlassError.from_wire(told["error"]).located(**where)
+        if told["failure"] and all(step["transactional"] for step in shown["steps"]):
+            hint = "nothing was changed; mend its down.sql and add --down-from checkout, or take another way"
+            yield WindlassError(
+                "preflight_failed", f"tried beforehand, a down script fails: {told['failure']}", hint=hint, where=where
+            )
 
     def _raise_first(self, errors: Sequence[WindlassError]) -> None:
         """Raise the first error, telling of the others."""

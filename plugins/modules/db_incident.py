@@ -8,9 +8,13 @@ module: db_incident
 short_description: Keep evidence of a rollback's start and end, and refuse to start one that must not
 description:
   - V(open) refuses unless the operator typed the environment's name where that is wanted, hosts are named where there
-    are several, nobody else is at work, the server takes writes, and the backup to be restored is whole, which means
-    hashed again. Then it keeps what stands, which is the journal, the rows of each table, the schema's fingerprint and
-    the position of the server's log.
+    are several, nobody else is at work and the server takes writes.
+  - Before an O(scenario=restore) it also refuses unless the backup is whole, which means hashed again, the identity
+    opens it, the server is as new as the one that it comes from, and programs, rights and room are there for a
+    restore beside and for an exchange. Before an O(scenario=application) it refuses unless programs, rights and
+    room are there for the backup that the policy asks for.
+  - Then it keeps what stands, which is the journal, the rows of each table, the schema's fingerprint and the position
+    of the server's log.
   - V(look) keeps nothing; it is for M(db_ways).
   - V(close) keeps the same of what stands then, tries to write (taken back), and runs the verify scripts of all
     migrations that are applied, as the journal keeps them.
@@ -44,6 +48,26 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  client_bin:
+    description: Folder of the server's client programs on the target. By default those that fit are looked for.
+    type: path
+    default: ""
+  recipients:
+    description: Public keys of age for which the backup before an undoing is encrypted.
+    type: list
+    elements: str
+  identity:
+    description: File on the control node with the private key of an encrypted backup.
+    type: str
+    default: ""
+  suffix:
+    description: What will stand behind the name of the database that is restored beside.
+    type: str
+    default: _restored
+  to:
+    description: The migration that shall be the last one after a restore.
+    type: str
+    default: ""
   drill:
     description: Whether all of this happens to a scratch copy, so that nothing has to be typed.
     type: bool
@@ -52,6 +76,14 @@ options:
     description: Folder on the control node that holds C(sql/). By default the checkout that this plugin is part of.
     type: str
     default: ""
+  backs_up:
+    description: Set by the action plugin. The databases whose policy asks for a backup before an undoing.
+    type: list
+    elements: str
+  runs:
+    description: Set by the action plugin of M(db_ways). The run of each database before which a backup is looked for,
+      to compare its rows.
+    type: dict
   settings:
     description: Set by the action plugin.
     type: dict
@@ -103,6 +135,7 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.windlass_engine.backups import backup, restore
 from ansible.module_utils.windlass_engine.checking import witness
 from ansible.module_utils.windlass_engine.errors import WindlassError
 from ansible.module_utils.windlass_engine.keeping import backup_store, manifest
@@ -115,8 +148,15 @@ SPEC = {
     "digest": {"type": "str", "default": ""},
     "backup": {"type": "str", "default": "latest"},
     "backup_dir": {"type": "path", "default": ""},
+    "client_bin": {"type": "path", "default": ""},
+    "recipients": {"type": "list", "elements": "str"},
+    "identity": {"type": "str", "default": "", "no_log": True},
+    "suffix": {"type": "str", "default": "_restored"},
+    "to": {"type": "str", "default": ""},
     "drill": {"type": "bool", "default": False},
     "project_root": {"type": "str", "default": ""},
+    "backs_up": {"type": "list", "elements": "str"},
+    "runs": {"type": "dict"},
     "settings": {"type": "dict"},
 }
 
@@ -132,18 +172,30 @@ def seen(module: AnsibleModule, target: Target) -> dict[str, Any]:
         return looked(module, target)
     found = state(module, target)
     found["running"] = adapter.running(module, target)
-    if module.params["scenario"] == "restore":
-        directory = adapter.backup_dir(module, make=False)
-        entry = backup_store.find(directory, target.name, module.params["backup"])
-        found["backup"] = backup_store.check(entry["path"])
+    if not (found["running"] or found["lock"]):  # else it is refused for that
+        require_possible(module, target, found)
     return found
+
+
+def require_possible(module: AnsibleModule, target: Target, found: dict[str, Any]) -> None:
+    """Refuse what would stop in the middle; nothing is touched."""
+    params, directory = module.params, adapter.backup_dir(module, make=False)
+    if params["scenario"] == "restore":
+        path = backup_store.find(directory, target.name, params["backup"])["path"]
+        name = f"{backup.keeper_of(target).database_name(target)}{params['suffix']}"
+        found["backup"] = restore.require_possible(target, path, name, params["client_bin"], params["identity"])
+    elif target.name in (params["backs_up"] or ()):
+        recipients = tuple(params["recipients"] or ())
+        backup.require_possible(target, backup.BackupSettings(directory, params["client_bin"], recipients=recipients))
 
 
 def looked(module: AnsibleModule, target: Target) -> dict[str, Any]:
     """Return what stands, and what the backups hold that could take its place."""
     entries = backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
     whole = [entry for entry in entries if entry["state"] == "complete"]
-    rows = manifest.load(whole[0]["path"])["rows"] if whole else {}
+    run_id = (module.params["runs"] or {}).get(target.name, "")
+    compared = ([entry for entry in whole if run_id and entry["run_id"] == run_id] or whole)[:1]
+    rows = {entry["id"]: manifest.load(entry["path"])["rows"] for entry in compared}
     return {**state(module, target), "backups": whole[:20], "backup_rows": rows}
 
 

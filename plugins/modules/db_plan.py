@@ -59,6 +59,11 @@ options:
     description: Whether a plan that goes down says what it takes away. The archives of M(db_migrate) say it anyway.
     type: bool
     default: true
+  refuse_failing:
+    description: Whether a plan that goes down is refused where one of its scripts fails when it is tried beforehand, or
+      where nobody can tell what it takes away and that is to be archived. Needs O(losses).
+    type: bool
+    default: false
   report:
     description:
       - Whether to say only how things stand and make no plan. An edited or unknown migration, or a database that

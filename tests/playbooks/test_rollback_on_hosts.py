@@ -59,10 +59,18 @@ def test_the_application_is_contained_and_returns_in_order(project: Project, tes
 
     words = ("rollback", "--env", "bed", "--application", "--steps", "1", "--confirm", "bed")
     project.migration("001_a", "SELECT 1;\n", down="DROP TABLE nowhere;\n", system="shop")
+    refused = project.invoke(*words, "--down-from", "checkout")
+    assert (refused.returncode, "tried beforehand, a down script fails" in refused.stdout) == (10, True), refused.stdout
+    assert host.console(f"systemctl is-active {' '.join(UNITS)}").stdout.split() == ["active", "active"]
+
+    untried = "-- windlass: no-transaction\nDROP TABLE nowhere;\n"
+    project.migration("001_a", "SELECT 1;\n", down=untried, system="shop")
     failed = project.invoke(*words, "--down-from", "checkout")
     assert failed.returncode == 22, failed.stdout
     assert "inactive" in host.console("systemctl is-active shop.service", check=False).stdout, "it stays contained"
-    done = project.invoke(*words)
+    assert "The application stays contained" in failed.stdout
+    project.migration("001_a", "SELECT 1;\n", down=untried.replace("nowhere", "public.a"), system="shop")
+    done = project.invoke(*words, "--down-from", "checkout")
     assert done.returncode == 0, done.stdout
     assert host.psql("SELECT to_regclass('public.a') IS NULL", "shop") == "t"
     assert host.console(f"systemctl is-active {' '.join(UNITS)}").stdout.split() == ["active", "active"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from tests.project import Project
 
@@ -40,6 +41,15 @@ class Place:
         assert done.returncode == code, done.stdout
         return done.stdout
 
+    def with_an_application(self) -> Path:
+        """Declare an application whose maintenance page is a file; return its path."""
+        path, story = self.project.root / "inventories/here/hosts.yml", self.project.root / "story"
+        inventory = yaml.safe_load(path.read_text())
+        app = {"app_maintenance_on": [f"touch {story}"], "app_health_commands": ["true", "false"], "app_become": False}
+        inventory["applications"] = {"hosts": {"here": None}, "vars": app}
+        path.write_text(yaml.safe_dump(inventory))
+        return story
+
     def incidents(self) -> list[Path]:
         return sorted((self.project.root / ".windlass/incidents").glob("*"))
 
@@ -68,12 +78,15 @@ def place(project: Project, database: str, pg: Any) -> Place:
 def test_advice_names_what_each_way_loses_and_recommends_one(place: Place) -> None:
     shown = place.invoke("rollback", "--env", "here")
     assert "applied 002_note" in shown
-    assert "1 rows of public.a (note), archived first" in shown
-    assert "by the counts 1 rows" in shown
+    assert "1 row of public.a (note), archived first" in shown
+    assert "by the counts +1 in public.a" in shown
     assert shown.count("never drilled") == 2
     assert "not possible: the inventory has no group applications" in shown
-    assert "Recommended: migration" in shown
-    assert "invoke rollback --env here --steps 1" in shown
+    answer = shown[shown.index("here d, at 002_note") :].splitlines()
+    assert answer[0].endswith("undo what the last run applied")
+    assert answer[1].strip() == "invoke rollback --env here --steps 1"
+    assert "1. migration: undo what the last run applied (recommended)" in shown
+    assert len(shown.splitlines()) <= 30, "it is more than one screen"
     assert "--restore before:" in shown
     assert not place.incidents()
     undoing_keeps_evidence_and_writes_an_incident(place)
@@ -102,7 +115,12 @@ def undoing_keeps_evidence_and_writes_an_incident(place: Place) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert "here.d.open.json" in {path.name for path in folder.iterdir()}
-    assert "## Timeline" in (folder / "incident.md").read_text()
+    page = (folder / "incident.md").read_text()
+    typed = "invoke rollback --env here --steps 1 --confirm here --keep-evidence"
+    assert told["command"] == typed and f"`{typed}`, exit 0" in page
+    assert told["digest"] and told["who"] and told["origin"] and told["duration_ms"] > 0
+    assert "archived: 1 rows of public.a" in page and "## Next" in page and "## Timeline" in page
+    assert all(f"{step['step']} (" in page for step in told["steps"])
 
 
 def test_a_restore_takes_the_place_and_redoes_what_is_wanted(place: Place) -> None:
@@ -118,21 +136,28 @@ def test_a_restore_takes_the_place_and_redoes_what_is_wanted(place: Place) -> No
     assert part["window"]["from"] < part["window"]["to"]
     assert part["rows"]["public.a"] == [3, 2]
     assert part["fresh_backup"] != part["restored"]
+    page = (place.incidents()[-1] / "incident.md").read_text()
+    assert f"- LOST: what was written from {part['window']['from']} to {part['window']['to']}" in page
+    assert "- rows of public.a: 3 -> 2" in page and f"is kept as {part['kept_as']}" in page
     place.invoke("restore", "--env", "here", "--undo", "--yes")
     assert place.ask("SELECT count(*) FROM public.a") == [(3,)]
 
 
 def test_a_drill_runs_the_very_same_play_and_leaves_the_database_alone(place: Place) -> None:
+    story = place.with_an_application()
     place.invoke("backup", "--env", "here")
-    place.invoke("rollback", "--env", "here", "--steps", "1", "--drill")
-    latest = place.project.root / ".windlass/drills/here/migration/d.json"
+    place.invoke("rollback", "--env", "here", "--application", "--steps", "1", "--drill")
+    latest = place.project.root / ".windlass/drills/here/application/d.json"
     kept = json.loads(latest.read_text())
-    assert (kept["exit_code"], [step["step"][:3] for step in kept["steps"]][:2]) == (0, ["1/6", "2/6"])
+    assert (kept["exit_code"], [step["step"][:3] for step in kept["steps"]][:2]) == (0, ["1/8", "2/8"])
+    looked_at = {item["what"]: item["found"] for item in kept["applications"]["here"]}
+    assert looked_at == {f"touch {story}": "/usr/bin/touch", "true": "it succeeds", "false": "it ends with 1"}
     place.invoke("rollback", "--env", "here", "--restore", "latest", "--drill")
     assert place.ask("SELECT count(*) FROM public.a") == [(3,)]
     assert [row[0] for row in place.ask(LOOK)] == ["id", "note"]
     assert place.ask("SELECT datname FROM pg_database WHERE datname LIKE 'windlass_drill%'") == []
     assert not place.incidents()
+    assert not story.exists(), "the application was sent away"
     assert place.invoke("rollback", "--env", "here").count("in the drill of") == 2
 
 
@@ -142,7 +167,7 @@ def test_what_must_not_start_is_refused(place: Place) -> None:
     place.invoke("deploy", "--env", "here", "--yes")
     shown = place.invoke("rollback", "--env", "here")
     assert "IRREVERSIBLE: the old form is gone" in shown
-    assert "Recommended: restore" in shown
+    assert "here d, at 003_gone: bring a backup back in place of the database" in shown
     place.refused(23, "rollback", "--env", "here", "--steps", "1", "--confirm", "here")
 
 

@@ -78,6 +78,7 @@ def new(verb: str, environment: str, run_id: str, *, check: bool = False) -> Rec
         "duration_ms": 0,
         "who": os.environ.get("WINDLASS_WHO") or who(),
         "origin": os.environ.get("WINDLASS_ORIGIN") or origin(),
+        "command": os.environ.get("WINDLASS_COMMAND", ""),
         "digest": "",
         "gate": None,
         "exit_code": 0,
@@ -110,6 +111,8 @@ def merge(record: Record, host: str, result: Mapping[str, Any]) -> None:
     host_notes = result.get("windlass_notes") or ()
     if host_notes:
         host_of(record, host)["notes"].extend(host_notes)
+    if "windlass_app" in result:
+        host_of(record, host)["app"] = result["windlass_app"]
     record["digest"] = result.get("windlass_digest") or record["digest"]
     record["drill"] = bool(result.get("windlass_drill") or record.get("drill"))
     record["gate"] = result.get("windlass_gate") or record["gate"]
@@ -223,6 +226,11 @@ def databases(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for host, part in record["hosts"].items():
         for database, data in part["databases"].items():
             yield host, database, data
+
+
+def applications(record: Record) -> dict[str, list[dict[str, Any]]]:
+    """Return what was looked at of an application, by host."""
+    return {host: part["app"] for host, part in record["hosts"].items() if part.get("app")}
 
 
 def run_digest(record: Record) -> str:

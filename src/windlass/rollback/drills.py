@@ -19,6 +19,7 @@ def keep(root: Path, run: record.Record) -> None:
         **{key: run[key] for key in ("run_id", "scenario", "environment", "who", "started", "finished", "status")},
         "exit_code": run["exit_code"],
         "steps": list(steps(run)),
+        "applications": record.applications(run),
     }
     told["duration_ms"] = sum(step["duration_ms"] for step in told["steps"] if not _is_copying(step))
     for host, name, data in record.databases(run):

@@ -57,6 +57,7 @@ def incident(run: record.Record) -> dict[str, Any]:
         "format": 1,
         **{key: run[key] for key in _KEPT},
         "steps": list(steps(run)),
+        "applications": record.applications(run),
         "command": command(run),
         "errors": [{"host": host, **error} for host, error in record.errors(run)],
         "databases": parts,
@@ -65,7 +66,9 @@ def incident(run: record.Record) -> dict[str, Any]:
 
 
 def command(run: record.Record) -> str:
-    """Return what to type to do the same again."""
+    """Return what was typed; behind plain Ansible, the verb that does the same."""
+    if run.get("command"):
+        return str(run["command"])
     way = {"application": " --application", "restore": " --restore"}.get(run["scenario"], "")
     return f"invoke rollback --env {run['environment']}{way}"
 

@@ -63,7 +63,7 @@ def _where(play: Mapping[str, Any]) -> str:
     """Return in words where a play runs."""
     hosts = str(play["hosts"])
     if "applications" in hosts:
-        return "on the hosts of the application; not in a drill"
+        return f"on the hosts of the application; {'in a drill too' if hosts == 'applications' else 'not in a drill'}"
     words = "on the hosts that have something to undo" if "pending" in hosts else "on the hosts of the databases"
     batches = ", the canary first" if "serial" in play else ""
     return words + batches
@@ -77,7 +77,8 @@ def _task(root: Path, task: Mapping[str, Any]) -> Iterator[str]:
     role = task["ansible.builtin.include_role"]
     if role["name"] == "app":
         for inner in _read(root / "roles" / "app" / "tasks" / f"{role['tasks_from']}.yml"):
-            yield f"  - {inner['name']}: {_declared(inner)}"
+            if "loop" in inner:
+                yield f"  - {inner['name']}: {_declared(inner)}"
 
 
 _ONLY = {

@@ -28,7 +28,7 @@ from ..model import Journal, Target, Wire
 from ..schema import introspect
 from ..session import ServerError, Session, connect
 
-__all__ = ["BackupSettings", "catalogue", "check", "find", "make"]
+__all__ = ["BackupSettings", "catalogue", "check", "find", "foresee", "make", "require_possible"]
 
 Emit = Callable[[Wire], None]
 
@@ -87,6 +87,12 @@ def foresee(target: Target, client_bin: str) -> Wire:
         dumping = keeper.dumping(target, session.link, Asked(client_bin, job_count(0)))
         names = ("method", "client_version", "compression", "elsewhere")
         return {name: getattr(dumping, name) for name in names}
+
+
+def require_possible(target: Target, settings: BackupSettings) -> None:
+    """Refuse what :func:`make` would refuse before it writes anything: programs, rights, room.  Raises as it does."""
+    with _told(target), connect(target, f"windlass backup {settings.run_id}") as session:
+        _Making(target, settings, lambda _: None, session, keeper_of(target)).require_possible()
 
 
 def keeper_of(target: Target) -> Keeper:
@@ -183,6 +189,14 @@ class _Making:
             self.emit({"event": "backup_warning", "text": text})
         self.emit({"event": "backup_done", **told})
         return manifest.summary(path, known)
+
+    def require_possible(self) -> None:
+        """Go as far as before anything is written."""
+        self.dumping.begin()
+        try:
+            self._require_space(self.dumping.sizes()[1])
+        finally:
+            self.dumping.end()
 
     def _dump(self, made: Partial) -> tuple[Wire, Wire]:
         """Write the dump and read its files meanwhile; return what was seen in the same view, and the files."""

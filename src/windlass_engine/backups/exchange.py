@@ -37,6 +37,12 @@ def swap(target: Target, side_name: str, emit: Emit) -> Wire:
     return _exchange(keeper, target, emit, lambda: side_name, _BEFORE)
 
 
+def kept_name(target: Target) -> str:
+    """Return the name under which a swap at this moment would keep the target's database."""
+    keeper = keeper_of(target)
+    return _dated(keeper, keeper.database_name(target), _BEFORE)
+
+
 def undo_swap(target: Target, emit: Emit, kept_name: str = "") -> Wire:
     """Put the newest (or the named) database that a swap kept back in its place.
 

@@ -25,9 +25,9 @@ from ..schema import introspect
 from ..schema.introspect import Schema
 from ..session import Session, connect
 from .backup import SCHEMA, Emit, job_count, keeper_of, stamped
-from .exchange import swap, told, undo_swap
+from .exchange import kept_name, swap, told, undo_swap
 
-__all__ = ["UNFINISHED", "beside", "look", "swap", "undo_swap"]
+__all__ = ["UNFINISHED", "beside", "look", "require_possible", "swap", "undo_swap"]
 
 
 def beside(
@@ -99,6 +99,22 @@ def look(target: Target, backup_path: str, new_name: str, client_bin: str, table
         _, outlook, notes = _looked(keeper, target, known, backup_path, new_name, Asked(client_bin, tables=chosen))
     found = {"into": new_name, "backup": known["id"], "path": backup_path, "only": list(chosen), "swapped": False}
     return {**found, "outlook": outlook + notes}
+
+
+def require_possible(target: Target, backup_path: str, new_name: str, client_bin: str, identity: str = "") -> Wire:
+    """Refuse a restore into ``new_name`` and an exchange after it that cannot end well; nothing is touched.
+
+    Everything is hashed again, an encrypted backup is opened at one place.  Returns the backup's summary.  Raises as
+    :func:`beside` does.
+    """
+    look(target, backup_path, new_name, client_bin)
+    keeper, known = keeper_of(target), manifest.load(backup_path)
+    with told(target, "restore"):
+        encryption.require_opens(backup_path, known, identity)
+        lines = keeper.lacking(target, known, new_name, kept_name(target))
+    if lines:
+        raise _obstructed(known, new_name, lines)
+    return manifest.summary(backup_path, known)
 
 
 def _looked(
@@ -226,12 +242,7 @@ def _require_fit(keeper: Keeper, restoring: Restoring, target: Target, known: Wi
     if not 0 < keeper.name_length(name) <= keeper.name_limit:
         lines.insert(0, f"a database's name has 1 to {keeper.name_limit} {keeper.name_unit}")
     if lines:
-        raise WindlassError(
-            "restore_failed",
-            f"the backup {known['id']} cannot be restored into {name!r}: {'; '.join(lines)}",
-            hint=f"nothing was touched{_way_round(keeper, target, name)}",
-            detail={"obstacles": lines},
-        )
+        raise _obstructed(known, name, lines, _way_round(keeper, target, name))
     return notes
 
 
@@ -240,6 +251,16 @@ def _way_round(keeper: Keeper, target: Target, name: str) -> str:
     if name == keeper.database_name(target) or name not in keeper.databases(target, name):
         return ""
     return "; give another name with --into, or take that database away with --drop"
+
+
+def _obstructed(known: Wire, name: str, lines: list[str], way_round: str = "") -> WindlassError:
+    """Return the error of a restore that would not end well."""
+    return WindlassError(
+        "restore_failed",
+        f"the backup {known['id']} cannot be restored into {name!r}: {'; '.join(lines)}",
+        hint=f"nothing was touched{way_round}",
+        detail={"obstacles": lines},
+    )
 
 
 @contextmanager

@@ -218,6 +218,13 @@ class Keeper(ABC):
         """
         return {path: "nobody deletes files of this server" for path in paths}
 
+    def lacking(self, target: Target, known: Wire, name: str, kept: str) -> list[str]:
+        """Return what rights and room are lacking, over what :meth:`Restoring.obstacles` says.
+
+        It is about a restore into the database ``name`` that then takes the target's place, which is kept as ``kept``.
+        """
+        return []
+
     @abstractmethod
     def databases(self, target: Target, prefix: str) -> list[str]:
         """Return the databases of the target's server whose names begin so, in order."""

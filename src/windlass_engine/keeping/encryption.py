@@ -89,16 +89,35 @@ def opened(path: str, known: Wire, identity: str, jobs: int = 1) -> Iterator[str
     if not known.get("encryption"):
         yield path
         return
+    _require_given(known, identity)
+    _require_space(path, known)
+    with workplace.folder(os.path.dirname(path), "opened") as place:
+        _decrypt(path, place, sorted(known["files"]), identity, jobs)
+        yield place.path
+
+
+def require_opens(path: str, known: Wire, identity: str) -> None:
+    """Refuse an identity that does not open a backup, by opening its smallest file, and a disk that is too small.
+
+    Raises WindlassError as :func:`opened` does.
+    """
+    if not known.get("encryption"):
+        return
+    _require_given(known, identity)
+    _require_space(path, known)
+    name = min(known["files"], key=lambda each: (not each.endswith(END), known["files"][each]["bytes"]))
+    command = [program(), "--decrypt", "--output", os.devnull, os.path.join(path, name)]
+    _run_all([(command, identity)], 1, "restore_failed")
+
+
+def _require_given(known: Wire, identity: str) -> None:
+    """Refuse to begin without an identity."""
     if not identity.strip():
         raise WindlassError(
             "preflight_failed",
             f"the backup {known['id']} is encrypted, and no identity was given",
             hint="set WINDLASS_AGE_IDENTITY on the control node to the identity file of one of its recipients",
         )
-    _require_space(path, known)
-    with workplace.folder(os.path.dirname(path), "opened") as place:
-        _decrypt(path, place, sorted(known["files"]), identity, jobs)
-        yield place.path
 
 
 def _decrypt(path: str, place: workplace.Place, files: Sequence[str], identity: str, jobs: int) -> None:

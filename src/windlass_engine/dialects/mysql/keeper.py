@@ -7,7 +7,7 @@ from typing import Callable, Optional
 from ...model import Target, Wire
 from .. import backups
 from ..link import Link
-from . import exchange
+from . import exchange, lacking
 from .address import connect_options
 from .dumping import MySQLDumping
 from .restoring import MySQLRestoring, maintenance
@@ -37,6 +37,10 @@ class MySQLKeeper(backups.Keeper):
     def restoring(self, target: Target, known: Wire, folder: str, name: str, asked: backups.Asked) -> backups.Restoring:
         """Look for the client program."""
         return MySQLRestoring(target, known, folder, name, asked)
+
+    def lacking(self, target: Target, known: Wire, name: str, kept: str) -> list[str]:
+        """Look at the login's rights, and at the room where it can be seen."""
+        return lacking.obstacles(target, known, name, kept)
 
     def databases(self, target: Target, prefix: str) -> list[str]:
         """Look into SCHEMATA."""

@@ -35,15 +35,17 @@ def dotted(version: int) -> str:
 
 def _room(admin: Link, needed: int, host: str) -> str:
     """Tell the room that a restore takes."""
-    free = _free(admin) if host in _LOCAL else None
+    seen = free(admin, host)
     text = f"it will take about {needed / 1e6:.1f} MB"
-    if free is None:
+    if seen is None:
         return f"{text}; how much is free there cannot be seen from here"
-    return f"{text} in the server's data folder, where {free / 1e6:.1f} MB are free"
+    return f"{text} in the server's data folder, where {seen / 1e6:.1f} MB are free"
 
 
-def _free(admin: Link) -> Optional[int]:
+def free(admin: Link, host: str) -> Optional[int]:
     """Return the bytes that are free for a server on this machine, None where that cannot be told."""
+    if host not in _LOCAL:
+        return None
     folder = str(admin.query("SELECT @@datadir")[0][0])
     try:
         while not os.path.ismount(folder) and not os.access(folder, os.X_OK):

@@ -22,6 +22,9 @@ from .text import literal
 _PATIENCE_S = 30.0
 _POLL_S = 0.1
 LOGIN_S = 10
+_CREATES = "SELECT rolname::text, rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+_OWNER = """
+SELECT pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = {name}"""
 
 
 @contextmanager
@@ -55,6 +58,19 @@ def exchange(target: Target, incoming: str, kept: str, started: Callable[[str], 
             ended = _end_sessions(admin, names)
             admin.run(_renames(name, incoming, kept))
     return backups.Exchanged(kept, ended)
+
+
+def lacking(target: Target) -> list[str]:
+    """Return what would keep the login from making a database and letting it take the target's place."""
+    name = dump.database_name(target)
+    with maintenance(target, (name,)) as admin:
+        user, creates = admin.query(_CREATES)[0]
+        owners = admin.query(_OWNER.format(name=literal(name)))
+        prepared = _prepared(admin, (name,))
+    found = [] if creates else [f"{user} may not create databases (ALTER ROLE {quoted(user)} CREATEDB)"]
+    for owner, is_its in owners:
+        found += [] if is_its else [f"{name} belongs to {owner} (GRANT {quoted(owner)} TO {quoted(user)})"]
+    return found + ([prepared] if prepared else [])
 
 
 def databases(target: Target, prefix: str) -> list[str]:
@@ -130,12 +146,16 @@ def _require_possible(admin: Link, name: str, incoming: str) -> None:
         raise backups.refusal(f"{incoming!r} was never restored to its end; drop it and restore again")
     if str(comment or "").startswith(backups.PARTIAL):
         raise backups.refusal(f"{incoming!r} holds the rows of some tables only; restore the whole backup to swap")
-    prepared = admin.query(
-        f"SELECT gid FROM pg_prepared_xacts WHERE database IN ({literal(name)}, {literal(incoming)})"
-    )
+    prepared = _prepared(admin, (name, incoming))
     if prepared:
-        gids = ", ".join(gid for (gid,) in prepared)
-        raise backups.refusal(f"prepared transactions keep the databases in use: {gids}; commit or roll them back")
+        raise backups.refusal(prepared)
+
+
+def _prepared(admin: Link, names: tuple[str, ...]) -> str:
+    """Return how prepared transactions keep databases in use, or an empty string."""
+    listed = ", ".join(literal(name) for name in names)
+    gids = ", ".join(gid for (gid,) in admin.query(f"SELECT gid FROM pg_prepared_xacts WHERE database IN ({listed})"))
+    return f"prepared transactions keep the databases in use: {gids}; commit or roll them back" if gids else ""
 
 
 def _exists(admin: Link, name: str) -> bool:

@@ -36,6 +36,10 @@ class PostgresKeeper(backups.Keeper):
         """Look for pg_restore."""
         return PostgresRestoring(target, known, folder, name, asked)
 
+    def lacking(self, target: Target, known: Wire, name: str, kept: str) -> list[str]:
+        """Look at the login's rights and at prepared transactions; the room is looked at with the backup."""
+        return exchange.lacking(target)
+
     def databases(self, target: Target, prefix: str) -> list[str]:
         """Look into pg_database."""
         return exchange.databases(target, prefix)
