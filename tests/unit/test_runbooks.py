@@ -46,6 +46,9 @@ def test_an_environment_s_names_take_the_place_of_the_words_for_them() -> None:
     assert "invoke rollback --env prod --host db1 --application --steps 1" in text
     assert "- db1: `app_services`: shop.service" in text
     assert "--env ENV" not in text
+    text = runbooks.here(runbooks.page(ROOT, "restore"), "live", hosts)
+    assert "ansible-playbook -i inventories/live playbooks/rollback-restore.yml" in text
+    assert "-e windlass_database=shop -e windlass_confirm=live" in text
 
 
 def test_an_unknown_scenario_is_refused() -> None:

@@ -6,6 +6,7 @@ holds the two together; ``invoke runbook`` prints a page with the real names of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 from windlass_engine.errors import WindlassError
 
 SCENARIOS = ("migration", "application", "restore")
-#: What the pages call the environment, its hosts and its databases.
-PLACEHOLDERS = ("ENV", "HOST", "DATABASE")
+#: What stands before the names that the plays' own comments have as examples, and what those stand for.
+_EXAMPLES = {"-i inventories/": "ENV", "windlass_confirm=": "ENV", "windlass_database=": "DATABASE"}
 
 
 def page(root: Path, scenario: str) -> str:
@@ -106,6 +107,8 @@ def here(text: str, environment: str, hosts: Mapping[str, Mapping[str, Any]]) ->
     names = {"ENV": environment, "HOST": first[0], "DATABASE": first[1]}
     for word, name in names.items():
         text = text.replace(f" {word}", f" {name}").replace(f"={word}", f"={name}")
+    for before, word in _EXAMPLES.items():
+        text = re.sub(rf"({before})\w+", rf"\g<1>{names[word]}", text)
     return text + "\n".join(["", f"## {environment}", "", *_known(hosts)]) + "\n"
 
 
