@@ -38,6 +38,7 @@ def test_events_know_their_host():
     [
         ({"db1": part("run", run())}, "done", 0),
         ({"db1": part("run", run("nothing", applied=[]))}, "nothing", 0),
+        ({"db1": part("restore", {"swapped": True})}, "done", 0),
         ({"db1": part("run", run("check"))}, "check", 0),
         ({"db1": part("run", run()), "db2": part("run", run("nothing"))}, "done", 0),
         ({"db1": part("run", run()), "db2": part("run", run("failed", error=ERROR))}, "failed", 20),

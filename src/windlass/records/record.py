@@ -195,6 +195,8 @@ def _host_status(part: Mapping[str, Any], stopped: bool, interrupted: bool) -> s
     if "failed" in runs:
         return "failed"
     if not runs:
+        if any((data.get("restore") or {}).get("swapped") for data in part["databases"].values()):
+            return "failed" if stopped else "done"
         planned = any(data.get("plan", {}).get("steps") for data in part["databases"].values())
         if planned and interrupted:
             return "unfinished"  # nobody waited for its end
