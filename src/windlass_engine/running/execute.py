@@ -121,10 +121,13 @@ class _Run:
 
     def _prepare_session(self) -> None:
         """Make Windlass's own settings."""
-        version, allowed = self._session.server_version, self._options.allow_data_loss
-        settings = self._session.dialect.prepare_session(version, allowed)
+        settings = self._settings()
         if settings:
             self._session.run(settings)
+
+    def _settings(self) -> tuple[str, ...]:
+        """Return what makes Windlass's own settings in the session."""
+        return self._session.dialect.prepare_session(self._session.server_version, self._options.allow_data_loss)
 
     def _note_broken_glass(self) -> None:
         """Write into the event log, before anything else, that the gate was passed by force, and why."""
@@ -257,7 +260,10 @@ class _Run:
     def _remember(self, after: Journal) -> None:
         """Keep the schema as it is now, so that what others change later can be told."""
         if self._options.remember:
-            self._fingerprint = memory.keep_quietly(self._session, after.head, self._options.run_id, self._options.who)
+            options = self._options
+            self._fingerprint = memory.keep_quietly(
+                self._session, after.head, options.run_id, options.who, self._settings()
+            )
 
     def _sizes(self) -> Optional[list[Wire]]:
         """Return the tables that changed their size, None where nobody looked."""

@@ -42,8 +42,17 @@ def snapshot(session: Session) -> Schema:
 
 def fingerprint(schema: Schema) -> str:
     """Return ``v1:<64 hex digits>``: equal for equal schemas, however they came to be."""
-    text = json.dumps(schema.objects, separators=(",", ":"), ensure_ascii=True)
-    return f"{_VERSION}:{hashlib.sha256(text.encode('ascii')).hexdigest()}"
+    return fingerprint_of(objects_json(schema))
+
+
+def objects_json(schema: Schema) -> str:
+    """Return a schema's objects as JSON, in ASCII and always the same."""
+    return json.dumps(schema.objects, separators=(",", ":"), ensure_ascii=True)
+
+
+def fingerprint_of(objects: str) -> str:
+    """Return the fingerprint of a schema whose :func:`objects_json` is at hand."""
+    return f"{_VERSION}:{hashlib.sha256(objects.encode('ascii')).hexdigest()}"
 
 
 def difference(before: Schema, after: Schema) -> list[str]:

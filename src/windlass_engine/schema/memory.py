@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
@@ -17,7 +18,7 @@ from .. import journal
 from ..dialects.link import ServerError
 from ..model import Wire
 from ..session import Session
-from .introspect import Schema, fingerprint, snapshot
+from .introspect import Schema, fingerprint_of, objects_json, snapshot
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Sc
     dialect = session.dialect
     if not dialect.schema_table:
         return ""
-    schema = schema or snapshot(session)
-    mark = fingerprint(schema)
-    rows = dialect.keep_schema(_packed(schema), mark, head, run_id, who)
+    objects = objects_json(schema or snapshot(session))
+    mark = fingerprint_of(objects)
+    rows = dialect.keep_schema(_packed(objects), mark, head, run_id, who)
     try:
         session.run([*dialect.begin(1000, 0), *rows, "COMMIT"])
     except ServerError as error:
@@ -74,13 +75,15 @@ def keep(session: Session, head: str, run_id: str, who: str, schema: Optional[Sc
     return mark
 
 
-def keep_quietly(session: Session, head: str, run_id: str, who: str) -> str:
+def keep_quietly(session: Session, head: str, run_id: str, who: str, settings: Sequence[str] = ()) -> str:
     """Keep the schema that stands and return its fingerprint.
 
-    Work that is done and journalled is no failure because this is: then the fingerprint is empty.
+    Work that is done and journalled is no failure because this is: then the fingerprint is empty.  ``settings``
+    (:meth:`Dialect.prepare_session`) may let the commit be answered before it is safe: what a crash takes is this
+    memory alone, and then it is known that there is none for the journal's head.
     """
     with suppress(ServerError):
-        session.run(session.dialect.own_session())
+        session.run([*session.dialect.own_session(), *settings])
         return keep(session, head, run_id, who)
     return ""
 
@@ -111,9 +114,10 @@ def _by_key(schema: Schema) -> dict[tuple[str, str], str]:
     return {(kind, identity): definition for kind, identity, definition in schema.objects}
 
 
-def _packed(schema: Schema) -> str:
-    text = json.dumps(schema.to_wire(), separators=(",", ":"), ensure_ascii=True)
-    return base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
+def _packed(objects: str) -> str:
+    """Return the wire form of a schema whose objects are JSON already, compressed as quickly as can be."""
+    text = f'{{"format":1,"objects":{objects}}}'
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 1)).decode("ascii")
 
 
 def _unpacked(text: str) -> Schema:
