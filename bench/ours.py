@@ -23,9 +23,10 @@ def main() -> None:
     import psycopg  # noqa: F401  the driver is part of starting up
 
     from windlass import project
-    from windlass_engine import journal, model, plan, session
+    from windlass_engine import dialects, journal, model, plan, session
     from windlass_engine.running import execute
 
+    dialects.get("postgresql")  # imported when it is asked for
     watch.lap("import")
     scripts = project.load(Path.cwd(), "bench")
     view = scripts.view()
