@@ -66,8 +66,12 @@ CHANGES = ("migrate", "revert", "baseline")
 
 def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Run a module: ``work`` gets it and returns plain data, which travels packed.  Errors travel the same way."""
+    serve(AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, no_log=True), work)
+
+
+def serve(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Let a module work, and answer."""
     os.umask(0o077)  # run files and backups are nobody else's business
-    module = AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, no_log=True)
     secrets = secrets_of(module.params)
     try:
         use_own_driver(module.params["state_dir"])
@@ -83,7 +87,7 @@ def answer(spec: dict[str, Any], work: Callable[[AnsibleModule], dict[str, Any]]
 def secrets_of(params: Mapping[str, Any]) -> list[str]:
     """Return every value among a module's parameters that nobody may see."""
     offsite = params.get("offsite") or {}
-    found = [database["password"] for database in params["databases"]]
+    found = [database.get("password") or "" for database in params["databases"]]
     found += [str(offsite.get("password") or ""), *map(str, (offsite.get("environment") or {}).values())]
     found += [line for line in str(params.get("identity") or "").splitlines() if not line.startswith("#")]
     return [secret for secret in found if secret]

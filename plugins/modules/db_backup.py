@@ -159,5 +159,7 @@ def would_make(target: Target, settings: backup.BackupSettings) -> dict[str, Any
     return {"skipped": "check mode", "path": home_of(directory, target.name), **figures, **way}
 
 
+WORK = make
+
 if __name__ == "__main__":
-    adapter.answer(SPEC, make)
+    adapter.answer(SPEC, WORK)

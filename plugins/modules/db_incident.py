@@ -209,5 +209,7 @@ def state(module: AnsibleModule, target: Target) -> dict[str, Any]:
         return {"error": error.to_wire(), "lock": "", "read_only": False, "schema_version": "", "rows": {}}
 
 
+WORK = see
+
 if __name__ == "__main__":
-    adapter.answer(SPEC, see)
+    adapter.answer(SPEC, WORK)

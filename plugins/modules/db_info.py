@@ -176,5 +176,7 @@ def known_backups(module: AnsibleModule, target: Target) -> dict[str, Any]:
     return {"backup": complete[0] if complete else None, "verified": catalogue.newest_verified(entries)}
 
 
+WORK = read
+
 if __name__ == "__main__":
-    adapter.answer(SPEC, read)
+    adapter.answer(SPEC, WORK)

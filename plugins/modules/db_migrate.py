@@ -147,5 +147,7 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     )
 
 
+WORK = migrate
+
 if __name__ == "__main__":
-    adapter.answer(SPEC, migrate)
+    adapter.answer(SPEC, WORK)

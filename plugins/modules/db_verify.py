@@ -126,5 +126,7 @@ def look(module: AnsibleModule, target: Target) -> dict[str, Any]:
     return found
 
 
+WORK = check
+
 if __name__ == "__main__":
-    adapter.answer(SPEC, check)
+    adapter.answer(SPEC, WORK)

@@ -13,7 +13,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+#: One that carries others has no arguments of its own.
+CARRIER = ROOT / "plugins" / "modules" / "db_call.py"
+MODULES = sorted(path for path in (ROOT / "plugins" / "modules").glob("*.py") if path != CARRIER)
 #: The others are action plugins, with a file here for their manual only.
 ON_TARGETS = [path for path in MODULES if "\nSPEC = " in path.read_text(encoding="utf-8")]
 #: Those that know databases have an action plugin beside them; others are called as they are.

@@ -49,6 +49,14 @@ def test_the_plugins_of_the_common_verbs_load_no_engine_and_nothing_rare() -> No
     assert not own & set(RARE)
 
 
+def test_judging_a_plan_loads_the_parser_of_its_engine_only() -> None:
+    found = loaded(
+        "from windlass import outlook\nfrom windlass.risk import reading\nreading.read('postgresql', 'SELECT 1')"
+    )
+    assert "pglast" in found and "sqlglot" not in found
+    assert not engines(found) & {"mysql", "mssql"}
+
+
 def test_the_front_door_loads_nothing_rare() -> None:
     invoke = "import invoke.context, invoke.tasks, invoke.collection\n"
     assert not (loaded(f"{invoke}import tasks") - loaded(invoke)) & set(RARE)

@@ -8,14 +8,11 @@ from typing import Any
 
 from windlass.risk import estimate, probes, reading
 from windlass.risk.action import CATALOGUE, NOBODY, Action
-from windlass.risk.reading import mysql, tsql
 from windlass.risk.rules import JUDGES
 from windlass.risk.verdict import CLASSES, HARD, NO, YES, ZERO, Verdict
 from windlass_engine.model import Probe, TableFacts
 
 _REVERSIBLE = (YES, HARD, NO)
-#: What servers say of how they will work, and what that means.
-_SAID = {**mysql.SAID, **tsql.SAID}
 
 
 @dataclass(frozen=True)
@@ -90,12 +87,17 @@ def _actions(grammar: str, statement: Pending) -> tuple[Action, ...]:
 
 def _as_said(action: Action, said: list[Mapping[str, Any]]) -> Action:
     """Return an action as the server itself says that it will be done."""
+    if not said:
+        return action
+    from windlass.risk.reading import mysql, tsql  # and with them the parsers of engines that most plans are not for
+
+    meant = {**mysql.SAID, **tsql.SAID}
     for fact in said:
         way = str(fact["way"]).removesuffix(", as the script demands")
         if fact["table"] != action.table_name or fact.get("subject") not in ("", None, action.subject):
             continue
-        if way in _SAID:
-            lock, waits, work = _SAID[way]
+        if way in meant:
+            lock, waits, work = meant[way]
             return replace(action, lock=lock, waits=waits, work=work, note=str(fact["note"]))
         if fact["note"]:
             return replace(action, note=str(fact["note"]))

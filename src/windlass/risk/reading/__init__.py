@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from windlass.risk.action import Action, Read
 
 
 def read(grammar: str, sql: str) -> tuple[Action, ...]:
     """Return what a statement does; ``grammar`` is the dialect's own word for its language."""
-    return tuple(_readers()[grammar](sql)) if grammar in _readers() else (Action("opaque", note="is not read"),)
+    reader = _reader(grammar)
+    return tuple(reader(sql)) if reader else (Action("opaque", note="is not read"),)
 
 
-def _readers() -> Mapping[str, Read]:
-    """Return the readers; the parsers are imported when something is to be read."""
-    from windlass.risk.reading import mysql, postgresql, tsql
+def _reader(grammar: str) -> Read | None:
+    """Return a grammar's reader; only its own parser is imported."""
+    if grammar == "postgresql":
+        from windlass.risk.reading import postgresql
 
-    return {"postgresql": postgresql.read, "mysql": mysql.read, "tsql": tsql.read}
+        return postgresql.read
+    if grammar == "mysql":
+        from windlass.risk.reading import mysql
+
+        return mysql.read
+    if grammar == "tsql":
+        from windlass.risk.reading import tsql
+
+        return tsql.read
+    return None
