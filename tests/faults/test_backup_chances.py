@@ -31,8 +31,10 @@ import os, sys
 from windlass_engine.backups import backup
 from windlass_engine.model import Target
 directory, client_bin, name = sys.argv[1:]
+backup._SPARE_BYTES = 0  # no disk is too small to begin
+settings = backup.BackupSettings(directory, client_bin, 2, space_factor=0.0)
 print("begun", flush=True)
-backup.make(Target(name, "test", os.environ["URL"]), backup.BackupSettings(directory, client_bin, 2), lambda event: None)
+backup.make(Target(name, "test", os.environ["URL"]), settings, lambda event: None)
 """
 
 
@@ -65,12 +67,12 @@ def test_a_byte_flipped_anywhere_is_found(database: str, pg: PostgresServer, tmp
     assert backup.check(str(path))["state"] == "complete"
 
 
-def maker(url: str, folder: Path, pg: PostgresServer) -> subprocess.Popen[bytes]:
-    """Start a backup in a process group of its own, and wait until it has begun."""
+def maker(url: str, folder: Path, pg: PostgresServer, words: int | None = None) -> subprocess.Popen[bytes]:
+    """Start a backup in a process group of its own, and wait until it has begun; ``words`` takes what it says."""
     name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
     process = subprocess.Popen(
         [sys.executable, "-c", MAKER, str(folder / "backups"), str(pg.bin), name], stdout=subprocess.PIPE,
-        env={**os.environ, "URL": url, "PYTHONPATH": str(ROOT / "src")}, start_new_session=True,
+        env={**os.environ, "URL": url, "PYTHONPATH": str(ROOT / "src")}, start_new_session=True, stderr=words,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == b"begun\n"
@@ -126,12 +128,15 @@ def test_two_at_once_on_a_disk_for_one(noisy: str, pg: PostgresServer, tmp_path:
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
         pytest.skip("mounting a small file system takes root")
     try:
-        makers = [maker(noisy, place, pg) for _ in range(2)]
-        codes = [each.wait() for each in makers]
+        makers = [maker(noisy, place, pg, subprocess.PIPE) for _ in range(2)]
+        said = [each.communicate()[1].decode() for each in makers]
+        codes = [each.returncode for each in makers]
+        assert any("filled up in the middle" in words for words in said), said
         name = str(psycopg.conninfo.conninfo_to_dict(noisy)["dbname"])
         found = backup.catalogue(str(place / "backups"), name)
         assert len(found) == codes.count(0) < 2
         assert all(backup.check(entry["path"])["state"] == "complete" for entry in found)
+        assert left_behind(place) == [entry["id"] for entry in found]
     finally:
         shutil.rmtree(place, ignore_errors=True)
         subprocess.run(["umount", "--lazy", str(place)], check=True)
