@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass_engine import dialects
+from windlass_engine.dialects.lexis import Unterminated
 from windlass_engine.dialects.mssql import tokens
-from windlass_engine.dialects.mssql.lexer import Unterminated, every
+from windlass_engine.dialects.mssql.lexer import every
 from windlass_engine.dialects.mssql.splitter import split
 from windlass_engine.dialects.mssql.text import identifier, literal, shown
 from windlass_engine.errors import WindlassError

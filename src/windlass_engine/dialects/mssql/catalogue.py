@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..answers import Object
+from ..lexis import Unterminated
 from ..link import Link
 from . import catalogue_rare
-from .lexer import Unterminated
 from .own import Own
 from .reader import Reader
 from .text import names, shown

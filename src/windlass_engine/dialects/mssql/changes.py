@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from .lexer import Unterminated
+from ..lexis import Unterminated
 from .reader import Reader
 
 #: What begins the next statement, where no semicolon parts them.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Callable
 
+from .. import poolers
 from ..answers import Facts
-from ..link import Link, ServerError
+from ..link import Link
 from .own import Own
 
 _FACTS = Own("""
@@ -38,19 +39,4 @@ def read(link: Link) -> Facts:
 
 def pooler(connect: Callable[[], Link], link: Link) -> str:
     """Return how a pooler was found, or an empty string: it may give each transaction another server session."""
-    backend = link.query(_PID)[0][0]
-    if backend == link.backend_pid:
-        return ""
-    try:
-        other = connect()
-    except Exception:
-        return "a second session could not be had through the proxy in front of this database"
-    try:
-        other.run(Own("BEGIN TRANSACTION", opens=True))
-        other.query(_PID)
-        moved = link.query(_PID)[0][0] != backend
-    except ServerError:
-        moved = True
-    finally:
-        other.close()
-    return "the server session changes between two statements of one connection" if moved else ""
+    return poolers.found(connect, link, _PID, Own("BEGIN TRANSACTION", opens=True))

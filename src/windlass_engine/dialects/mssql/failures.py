@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..lexis import Unterminated
 from ..link import ServerError
-from .lexer import Unterminated, tokens
+from .lexer import tokens
 
 _RECORD = re.compile(r"\[(\w{5})\] (.*?) \((-?\d+)\)(?: \(\w+\))?(?=; \[\w{5}\] |\Z)", re.DOTALL)
 _SPEAKERS = re.compile(r"\A(?:\[[^\]]*\])+")

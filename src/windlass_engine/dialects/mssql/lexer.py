@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ..lexis import Token, Unterminated
 
 _LEX = re.compile(
     r"""
@@ -24,29 +25,6 @@ _BODIES = {
     "[": re.compile(r"[^\]]*(?:\]\][^\]]*)*\]"),
 }
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_KIND_NAMES = {"block": "comment", "string": "string", "name": "quoted name"}
-
-
-class Unterminated(Exception):
-    """A string, quoted name or comment that begins at ``start`` and never ends."""
-
-    def __init__(self, kind: str, start: int) -> None:
-        super().__init__(kind)
-        self.what = _KIND_NAMES[kind]
-        self.start = start
-
-
-class Token(NamedTuple):
-    """``kind`` is one of word, name (quoted), string, other; space, comment and block (a comment) are no code."""
-
-    kind: str
-    start: int
-    end: int
-
-    @property
-    def is_code(self) -> bool:
-        """Return whether it is more than a blank or a comment."""
-        return self.kind not in ("space", "comment", "block")
 
 
 def lex(text: str, start: int) -> Token:
@@ -65,7 +43,10 @@ def lex(text: str, start: int) -> Token:
 
 
 def every(text: str) -> Iterator[Token]:
-    """Yield all tokens, blanks and comments too.  Raises :class:`Unterminated`."""
+    """Yield all tokens, blanks and comments too.  Raises :class:`Unterminated`.
+
+    A token's kind is one of word, name (quoted), string, other; space, comment and block (a comment) are no code.
+    """
     start = 0
     while start < len(text):
         token = lex(text, start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .lexer import Unterminated
+from ..lexis import Unterminated
 from .reader import Reader
 from .tokens import is_routine
 

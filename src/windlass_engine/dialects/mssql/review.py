@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...model import Script, Statement
-from ...project.directives import BATCH_MARK
 from ...project.mistakes import Mistake
+from .. import backfills
 from .lexer import tokens
 from .reader import Reader
 from .tokens import first_loose, is_alone, is_role, is_routine, needs_no_transaction
@@ -47,7 +47,7 @@ def _told(script: Script, statement: Statement, sql: str) -> Iterator[tuple[str,
     if statement.backfill:
         if not outside:
             yield "a backfill commits batch by batch, which a transaction does not allow", _NO_TRANSACTION
-        yield from _backfill_mistakes(words, sql)
+        yield from backfills.mistakes(sql, words.peek(), tokens)
 
 
 def _loose_mistakes(sql: str, outside: bool) -> Iterator[tuple[str, str]]:
@@ -121,15 +121,3 @@ def _tells_secret(words: Reader) -> bool:
         if named and (items[at + 2].kind == "string" or items[at + 2].word.startswith("0X")):
             return True
     return False
-
-
-def _backfill_mistakes(words: Reader, sql: str) -> Iterator[tuple[str, str]]:
-    if words.peek() != "UPDATE":
-        yield "a backfill is a plain UPDATE", "other work goes into a migration of its own"
-    if sql.count(BATCH_MARK) != 1 or not _is_code(sql, BATCH_MARK):
-        yield f"a backfill holds `{BATCH_MARK}` exactly once, outside strings", "put it at the end of its WHERE"
-
-
-def _is_code(sql: str, mark: str) -> bool:
-    """Tell whether a comment stands where SQL may stand: a word in its place is then one more token."""
-    return len(list(tokens(sql.replace(mark, " x ")))) == len(list(tokens(sql))) + 1

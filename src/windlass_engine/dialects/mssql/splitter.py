@@ -10,7 +10,8 @@ import re
 
 from ...model import Statement
 from ...project.mistakes import Mistake, raise_any, refuse
-from .lexer import Token, Unterminated, every
+from ..lexis import Token, Unterminated
+from .lexer import every
 from .reader import Reader
 from .tokens import is_routine, transaction_words
 

@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import Optional
 
 from ...model import StatementFacts
+from ..lexis import Unterminated
 from ..link import Link, ServerError
-from .lexer import Unterminated, tokens
+from .lexer import tokens
 from .reader import Reader
 from .text import literal, quoted
 

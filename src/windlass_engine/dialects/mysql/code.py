@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ...model import Wire
+from ..lexis import Unterminated
 from ..link import Link, ServerError
-from .lexer import Unterminated, tokens
+from .lexer import tokens
 from .text import literal, quoted
 
 #: In this order they are made; views need the functions, and one another.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ..lexis import Token, Unterminated
 
 _LEX = re.compile(
     r"""
@@ -28,28 +29,13 @@ _BODIES = {
     '"': re.compile(r'[^"\\]*(?:(?:\\.|"")[^"\\]*)*"', re.DOTALL),
     "`": re.compile(r"[^`]*(?:``[^`]*)*`"),
 }
-_KIND_NAMES = {"block": "comment", "open": "executable comment", "string": "string", "name": "quoted name"}
-
-
-class Unterminated(Exception):
-    """A string, quoted name or comment that begins at ``start`` and never ends."""
-
-    def __init__(self, kind: str, start: int) -> None:
-        super().__init__(kind)
-        self.what = _KIND_NAMES[kind]
-        self.start = start
-
-
-class Token(NamedTuple):
-    """``kind`` is one of word, name (quoted), string, open, close (of an executable comment), other."""
-
-    kind: str
-    start: int
-    end: int
 
 
 def tokens(text: str, start: int = 0, comments: bool = False) -> Iterator[Token]:
-    """Yield the tokens from ``start`` on, with block comments only if asked.  Raises :class:`Unterminated`."""
+    """Yield the tokens from ``start`` on, with block comments only if asked.  Raises :class:`Unterminated`.
+
+    A token's kind is one of word, name (quoted), string, open, close (of an executable comment), other.
+    """
     opened = -1
     while start < len(text):
         token = lex(text, start, inside=opened >= 0)

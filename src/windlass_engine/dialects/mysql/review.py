@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Script, Statement
-from ...project.directives import BATCH_MARK
 from ...project.mistakes import Mistake
+from .. import backfills
 from .lexer import tokens
 from .reader import Reader
 
@@ -32,7 +32,7 @@ def _told(statement: Statement, sql: str) -> Iterator[tuple[str, str]]:
     if words.peek() == "SET" and "NO_BACKSLASH_ESCAPES" in sql.upper():
         yield "NO_BACKSLASH_ESCAPES changes where strings end, so the script could not be parted", "leave it out"
     if statement.backfill:
-        yield from _backfill_mistakes(words, sql)
+        yield from backfills.mistakes(sql, words.peek(), tokens)
 
 
 def _tells_password(words: Reader) -> bool:
@@ -46,15 +46,3 @@ def _tells_password(words: Reader) -> bool:
         if about_user and item.kind == "string" and before.word in ("BY", "AS", "PASSWORD", "(", "="):
             return True
     return False
-
-
-def _backfill_mistakes(words: Reader, sql: str) -> Iterator[tuple[str, str]]:
-    if words.peek() != "UPDATE":
-        yield "a backfill is a plain UPDATE", "other work goes into a migration of its own"
-    if sql.count(BATCH_MARK) != 1 or not _is_code(sql, BATCH_MARK):
-        yield f"a backfill holds `{BATCH_MARK}` exactly once, outside strings", "put it at the end of its WHERE"
-
-
-def _is_code(sql: str, mark: str) -> bool:
-    """Tell whether a comment stands where SQL may stand: a word in its place is then one more token."""
-    return len(list(tokens(sql.replace(mark, " x ")))) == len(list(tokens(sql))) + 1

@@ -12,8 +12,9 @@ from typing import NamedTuple, Optional
 
 from ...model import Statement
 from ...project.mistakes import Mistake, raise_any, refuse
+from ..lexis import Unterminated
 from .bodies import BodyEnd, has_body
-from .lexer import Unterminated, lex, skip_blanks, tokens
+from .lexer import lex, skip_blanks, tokens
 from .reader import Reader
 
 _DELIMITER = re.compile(r"delimiter(?:[ \t]+(\S+))?[^\n]*", re.IGNORECASE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from .. import poolers
 from ..answers import Facts
 from ..link import Link, ServerError
 
@@ -24,28 +25,8 @@ def read(link: Link) -> Facts:
 
 
 def pooler(connect: Callable[[], Link], link: Link) -> str:
-    """Return how a transaction pooler was found, or an empty string.
-
-    A pooler invents the process number that it sends at login, so a number that is not the backend's own betrays one.
-    Whether it pools by transaction is then seen by holding a backend with a second session: a session pooler leaves
-    the first one where it was.
-    """
-    backend = link.query(_PID)[0][0]
-    if backend == link.backend_pid:
-        return ""
-    try:
-        other = connect()
-    except Exception:
-        return "a second session could not be had through the pooler in front of this database"
-    try:
-        other.run("BEGIN")
-        other.query(_PID)
-        moved = link.query(_PID)[0][0] != backend
-    except ServerError:
-        moved = True
-    finally:
-        other.close()
-    return "the server process changes between two statements of one session" if moved else ""
+    """Return how a pooler was found, or an empty string: it may give each transaction another server session."""
+    return poolers.found(connect, link, _PID, "BEGIN")
 
 
 def log_position(link: Link) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ..lexis import Token, Unterminated
 
 #: The server's white space.  Python's ``\\s`` takes a no-break space too, which is a letter to PostgreSQL.
 BLANKS = " \t\n\r\f\v"
@@ -39,34 +40,12 @@ _ESCAPE_BODY = re.compile(r"[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!')", re.DOTALL)
 # A string goes on when the next quote stands on a later line; after E'…' the backslashes go on as well.
 _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*[\r\n])*'")
 
-_KIND_NAMES = {
-    "block": "comment",
-    "escape": "string",
-    "string": "string",
-    "name": "quoted name",
-    "dollar": "dollar-quoted string",
-}
-
-
-class Unterminated(Exception):
-    """A string, quoted name or comment that begins at ``start`` and never ends."""
-
-    def __init__(self, kind: str, start: int) -> None:
-        super().__init__(kind)
-        self.what = _KIND_NAMES[kind]
-        self.start = start
-
-
-class Token(NamedTuple):
-    """``kind`` is one of word, name (quoted), string, escape, dollar, number, other; ``end`` is exclusive."""
-
-    kind: str
-    start: int
-    end: int
-
 
 def tokens(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the tokens from ``start`` on, without blanks and comments.  Raises :class:`Unterminated`."""
+    """Yield the tokens from ``start`` on, without blanks and comments.  Raises :class:`Unterminated`.
+
+    A token's kind is one of word, name (quoted), string, escape, dollar, number, other; `end` is exclusive.
+    """
     while start < len(text):
         kind, end = _lex(text, start)
         if kind not in ("space", "block"):

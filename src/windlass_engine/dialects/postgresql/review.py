@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...model import Script, Statement
-from ...project.directives import BATCH_MARK
 from ...project.mistakes import Mistake
+from .. import backfills
 from .lexer import first_word, tokens
 from .tokens import concurrent_index, needs_no_transaction
 
@@ -39,7 +39,7 @@ def _told(script: Script, statement: Statement, sql: str) -> Iterator[tuple[str,
     if statement.backfill:
         if not outside:
             yield "a backfill commits batch by batch, which a transaction does not allow", _NO_TRANSACTION
-        yield from _backfill_mistakes(sql)
+        yield from backfills.mistakes(sql, first_word(sql), tokens)
 
 
 def _tells_password(sql: str) -> bool:
@@ -52,15 +52,3 @@ def _tells_password(sql: str) -> bool:
             return first_word(sql) in ("CREATE", "ALTER")
         before = sql[token.start : token.end].upper()
     return False
-
-
-def _backfill_mistakes(sql: str) -> Iterator[tuple[str, str]]:
-    if first_word(sql) != "UPDATE":
-        yield "a backfill is a plain UPDATE", "other work goes into a migration of its own"
-    if sql.count(BATCH_MARK) != 1 or not _is_code(sql, BATCH_MARK):
-        yield f"a backfill holds `{BATCH_MARK}` exactly once, outside strings", "put it at the end of its WHERE"
-
-
-def _is_code(sql: str, mark: str) -> bool:
-    """Tell whether a comment stands where SQL may stand: a word in its place is then one more token."""
-    return len(list(tokens(sql.replace(mark, " x ")))) == len(list(tokens(sql))) + 1

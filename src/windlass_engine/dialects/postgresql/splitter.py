@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from ...model import Statement
 from ...project.mistakes import Mistake, raise_any, refuse
-from .lexer import BLANKS, Token, Unterminated, first_word, opaque_end, skip_blanks, tokens
+from ..lexis import Token, Unterminated
+from .lexer import BLANKS, first_word, opaque_end, skip_blanks, tokens
 
 #: What would end or part the transaction that holds a change and its journal row.
 TRANSACTION_CONTROL = frozenset(
