@@ -11,6 +11,7 @@ import pytest
 from tests.engine import mariadb_backups as backups
 from tests.systems import Bench, Maker
 from windlass.telling import rehearsed as told
+from windlass_engine import session
 from windlass_engine.model import Options
 from windlass_engine.rehearsal import load as loading
 from windlass_engine.rehearsal import rehearse
@@ -69,3 +70,19 @@ def test_a_copy_of_the_table_is_caught_and_its_instant_form_is_not(
     online = theatre.rehearse(ONLINE)["parts"][0]
     assert (online["longest_block"] or {"longest_ms": 0})["longest_ms"] < block["longest_ms"] / 2
     assert online["locks"] is not None, "that nobody waits is known"
+
+
+def test_with_its_plugin_the_server_tells_the_lock_itself(mariadb) -> None:
+    with mariadb.database() as url:
+        bench = Bench(url)
+        bench.run_all("CREATE TABLE t (id int PRIMARY KEY)", "INSTALL SONAME 'metadata_lock_info'")
+        try:
+            with session.connect(bench.target) as holder, session.connect(bench.target) as observer:
+                holder.run("LOCK TABLES t WRITE")
+                found = observer.dialect.gauge(observer.link, holder.backend_pid)
+                holder.run("UNLOCK TABLES")
+        finally:
+            bench.run_sql("UNINSTALL SONAME 'metadata_lock_info'")
+    [lock] = found.locks or ()
+    assert (lock.table, lock.mode, lock.blocks) == ("t", "SHARED_NO_READ_WRITE", "reads and writes")
+    assert found.note == ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -64,7 +63,7 @@ def test_a_plan_that_fails_on_the_copy_touches_nothing_else(stage: Project, data
         assert left.fetchone() == (0,)
 
 
-def test_a_budget_that_is_not_kept_closes_the_gate(stage: Project, tmp_path: Path) -> None:
+def test_a_long_lock_closes_the_gate_and_its_online_form_opens_it(stage: Project) -> None:
     slow = "ALTER TABLE public.a ADD COLUMN b int;\nSELECT pg_sleep(0.5);\n"
     stage.migration("002_slow", slow, down="ALTER TABLE public.a DROP COLUMN b;\n")
     path = stage.root / "inventories/here/hosts.yml"
@@ -73,3 +72,28 @@ def test_a_budget_that_is_not_kept_closes_the_gate(stage: Project, tmp_path: Pat
     invoked(stage, "rehearse")
     refused = invoked(stage, "deploy", "--yes", code=45)
     assert "0.2 s are allowed for keeping others waiting" in refused
+    online = "SELECT pg_sleep(0.5);\nALTER TABLE public.a ADD COLUMN b int;\n"
+    stage.migration("002_slow", online, down="ALTER TABLE public.a DROP COLUMN b;\n")
+    invoked(stage, "rehearse")
+    deployed = invoked(stage, "deploy", "--yes")
+    assert "table sizes" in deployed and "public.a" in deployed
+    newest = max(stage.root.glob(".windlass/evidence/here/0*.json"))
+    kept = json.loads(newest.read_text())["hosts"]["here"]["d"]
+    assert kept["rehearsal"]["failed"] == "" and kept["rehearsal"]["backup"]
+    assert kept["fingerprints"]["after"]
+
+
+def test_known_queries_are_compared_after_the_real_deployment(project: Project, database: str) -> None:
+    project.system("tried")
+    rows = "INSERT INTO public.a SELECT i, i FROM generate_series(1, 20000) i;\n"
+    up = f"CREATE TABLE public.a (id int PRIMARY KEY, n int);\n{rows}CREATE INDEX a_n ON public.a (n);\nANALYZE public.a;\n"
+    project.migration("001_table", up, down="DROP TABLE public.a;\n")
+    project.write("sql/tried/queries/by_n.sql", "SELECT id FROM public.a WHERE n = 7;\n")
+    policy = {"confirm": "none", "backup": "never"}
+    project.local_environment("here", [{"name": "d", "system": "tried", "url": database}], policy=policy)
+    assert "end to end" not in invoked(project, "deploy", "--yes")
+    project.migration("002_no_index", "DROP INDEX public.a_n;\n", down="CREATE INDEX a_n ON public.a (n);\n")
+    assert "query by_n.sql: it now reads public.a from end to end" in invoked(project, "deploy", "--yes")
+    newest = max(project.root.glob(".windlass/runs/*/report.html"))
+    told = newest.read_text()
+    assert "Known queries" in told and "it now reads public.a from end to end" in told and "Table sizes" in told
