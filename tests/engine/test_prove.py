@@ -51,6 +51,13 @@ def findings(result: Wire, name: str) -> dict[str, list[str]]:
     return {finding["what"]: finding["lines"] for finding in verdict["findings"]}
 
 
+def test_the_shipped_system_of_sql_server(mssql) -> None:
+    with mssql.database() as url:
+        result = prove.prove(Target("test", "clinic", url), shipped("clinic"), OPTIONS)
+    assert [item for item in result["verdicts"] if not item["proved"]] == []
+    assert {item["kind"] for item in result["verdicts"]} >= {"migration", "check", "sample"}
+
+
 @pytest.mark.parametrize("server", ["pg15", "pg17", "pg18"])
 @pytest.mark.parametrize("system", ["salon", "messaging"])
 def test_the_shipped_systems_of_postgresql(request: pytest.FixtureRequest, server: str, system: str) -> None:

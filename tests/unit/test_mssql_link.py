@@ -24,6 +24,7 @@ from windlass_engine.dialects.mssql import (
     measures,
     odbc,
     probing,
+    weighing,
 )
 from windlass_engine.dialects.mssql.driver import SQLServerLink, version_number
 from windlass_engine.dialects.mssql.own import Own
@@ -382,10 +383,10 @@ def own_sql() -> Iterator[str]:
     archives = MSSQL.archives
     yield from (*archives.catch_up(archive, loss)[1:], *archives.counted("x"), *archives.finish("001", "run"))
     yield from (archives.listing("state = N'kept'"), archives.size("x"), archives.highest("x"))
-    for module in (catalogue, catalogue_rare, examination, facts, gauge, locks, losses, measures, probing):
+    for module in (catalogue, catalogue_rare, examination, facts, gauge, locks, losses, measures, probing, weighing):
         for name, value in vars(module).items():
             if name.startswith("_") and isinstance(value, str) and value.strip().startswith(("SELECT", "IF")):
-                named = value.replace("{name}", "N'x'").replace("{table}", "N'[t]'")
+                named = value.replace("{name}", "N'x'").replace("{table}", "N'[t]'").replace("{column}", "N'a'")
                 yield named.replace("{pid:d}", "55").replace("{names}", "SELECT N't' AS name, OBJECT_ID(N't') AS id")
 
 

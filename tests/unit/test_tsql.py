@@ -39,7 +39,7 @@ def scripts(system: str) -> Iterator[Script]:
     for migration in project.migrations:
         yield from filter(None, (migration.up, migration.down, migration.verify))
     yield from (again.script for again in project.repeatables)
-    yield from (*project.checks, *project.samples, *project.maintenance)
+    yield from (*project.checks, *project.samples, *project.maintenance, *project.queries, *project.load)
 
 
 SCRIPTS = [script for system in SYSTEMS for script in scripts(system)]
