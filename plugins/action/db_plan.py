@@ -123,8 +123,12 @@ class ActionModule(WindlassAction):
             self.result["pending"] = True
 
     def _look_out(self, database: Database, project: Project, plan: Plan, shown: dict[str, Any]) -> None:
-        """Prepare the outlook of a plan that runs statements; an adoption runs none."""
-        if plan.direction != "baseline":
+        """Prepare the outlook of a plan that runs statements; an adoption runs none.
+
+        Of an undoing that was reviewed the outlook was said then, as its losses were: nobody at that hour waits twice.
+        """
+        said = plan.direction == "down" and not self.args["losses"]
+        if plan.direction != "baseline" and not said:
             from windlass.outlook import Outlook, add_findings
 
             self._outlooks.append(Outlook(database, project, plan, shown))

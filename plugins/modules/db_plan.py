@@ -56,7 +56,9 @@ options:
     type: bool
     default: true
   losses:
-    description: Whether a plan that goes down says what it takes away. The archives of M(db_migrate) say it anyway.
+    description:
+      - Whether a plan that goes down says what it takes away, and what it will meet. Plays that undo what was reviewed
+        leave it out, since the review said it, and the archives of M(db_migrate) say it anyway.
     type: bool
     default: true
   refuse_failing:
