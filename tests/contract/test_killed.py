@@ -67,7 +67,7 @@ def test_killed_at_a_statement(mysqld: Mysqld, fresh: Callable[[], Bench], after
         result = bench.deploy(PROJECT, deploy_lock_wait_s=PATIENCE_S)
         assert result["error"] is None, (number, result)
         assert state(bench) == wanted, number
-        keep_killed("deploy", mysqld.make, number, began)
+        keep_killed("deploy", mysqld.make, -number if after else number, began)
 
 
 def test_killed_inside_a_schema_change(fresh: Callable[[], Bench]) -> None:

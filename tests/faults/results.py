@@ -34,7 +34,10 @@ def keep(result: Result) -> None:
 
 
 def keep_killed(verb: str, engine: str, number: int, began: float) -> None:
-    """Add a deployer on this machine that was killed at its nth message and mended; `began` is a monotonic time."""
+    """Add a deployer on this machine that was killed and mended: before its nth message, or after it (-n).
+
+    `began` is a monotonic time.
+    """
     keep(Result("engine killed -9 at a message", verb, engine, number, "killed", True, time.monotonic() - began))
 
 

@@ -62,7 +62,7 @@ def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool) -
         assert bench.fingerprint() == wanted, message
         assert bench.query(ROWS) == CLEAN, message
         assert set(bench.states().values()) == {"applied"}, message
-        keep_killed("deploy", "PostgreSQL", message, began)
+        keep_killed("deploy", "PostgreSQL", -message if after else message, began)
 
 
 def killed_inside(bench: Bench, project: object, waiting: str) -> None:

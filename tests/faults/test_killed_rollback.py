@@ -55,4 +55,4 @@ def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, fixtu
             result = bench.run(bench.plan_down(to=FIRST), deploy_lock_wait_s=60)
             assert result["error"] is None, (number, result)
             assert state(bench) == wanted, number
-            keep_killed("rollback", make, number, began)
+            keep_killed("rollback", make, -number if after else number, began)

@@ -62,4 +62,4 @@ def test_killed_at_a_batch(fresh: Callable[[], Bench], after: bool) -> None:
         result = bench.deploy(PROJECT, deploy_lock_wait_s=60)
         assert result["error"] is None, (number, result)
         assert state(bench) == wanted, number
-        keep_killed("deploy", "mssql", number, began)
+        keep_killed("deploy", "mssql", -number if after else number, began)

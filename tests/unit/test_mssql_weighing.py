@@ -123,7 +123,10 @@ def test_the_risk_is_that_of_the_edition(edition: int, risk: tuple[str, str, int
 
 
 def test_what_is_done_to_a_new_table_needs_no_warning() -> None:
-    made = [Pending(0, 1, "CREATE TABLE dbo.n (id int)"), Pending(0, 2, "ALTER TABLE dbo.n ADD a int NOT NULL DEFAULT 0")]
+    made = [
+        Pending(0, 1, "CREATE TABLE dbo.n (id int)"),
+        Pending(0, 2, "ALTER TABLE dbo.n ADD a int NOT NULL DEFAULT 0"),
+    ]
     (_, _), (_, added) = Assessment("tsql", made).risks({})
     assert (added["class"], added["note"]) == ("zero", "")
     (_, standing) = Assessment("tsql", made[1:]).risks({"dbo.n": {"rows": 1, "bytes": 8192}})[0]
