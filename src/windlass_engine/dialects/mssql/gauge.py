@@ -20,8 +20,9 @@ _LOG = Own("""
 SELECT SUM(v.num_of_bytes_written) FROM sys.dm_io_virtual_file_stats(DB_ID(), NULL) v
 JOIN sys.database_files f ON f.file_id = v.file_id WHERE f.type = 1
 """)
+# The manual says GRANTED, servers say GRANT.
 _LOCKS = """
-SELECT DISTINCT s.name + N'.' + o.name, l.request_mode, CASE l.request_status WHEN N'GRANT' THEN 1 ELSE 0 END
+SELECT DISTINCT s.name + N'.' + o.name, l.request_mode, CASE WHEN l.request_status LIKE N'GRANT%' THEN 1 ELSE 0 END
 FROM sys.dm_tran_locks l
 JOIN sys.objects o WITH (NOLOCK) ON o.object_id = l.resource_associated_entity_id
 JOIN sys.schemas s WITH (NOLOCK) ON s.schema_id = o.schema_id
@@ -47,7 +48,7 @@ SELECT r.session_id, r.blocking_session_id, COALESCE((
     JOIN sys.objects o WITH (NOLOCK)
       ON o.object_id = CASE l.resource_type WHEN N'OBJECT' THEN l.resource_associated_entity_id ELSE p.object_id END
     JOIN sys.schemas s WITH (NOLOCK) ON s.schema_id = o.schema_id
-    WHERE l.request_session_id = r.session_id AND l.request_status <> N'GRANT'), N''),
+    WHERE l.request_session_id = r.session_id AND l.request_status NOT LIKE N'GRANT%'), N''),
   COALESCE(LEFT(x.text, 400), N'')
 FROM sys.dm_exec_requests r OUTER APPLY sys.dm_exec_sql_text(r.sql_handle) x
 WHERE r.database_id = DB_ID() AND r.blocking_session_id > 0 AND r.blocking_session_id <> r.session_id

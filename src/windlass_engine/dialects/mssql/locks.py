@@ -39,7 +39,7 @@ WHERE s.session_id IN (
 _HOLDS = f"""
 WHERE s.session_id IN (
   SELECT l.request_session_id FROM sys.dm_tran_locks l
-  WHERE l.resource_type = 'APPLICATION' AND l.resource_database_id = DB_ID() AND l.request_status = 'GRANT'
+  WHERE l.resource_type = 'APPLICATION' AND l.resource_database_id = DB_ID() AND l.request_status LIKE 'GRANT%'
     AND CHARINDEX(N':[{DEPLOYER}]:', l.resource_description) > 0)
 """
 _PROGRESS = """
