@@ -12,6 +12,7 @@ from tests.engine.mariadb_backups import name_in
 from tests.servers.mysql import MySQLServer
 from tests.systems import Bench, Maker
 from windlass_engine import session
+from windlass_engine.dialects.mysql.address import connect_options
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Target
 
@@ -66,6 +67,15 @@ def test_encrypted_or_by_the_socket_it_needs_nothing_more(
     monkeypatch.setattr(_auth, "_have_cryptography", False)
     options = "ssl=required" if way == "tls" else f"unix_socket={quote(str(mysql.socket), safe='')}"
     assert logs_in(f"{stranger}?{options}")
+
+
+def test_a_socket_costs_no_handshake_unless_it_is_asked_for() -> None:
+    def options(query: str) -> dict[str, object]:
+        return connect_options(Target("d", "tried", f"mysql://user@localhost/app?unix_socket=/run/s{query}"))
+
+    assert options("")["ssl_disabled"] is True
+    assert "ssl_disabled" not in options("&ssl=required") and "ssl" in options("&ssl=required")
+    assert "ssl_disabled" not in connect_options(Target("d", "tried", "mysql://user@db1/app"))
 
 
 def test_a_server_that_wants_a_key_for_each_table(mysql: MySQLServer, bench: Bench) -> None:

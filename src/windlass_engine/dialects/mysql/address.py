@@ -45,6 +45,8 @@ def _encryption(target: Target, asked: dict[str, str]) -> dict[str, Any]:
     files = {key: asked[key] for key in ("ssl_ca", "ssl_cert", "ssl_key") if asked.get(key)}
     if "ssl_ca" in files:
         return {**files, "ssl_verify_cert": True, "ssl_verify_identity": asked.get("ssl_verify", "full") == "full"}
+    if not files and "ssl" not in asked and asked.get("unix_socket"):
+        return {"ssl_disabled": True}  # nobody listens on a socket, and a driver that asks costs a tenth of a second
     if files or "ssl" in asked:
         pairs = {key[len("ssl_") :]: value for key, value in files.items()}
         return {"ssl": {**pairs, "check_hostname": False, "verify_mode": "none"}}
