@@ -135,10 +135,8 @@ from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.windlass_engine.backups import backup, restore
 from ansible.module_utils.windlass_engine.checking import witness
 from ansible.module_utils.windlass_engine.errors import WindlassError
-from ansible.module_utils.windlass_engine.keeping import backup_store, manifest
 from ansible.module_utils.windlass_engine.model import Options, Target
 
 SPEC = {
@@ -178,19 +176,33 @@ def seen(module: AnsibleModule, target: Target) -> dict[str, Any]:
 
 
 def require_possible(module: AnsibleModule, target: Target, found: dict[str, Any]) -> None:
-    """Refuse what would stop in the middle; nothing is touched."""
+    """Refuse what would stop in the middle; nothing is touched.  Most plays need none of what it takes to look."""
+    if module.params["scenario"] == "restore":
+        require_restore(module, target, found)
+    elif target.name in (module.params["backs_up"] or ()):
+        from ansible.module_utils.windlass_engine.backups import backup
+
+        directory = adapter.backup_dir(module, make=False)
+        recipients = tuple(module.params["recipients"] or ())
+        settings = backup.BackupSettings(directory, module.params["client_bin"], recipients=recipients)
+        backup.require_possible(target, settings)
+
+
+def require_restore(module: AnsibleModule, target: Target, found: dict[str, Any]) -> None:
+    """Refuse a restore that could not end, and note the backup that it takes."""
+    from ansible.module_utils.windlass_engine.backups import backup, restore
+    from ansible.module_utils.windlass_engine.keeping import backup_store
+
     params, directory = module.params, adapter.backup_dir(module, make=False)
-    if params["scenario"] == "restore":
-        path = backup_store.find(directory, target.name, params["backup"])["path"]
-        name = f"{backup.keeper_of(target).database_name(target)}{params['suffix']}"
-        found["backup"] = restore.require_possible(target, path, name, params["client_bin"], params["identity"])
-    elif target.name in (params["backs_up"] or ()):
-        recipients = tuple(params["recipients"] or ())
-        backup.require_possible(target, backup.BackupSettings(directory, params["client_bin"], recipients=recipients))
+    path = backup_store.find(directory, target.name, params["backup"])["path"]
+    name = f"{backup.keeper_of(target).database_name(target)}{params['suffix']}"
+    found["backup"] = restore.require_possible(target, path, name, params["client_bin"], params["identity"])
 
 
 def looked(module: AnsibleModule, target: Target) -> dict[str, Any]:
     """Return what stands, and what the backups hold that could take its place."""
+    from ansible.module_utils.windlass_engine.keeping import backup_store, manifest
+
     entries = backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
     whole = [entry for entry in entries if entry["state"] == "complete"]
     run_id = (module.params["runs"] or {}).get(target.name, "")
