@@ -88,7 +88,8 @@ def test_a_drill_leaves_the_database_alone_and_the_play_restores_it(place: Place
     assert fetch(place.url, "SELECT n FROM totals") == [(3,)]
     assert fetch(place.url, ROWS) == [(1,), (2,), (3,)] and len(fetch(place.url, COLUMNS)) == 2
     assert place.beside() == set() and not [name for name in databases(place.server) if "drill" in name]
-    assert not place.log.exists(), "an application is no part of a drill"
+    assert place.log.read_text().split() == ["healthy"], "a drill asks how the application is and leaves it alone"
+    place.log.unlink()
     shown = place.invoke("rollback", "--env", "here")
     assert "--restore before:" in shown and shown.count("in the drill of") == 2
     a_restore_takes_the_place_and_goes_to_the_wanted_migration(place)
