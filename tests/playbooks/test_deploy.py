@@ -253,7 +253,12 @@ def test_restore_stands_beside_and_the_swap_can_be_undone(
         assert "--swap-standing" in told[0] and "--drop" in told[1] and ask("SELECT id FROM public.a") == [(1,)]
         refused = tried.invoke("restore", "--env", "here", "--yes", "--drop", Path(database).name)
         assert refused.returncode == 28 and "is no name that" in refused.stdout, refused.stdout
-        aside = next(line.rpartition(" ")[2] for line in told[1].splitlines() if "--drop" in line)
+        undone = tried.invoke("restore", "--env", "here", "--yes", "--undo").stdout
+        [way] = [line for line in undone.splitlines() if "to take it back: invoke restore" in line]
+        assert ask("SELECT id FROM public.a") == []
+        again = tried.invoke(*way.partition("invoke ")[2].split(), "--yes").stdout
+        assert ask("SELECT id FROM public.a") == [(1,)]
+        aside = next(line.rpartition(" ")[2] for line in again.splitlines() if "--drop" in line)
         dropped = tried.invoke("restore", "--env", "here", "--yes", "--drop", aside)
         assert dropped.returncode == 0 and f"{aside} is dropped" in dropped.stdout, dropped.stdout
     finally:

@@ -89,7 +89,9 @@ def _restored(place: str, restored: Mapping[str, Any], command: str) -> Lines:
 def _ways_on(restored: Mapping[str, Any], command: str) -> Lines:
     """Yield what can be done with a restored database, or with one that a swap kept."""
     if restored.get("swapped") and restored.get("kept_as"):
-        yield Line(f"  to take it back: {command} --undo")
+        undone = "_undone_" in restored["kept_as"]
+        way = f"--swap-standing --into {restored['kept_as']}" if undone else "--undo"
+        yield Line(f"  to take it back: {command} {way}")
         yield Line(f"  when nobody needs it: {command} --drop {restored['kept_as']}")
     elif not restored.get("swapped"):
         into = "" if restored["into"].endswith("_restored") else f" --into {restored['into']}"
