@@ -64,7 +64,7 @@ def place(project: Project, mariadb: MariaDBServer) -> Iterator[Place]:
         "hosts": {"here": None},
         "vars": {
             "app_maintenance_on": words["on"], "app_maintenance_off": words["off"],
-            "app_cache_commands": words["cache"], "app_health_commands": words["healthy"],
+            "app_cache_commands": words["cache"], "app_health_commands": words["healthy"], "app_become": False,
         },
     }  # fmt: skip
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))

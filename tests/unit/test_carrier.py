@@ -27,7 +27,7 @@ def test_what_is_called_that_way_is_carried() -> None:
         assert "\nWORK = " in (ROOT / "plugins" / "modules" / f"{name}.py").read_text()
 
 
-def call(module: str, **arguments: object) -> dict[str, object]:
+def call(home: Path, module: str, **arguments: object) -> dict[str, object]:
     """What a module answers that is called through the carrier, as an action plugin does it."""
     text = json.dumps({"module": module, "arguments": arguments})
     config = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
@@ -39,7 +39,7 @@ def call(module: str, **arguments: object) -> dict[str, object]:
         text=True,
         check=False,
         cwd=ROOT,
-        env={**config, **callback, "HOME": "/nonexistent"},
+        env={**config, **callback, "HOME": str(home)},
     )
     answer = done.stdout.partition("=>")[2].strip()
     assert answer, done.stdout + done.stderr
@@ -49,8 +49,8 @@ def call(module: str, **arguments: object) -> dict[str, object]:
 
 def test_a_carried_module_checks_its_own_arguments(tmp_path: Path) -> None:
     state = str(tmp_path)
-    assert "windlass_packed" in call("db_info", databases=[], state_dir=state)
-    refused = call("db_info", databases=[], state_dir=state, nonsense=1)
+    assert "windlass_packed" in call(tmp_path, "db_info", databases=[], state_dir=state)
+    refused = call(tmp_path, "db_info", databases=[], state_dir=state, nonsense=1)
     assert "nonsense" in str(refused["msg"])
-    refused = call("db_incident", databases=[], stage="never", state_dir=state)
+    refused = call(tmp_path, "db_incident", databases=[], stage="never", state_dir=state)
     assert "stage" in str(refused["msg"])
