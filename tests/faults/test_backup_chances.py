@@ -120,7 +120,7 @@ def test_killed_at_any_moment_no_backup_looks_good_that_is_not(noisy: str, pg: P
 
 
 def test_two_at_once_on_a_disk_for_one(noisy: str, pg: PostgresServer, tmp_path: Path) -> None:
-    """The disk fills up under both or one of them: whatever stands afterwards is whole."""
+    """One fails, in the middle or before it begins where the other was first: whatever stands afterwards is whole."""
     size = sum(path.stat().st_size for path in Path(make(noisy, tmp_path, pg)["path"]).rglob("*") if path.is_file())
     place = tmp_path / "disk"
     place.mkdir()
@@ -131,7 +131,7 @@ def test_two_at_once_on_a_disk_for_one(noisy: str, pg: PostgresServer, tmp_path:
         makers = [maker(noisy, place, pg, subprocess.PIPE) for _ in range(2)]
         said = [each.communicate()[1].decode() for each in makers]
         codes = [each.returncode for each in makers]
-        assert any("filled up in the middle" in words for words in said), said
+        assert any("filled up in the middle" in words or "are free" in words for words in said), said
         name = str(psycopg.conninfo.conninfo_to_dict(noisy)["dbname"])
         found = backup.catalogue(str(place / "backups"), name)
         assert len(found) == codes.count(0) < 2
