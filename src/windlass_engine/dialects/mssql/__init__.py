@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
-from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
+from ...model import Probe, StatementFacts, TableFacts, Target
+from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
-    catalogue,
     databases,
     driver,
     examination,
@@ -21,23 +18,20 @@ from . import (
     gauge,
     locks,
     losses,
-    making_sql,
     measures,
-    parts,
     probing,
-    review,
     scans,
     session_state,
     settle,
-    splitter,
     text,
-    tokens,
     weighing,
 )
 from .archive_sql import SQLServerArchives
-from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, SCHEMA_TABLE, SQLServerJournal
+from .journal_sql import BEGAN, SQLServerJournal
 from .keeper import SQLServerKeeper
 from .own import Own
+from .schemas import SQLServerSchemas
+from .scripts import SQLServerScripts
 
 #: The driver's own word for a statement that took longer than it may.
 _TIMEOUTS = ("HYT00", "HYT01")
@@ -45,7 +39,7 @@ _TIMEOUTS = ("HYT00", "HYT01")
 _READ_ONLY = (3906, 3908)
 
 
-class SQLServer(Dialect):
+class SQLServer(SQLServerScripts, SQLServerSchemas, Dialect):
     """SQL Server's answers."""
 
     name = "mssql"
@@ -63,8 +57,6 @@ class SQLServer(Dialect):
             "foresees",
         }
     )
-    grammar = "tsql"
-    schema_table = SCHEMA_TABLE
     journal = SQLServerJournal()
     archives = SQLServerArchives()
 
@@ -75,50 +67,6 @@ class SQLServer(Dialect):
     def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with pyodbc."""
         return driver.connect(target, application, timeout_s)
-
-    def split(self, text: str, path: str) -> tuple[Statement, ...]:
-        """Part a script at its GO lines: a batch is a statement."""
-        return splitter.split(text, path)
-
-    def parts(self, sql: str) -> tuple[tuple[int, str], ...]:
-        """Part a batch into its statements."""
-        return parts.parts(sql)
-
-    def review(self, script: Script) -> list[Mistake]:
-        """Look for what SQL Server refuses in a transaction, lost sessions, passwords and broken backfills."""
-        return review.review(script)
-
-    def copy_parts(self, sql: str) -> tuple[str, str]:
-        """Return the batch as it is: there is no COPY."""
-        return sql, ""
-
-    def needs_no_transaction(self, sql: str) -> bool:
-        """Return whether the server refuses something of this batch inside a transaction."""
-        return tokens.needs_no_transaction(sql)
-
-    def ends_transaction(self, sql: str) -> bool:
-        """Return whether the server refuses something of this batch inside a transaction."""
-        return tokens.needs_no_transaction(sql)
-
-    def is_whole(self, script: Script) -> bool:
-        """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
-        return script.directives.transactional
-
-    def fails_clean(self, sql: str) -> bool:
-        """Return whether it was one statement, which is all or nothing."""
-        return tokens.is_alone(sql)
-
-    def sets_session(self, sql: str) -> bool:
-        """Return whether a batch only takes a role or fills the session's context."""
-        return tokens.sets_session(sql)
-
-    def sets_role(self, sql: str) -> bool:
-        """Return whether it takes or leaves a role."""
-        return tokens.sets_role(sql)
-
-    def literal(self, value: Optional[str]) -> str:
-        """Return an N'' constant."""
-        return text.literal(value)
 
     def identifier(self, dotted: str) -> str:
         """Return a name in brackets."""
@@ -157,10 +105,6 @@ class SQLServer(Dialect):
         """Return the word for downs: the session's context `windlass.allow_data_loss`."""
         value = "N'yes'" if allow_data_loss else "NULL"
         return (Own(f"EXEC sys.sp_set_session_context N'windlass.allow_data_loss', {value}"),)
-
-    def leaves_settings(self, text: str) -> bool:
-        """Return whether a script holds a word that can leave something behind in the session."""
-        return session_state.leaves_settings(text)
 
     def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask the catalogue, and the server's counts of use where the login may see them."""
@@ -270,10 +214,6 @@ class SQLServer(Dialect):
         """Ask the catalogue whether an interrupted statement took effect."""
         return settle.settle(link, sql)
 
-    def is_online(self, sql: str) -> bool:
-        """Return False: ONLINE = ON stands in a transaction, may lose a lock and be tried again."""
-        return False
-
     def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Return nothing: there is no invalid leftover."""
         return ()
@@ -290,46 +230,6 @@ class SQLServer(Dialect):
         """Look at version, rights, old transactions, the log and settings."""
         return examination.examine(link)
 
-    def objects(self, link: Link) -> Sequence[Object]:
-        """Read the catalogue."""
-        return catalogue.read(link)
-
-    def loose_spelling(self, definition: str) -> str:
-        """Return a definition without blanks and brackets."""
-        return re.sub(r"[\s()\[\]]+", "", definition).lower()
-
     def backups(self) -> SQLServerKeeper:
         """Return BACKUP, RESTORE and renaming."""
         return SQLServerKeeper()
-
-    def make_schema_table(self) -> tuple[str, ...]:
-        """Return its DDL."""
-        return MAKE_SCHEMA_TABLE
-
-    def keep_schema(self, text: str, fingerprint: str, head: str, run_id: str, who: str) -> tuple[str, ...]:
-        """Return the two statements as Windlass's own."""
-        return tuple(map(Own, super().keep_schema(text, fingerprint, head, run_id, who)))
-
-    def kept_schema(self) -> str:
-        """Return the query as Windlass's own."""
-        return Own(super().kept_schema())
-
-    def now_text(self) -> str:
-        """Return the clock as text."""
-        return NOW_TEXT
-
-    def table_of(self, key: Key, objects: Objects) -> str:
-        """Read it off the identity or, for a trigger, off the definition."""
-        return catalogue.table_of(*key, objects.get(key, ""))
-
-    def create_object(self, key: Key, objects: Objects) -> str:
-        """Build it from the catalogue's words."""
-        return making_sql.create(key, objects)
-
-    def drop_object(self, key: Key, objects: Objects) -> str:
-        """Build it from the identity; a column's default goes first."""
-        return making_sql.drop(key, objects)
-
-    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
-        """Build it from the catalogue's words."""
-        return making_sql.change(key, have, want)

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...model import Probe, Script, Statement, StatementFacts, TableFacts, Target
-from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
+from ...model import Probe, StatementFacts, TableFacts, Target
+from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
     algorithms,
-    catalogue,
     databases,
     driver,
     examination,
     facts,
     gauge,
     locks,
-    making_sql,
     measures,
     probing,
-    review,
     scans,
     session_state,
     settle,
-    splitter,
     text,
-    tokens,
     waiting,
 )
 from .archive_sql import MySQLArchives
-from .journal_sql import BEGAN, MAKE_SCHEMA_TABLE, NOW_TEXT, MySQLJournal
+from .journal_sql import BEGAN, MySQLJournal
 from .keeper import MySQLKeeper
+from .schemas import MySQLSchemas
+from .scripts import MySQLScripts
 from .session_state import SILENCE_S
 
-_SETTINGS = re.compile(r"(?i)\b(set|prepare|temporary|call|execute|user)\b")
 #: Lock wait timeout, deadlock, and NOWAIT: waiting and trying again helps.  Everything else is an error.
 _LOCK_FAILURES = (1205, 1213, 3572)
 #: --read-only, and a transaction that is.
 _READ_ONLY = (1290, 1792, 1836)
-#: A table that was made without a word about it shows it when it is made anew from its own definition.
-_ARIA_DEFAULT = re.compile(r"(?<=^Aria )(.*?)page_checksum=1 ?")
 _FOREVER_S = 31_536_000
 
 
@@ -52,7 +44,7 @@ def _is_mariadb(link: Link) -> bool:
     return link.server_version >= driver.MARIADB
 
 
-class MySQL(Dialect):
+class MySQL(MySQLScripts, MySQLSchemas, Dialect):
     """The answers of MySQL and MariaDB."""
 
     name = "mysql"
@@ -60,9 +52,6 @@ class MySQL(Dialect):
     capabilities = frozenset(
         {"session_lock", "lock_timeout", "weighs", "probes", "drift", "gauges", "explains", "backup"}
     )
-    grammar = "mysql"
-    schema_table = "windlass_schema"
-    made_with_table = frozenset({"column", "index", "constraint"})
     journal = MySQLJournal()
     archives = MySQLArchives()
 
@@ -73,44 +62,6 @@ class MySQL(Dialect):
     def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with PyMySQL."""
         return driver.connect(target, application, timeout_s)
-
-    def split(self, text: str, path: str) -> tuple[Statement, ...]:
-        """Part a script at its delimiters."""
-        return splitter.split(text, path)
-
-    def review(self, script: Script) -> list[Mistake]:
-        """Look for passwords, foreign locks and broken backfills."""
-        return review.review(script)
-
-    def copy_parts(self, sql: str) -> tuple[str, str]:
-        """Return the statement as it is: there is no COPY."""
-        return sql, ""
-
-    def needs_no_transaction(self, sql: str) -> bool:
-        """Return whether a statement ends the open transaction, or may."""
-        return tokens.commits(sql)
-
-    def ends_transaction(self, sql: str) -> bool:
-        """Return whether it is a schema change; a CALL may change rows only."""
-        return tokens.ends_transaction(sql)
-
-    def is_whole(self, script: Script) -> bool:
-        """Return whether nothing in a script ends the transaction: it changes rows only."""
-        return script.directives.transactional and not any(
-            statement.backfill or tokens.commits(script.sql(statement)) for statement in script.statements
-        )
-
-    def fails_clean(self, sql: str) -> bool:
-        """Return whether it was one schema change, which is all or nothing."""
-        return tokens.fails_clean(sql)
-
-    def sets_session(self, sql: str) -> bool:
-        """Return whether a statement only sets variables or prepares another."""
-        return tokens.sets_session(sql)
-
-    def literal(self, value: Optional[str]) -> str:
-        """Return a constant with its character set."""
-        return text.literal(value)
 
     def identifier(self, dotted: str) -> str:
         """Return a name in backticks."""
@@ -146,10 +97,6 @@ class MySQL(Dialect):
     def prepare_session(self, server_version: int, allow_data_loss: bool) -> tuple[str, ...]:
         """Return how a deployer is noticed whose machine is gone, and the word for downs, a user variable."""
         return (f"SET SESSION wait_timeout = {SILENCE_S}, @windlass_allow_data_loss = {int(allow_data_loss)}",)
-
-    def leaves_settings(self, text: str) -> bool:
-        """Return whether a script holds a word that can leave something behind in the session."""
-        return _SETTINGS.search(text) is not None
 
     def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
         """Try each statement on empty copies of the tables."""
@@ -259,10 +206,6 @@ class MySQL(Dialect):
         """Ask the catalogue whether an interrupted statement took effect."""
         return settle.settle(link, sql)
 
-    def is_online(self, sql: str) -> bool:
-        """Return False: every build may lose a lock and be tried again."""
-        return False
-
     def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Return nothing: there is no invalid leftover."""
         return ()
@@ -279,42 +222,6 @@ class MySQL(Dialect):
         """Look at version, rights, connections, old transactions and settings."""
         return examination.examine(link, _is_mariadb(link), client_bin)
 
-    def objects(self, link: Link) -> Sequence[Object]:
-        """Read the catalogue."""
-        return catalogue.read(link, _is_mariadb(link))
-
-    def loose_spelling(self, definition: str) -> str:
-        """Return a definition without blanks, brackets, and an option that the server adds to Aria tables by itself."""
-        return re.sub(r"[\s()`]+", "", _ARIA_DEFAULT.sub(r"\1", definition)).lower()
-
     def backups(self) -> MySQLKeeper:
         """Return the dump programs, the client and renaming."""
         return MySQLKeeper()
-
-    def make_schema_table(self) -> tuple[str, ...]:
-        """Return its DDL."""
-        return (MAKE_SCHEMA_TABLE,)
-
-    def now_text(self) -> str:
-        """Return the clock as text."""
-        return NOW_TEXT
-
-    def table_of(self, key: Key, objects: Objects) -> str:
-        """Read it off the identity or the definition."""
-        return making_sql.table_of(key, objects)
-
-    def goes_with(self, key: Key, objects: Objects, partners: Collection[Key], making: bool) -> bool:
-        """Know what the server makes and drops by itself."""
-        return making_sql.goes_with(key, objects, partners, making)
-
-    def create_object(self, key: Key, objects: Objects) -> str:
-        """Build it from the catalogue's words."""
-        return making_sql.create(key, objects)
-
-    def drop_object(self, key: Key, objects: Objects) -> str:
-        """Drop it by its kind."""
-        return making_sql.drop(key, objects)
-
-    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
-        """Alter it, or make it anew."""
-        return making_sql.change(key, have, want)

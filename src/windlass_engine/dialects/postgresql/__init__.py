@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...finding import Finding
-from ...model import Probe, Script, Statement, TableFacts, Target
-from ...project.mistakes import Mistake
-from ..answers import Blocker, Facts, Gauge, Key, Object, Objects, Search, Volumes, Wait
+from ...model import Probe, TableFacts, Target
+from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
     databases,
-    deparse,
     driver,
     examination,
     facts,
     gauge,
     locks,
     losses,
-    making_sql,
     measures,
     online,
     probing,
-    review,
     scans,
-    schema,
-    session_state,
-    splitter,
     text,
     tokens,
 )
 from .archive_sql import PostgresArchives
-from .journal_sql import MAKE_SCHEMA_TABLE, NOW_TEXT, PostgresJournal
+from .journal_sql import PostgresJournal
 from .keeper import PostgresKeeper
+from .schemas import PostgresSchemas
+from .scripts import PostgresScripts
 
-_SETTINGS = re.compile(r"(?i)\b(set|set_config|reset|discard|load|listen|prepare|deallocate|declare|temp|temporary)\b")
-_OUTSIDE = re.compile(r"(?i)\b(dblink\w*|foreign|server|subscription|program)\b")
 #: A deployer whose machine is gone says no goodbye: after a minute of silence the server gives its session up, and the
 #: deployer lock with it.  The server's own default are hours.
 _PROBED = ("SET tcp_keepalives_idle = 20", "SET tcp_keepalives_interval = 10", "SET tcp_keepalives_count = 4")
@@ -48,12 +40,11 @@ _EARLY = (
     "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server) "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'dblink')"
 )
-_COPY = re.compile(r"(?i)\bcopy\b")
 #: "There is no journal yet": undefined_table, invalid_schema_name.
 _NO_JOURNAL = ("42P01", "3F000")
 
 
-class PostgreSQL(Dialect):
+class PostgreSQL(PostgresScripts, PostgresSchemas, Dialect):
     """PostgreSQL's answers."""
 
     name = "postgresql"
@@ -72,8 +63,6 @@ class PostgreSQL(Dialect):
             "explains",
         }
     )
-    grammar = "postgresql"
-    schema_table = "windlass.schema"
     journal = PostgresJournal()
     archives = PostgresArchives()
 
@@ -84,50 +73,6 @@ class PostgreSQL(Dialect):
     def connect(self, target: Target, application: str, timeout_s: int) -> Link:
         """Log in with psycopg."""
         return driver.connect(target, application, timeout_s)
-
-    def split(self, text: str, path: str) -> tuple[Statement, ...]:
-        """Part a script as PostgreSQL's own lexer would."""
-        return splitter.split(text, path)
-
-    def review(self, script: Script) -> list[Mistake]:
-        """Look for what PostgreSQL refuses in a transaction, unnamed online indexes and broken backfills."""
-        return review.review(script)
-
-    def copy_parts(self, sql: str) -> tuple[str, str]:
-        """Part a COPY … FROM stdin statement into command and data."""
-        return splitter.copy_parts(sql)
-
-    def needs_no_transaction(self, sql: str) -> bool:
-        """Return whether the server refuses this statement inside a transaction."""
-        return tokens.needs_no_transaction(sql)
-
-    def ends_transaction(self, sql: str) -> bool:
-        """Return whether the server refuses this statement inside a transaction."""
-        return tokens.needs_no_transaction(sql)
-
-    def is_whole(self, script: Script) -> bool:
-        """Return whether the script does not ask for the contrary: all that the server accepts inside is whole."""
-        return script.directives.transactional
-
-    def can_follow(self, script: Script) -> bool:
-        """Return whether the script is whole and moves no data in or out, which needs the connection for itself."""
-        return script.directives.transactional and _COPY.search(script.text) is None
-
-    def fails_clean(self, sql: str) -> bool:
-        """Return False: what PostgreSQL refuses inside a transaction may leave remains behind."""
-        return False
-
-    def sets_session(self, sql: str) -> bool:
-        """Return whether it is a SET, RESET or set_config that lasts beyond its transaction."""
-        return session_state.lasts(sql)
-
-    def sets_role(self, sql: str) -> bool:
-        """Return whether it takes or leaves a role or session user."""
-        return session_state.is_role(sql)
-
-    def literal(self, value: Optional[str]) -> str:
-        """Return an E'' constant."""
-        return text.literal(value)
 
     def identifier(self, dotted: str) -> str:
         """Return a quoted name."""
@@ -182,14 +127,6 @@ class PostgreSQL(Dialect):
     def durable(self) -> tuple[str, ...]:
         """Return the server's own way of committing, which flushes all the log that was written before."""
         return ("SET synchronous_commit TO DEFAULT",)
-
-    def reaches_outside(self, text: str) -> bool:
-        """Return whether a script has a word of those that reach other servers or programs."""
-        return _OUTSIDE.search(text) is not None
-
-    def leaves_settings(self, text: str) -> bool:
-        """Return whether a script holds a word that can leave something behind in the session."""
-        return _SETTINGS.search(text) is not None
 
     def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask pg_class and the server's statistics."""
@@ -299,10 +236,6 @@ class PostgreSQL(Dialect):
         """Ask the catalogue whether an interrupted statement took effect."""
         return online.settle(link, sql)
 
-    def is_online(self, sql: str) -> bool:
-        """Return whether a statement is a CONCURRENTLY form: a lock timeout there leaves an invalid index."""
-        return tokens.concurrent_index(sql) is not None
-
     def prepare_online(self, link: Link, sql: str) -> tuple[str, ...]:
         """Clear an invalid leftover, and name the transactions that an online build will wait for."""
         if not tokens.concurrent_index(sql):
@@ -325,42 +258,6 @@ class PostgreSQL(Dialect):
         """Look at version, rights, client programs, connections, old transactions, settings and leftovers."""
         return examination.examine(link, extensions, client_bin)
 
-    def objects(self, link: Link) -> Sequence[Object]:
-        """Read the catalogue."""
-        return schema.read(link)
-
-    def loose_spelling(self, definition: str) -> str:
-        """Return a definition without brackets and casts."""
-        return deparse.loose(definition)
-
     def backups(self) -> PostgresKeeper:
         """Return pg_dump, pg_restore and renaming."""
         return PostgresKeeper()
-
-    def make_schema_table(self) -> tuple[str, ...]:
-        """Return its DDL."""
-        return (MAKE_SCHEMA_TABLE,)
-
-    def now_text(self) -> str:
-        """Return the clock as text."""
-        return NOW_TEXT
-
-    def table_of(self, key: Key, objects: Objects) -> str:
-        """Read it off the identity or the definition."""
-        return making_sql.table_of(key, objects)
-
-    def goes_with(self, key: Key, objects: Objects, partners: Collection[Key], making: bool) -> bool:
-        """Know what the server makes and drops by itself."""
-        return making_sql.goes_with(key, objects, partners, making)
-
-    def create_object(self, key: Key, objects: Objects) -> str:
-        """Build it from the catalogue's words."""
-        return making_sql.create(key, objects)
-
-    def drop_object(self, key: Key, objects: Objects) -> str:
-        """Drop it by its kind."""
-        return making_sql.drop(key, objects)
-
-    def change_object(self, key: Key, have: Objects, want: Objects) -> str:
-        """Alter it, or make it anew."""
-        return making_sql.change(key, have, want)
