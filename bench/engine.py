@@ -8,7 +8,7 @@ from bench import machine, measure, peers, tables
 from bench.changes import changes
 from bench.measure import Contest, Timing
 from bench.server import Server
-from bench.tools import Psql, Tool, Windlass, WindlassAtomic, WindlassKeeping
+from bench.tools import Psql, Tool, Windlass, WindlassAtomic, WindlassAtomicKeeping, WindlassKeeping
 
 _PARTS = {
     "import": "start and import",
@@ -34,7 +34,8 @@ def report(counts: Sequence[int], rounds: int, only: Sequence[str] = ()) -> str:
 
 
 def _tools(only: Sequence[str]) -> list[Tool]:
-    every: list[Tool] = [Windlass(), WindlassAtomic(), WindlassKeeping(), Psql(), *(kind() for kind in peers.ALL)]
+    ours = [Windlass(), WindlassAtomic(), WindlassKeeping(), WindlassAtomicKeeping()]
+    every: list[Tool] = [*ours, Psql(), *(kind() for kind in peers.ALL)]
     always = (Windlass, Psql, peers.Dbmate)
     return [tool for tool in every if not only or isinstance(tool, always) or tool.name.startswith(tuple(only))]
 

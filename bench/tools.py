@@ -93,6 +93,16 @@ class WindlassKeeping(Windlass):
         return ["--keep-schema"]
 
 
+class WindlassAtomicKeeping(Windlass):
+    """What ``invoke deploy --atomic`` does: one transaction, and the schema kept at its end."""
+
+    name = "Windlass --atomic, schema kept"
+    commits = "everything"
+
+    def _options(self) -> list[str]:
+        return ["--atomic", "--keep-schema"]
+
+
 class Psql(Tool):
     """All statements in one file and one transaction, no journal: the floor."""
 

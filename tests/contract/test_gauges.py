@@ -11,6 +11,8 @@ import pytest
 from testbed.waiting import wait_until
 from tests.contract.engines import parted, transactional, words
 from tests.systems import Bench
+from windlass_engine.errors import WindlassError
+from windlass_engine.running import sizes
 from windlass_engine.session import Session, connect
 
 pytestmark = pytest.mark.usefixtures("gauging")
@@ -122,7 +124,9 @@ def waiting(session: Session, statement: str) -> Iterator[None]:
         thread.join()
 
 
-def test_a_run_tells_which_tables_changed_their_size(bench: Bench) -> None:
+@pytest.mark.parametrize("many", [1, 1000], ids=["looked at aside", "looked at by the run itself"])
+def test_a_run_tells_which_tables_changed_their_size(bench: Bench, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "MANY_TABLES", many)
     make = bench.make
     first = make.migration("001", "CREATE TABLE t (id int PRIMARY KEY, note varchar(200));", "DROP TABLE t;")
     fill = make.migration("002", parted(bench, "".join(f"{insert};\n" for insert in INSERTS)), "DELETE FROM t;")
@@ -134,6 +138,18 @@ def test_a_run_tells_which_tables_changed_their_size(bench: Bench) -> None:
         [grown] = filled["sizes"]
         assert grown["after"] - grown["before"] >= 2000 * 200 and grown["indexes_after"] > grown["indexes_before"]
         assert bench.deploy(make.system(first, fill, quiet))["sizes"] == []
+
+
+def test_sizes_are_told_where_no_second_session_is_let_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Session:
+        raise WindlassError("database_unreachable", "too many connections")
+
+    aside = sizes.Aside
+    monkeypatch.setattr(sizes, "MANY_TABLES", 1)
+    monkeypatch.setattr(sizes, "Aside", lambda _: aside(refused))
+    first = bench.make.migration("001", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")
+    done = bench.deploy(bench.make.system(first))
+    assert (done["status"], len(done["sizes"])) == ("done", 1)
 
 
 def test_a_table_that_somebody_holds_is_not_waited_for(bench: Bench) -> None:

@@ -150,11 +150,12 @@ class _Run:
             returned = self._put_back()
         except StepFailed as failed:
             return {**self._failed(failed), "archived": runner.archived}
+        aside = sizes.Aside(self._observer) if self._has_many_tables() else None
         after = journals.read(self._session)
         self._remember(after)
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
-        moved = {"archived": runner.archived, "put_back": returned, "sizes": self._sizes()}
+        moved = {"archived": runner.archived, "put_back": returned, "sizes": self._sizes(aside)}
         result["fingerprint"] = self._fingerprint
         return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
 
@@ -265,9 +266,15 @@ class _Run:
                 self._session, after.head, options.run_id, options.who, self._settings()
             )
 
-    def _sizes(self) -> Optional[list[Wire]]:
+    def _has_many_tables(self) -> bool:
+        """Return whether looking at all tables may take long: those that stood before, and what the steps make."""
+        return self._volumes is not None and len(self._volumes.tables) + len(self._plan.steps) >= sizes.MANY_TABLES
+
+    def _sizes(self, aside: Optional[sizes.Aside] = None) -> Optional[list[Wire]]:
         """Return the tables that changed their size, None where nobody looked."""
-        return sizes.changes(self._volumes, sizes.look(self._session)) if self._volumes else None
+        if self._volumes is None:
+            return None
+        return sizes.changes(self._volumes, (aside and aside.found()) or sizes.look(self._session))
 
     def _look_again(self) -> Optional[Journal]:
         """Ask for the truth on a new connection after the old one was lost; None while nobody can tell.

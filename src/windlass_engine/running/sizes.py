@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
-from typing import Optional
+from typing import Callable, Optional
 
 from ..dialects.answers import Volumes
 from ..dialects.link import ServerError
+from ..errors import WindlassError
 from ..model import Wire
 from ..session import Session
 
@@ -14,6 +16,8 @@ from ..session import Session
 PATIENCE_MS = 200
 #: The whole look may take so long (milliseconds).
 LONGEST_MS = 5000
+#: From so many tables on a look takes longer than logging in, and goes on beside other work.
+MANY_TABLES = 100
 #: So many tables are told, those that changed most.
 MOST_TABLES = 100
 
@@ -29,6 +33,27 @@ def look(session: Session) -> Optional[Volumes]:
     finally:
         with suppress(ServerError):  # a session that is gone is noticed by whoever needs it next
             session.run(["ROLLBACK", *dialect.set_timeouts(0, 0)])
+
+
+class Aside:
+    """A look on a session of its own, which ``connect`` gives, while the run's session does other work."""
+
+    def __init__(self, connect: Callable[[], Session]) -> None:
+        """Begin to look."""
+        self._connect = connect
+        self._found: Optional[Volumes] = None
+        self._thread = threading.Thread(target=self._look, name="sizes", daemon=True)
+        self._thread.start()
+
+    def found(self) -> Optional[Volumes]:
+        """Wait for the end of it and return what was measured, None where that was not possible."""
+        self._thread.join()
+        return self._found
+
+    def _look(self) -> None:
+        """Log in and look; a server without a free slot is not measured this way."""
+        with suppress(WindlassError), self._connect() as session:
+            self._found = look(session)
 
 
 def changes(before: Optional[Volumes], after: Optional[Volumes]) -> Optional[list[Wire]]:
