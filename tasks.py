@@ -355,7 +355,7 @@ def runbook(_: Context, scenario: str, env: str = "", write: bool = False) -> No
     print(text, end="")
 
 
-@verb(LOOK, limit="how many events of each database")
+@verb(LOOK, limit="how many events of each database (default: 30)")
 def history(_: Context, where: Scope, limit: int = 30, json: bool = False) -> int:
     """Show what was done to each database, when, by whom and how it ended."""
     from windlass import verbs

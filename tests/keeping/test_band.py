@@ -50,6 +50,8 @@ def test_tables_that_lost_all_rows_are_named() -> None:
     assert warnings(known(MB, {"public.a": 0, "public.b": 0, "public.c": 7, "public.new": 0}), [last], 0) == [
         "a table that had rows has none now: public.a (5 before)"
     ]
+    marks = {"windlass.statements": 5, "windlass_statements": 5}
+    assert not warnings(known(MB, dict.fromkeys(marks, 0)), [known(MB, marks)], 0), "an undone migration's own marks"
     many = {f"t{number}": 1 for number in range(15)}
     (told,) = warnings(known(MB, dict.fromkeys(many, 0)), [known(MB, many)], 50)
     assert told.startswith("15 tables that had rows have none now: t0 (1 before), ")

@@ -12,6 +12,8 @@ COMPARED = 5
 #: Below this size, bytes mean nothing.
 _SMALL = 1 << 20
 _NAMED = 10
+#: How the names of the journal's own tables begin, on one engine or another: an undone migration takes its marks along.
+_JOURNAL = ("windlass.", "windlass_")
 
 
 def warnings(known: Wire, earlier: Sequence[Wire], percent: int) -> list[str]:
@@ -40,7 +42,8 @@ def _size(known: Wire, earlier: Sequence[Wire], percent: int) -> list[str]:
 def _emptied(known: Wire, last: Wire) -> list[str]:
     """Name the tables that had rows in the last backup and have none."""
     rows = known["rows"]
-    empty = [f"{name} ({count} before)" for name, count in last["rows"].items() if count and rows.get(name) == 0]
+    gone = {name: count for name, count in last["rows"].items() if count and rows.get(name) == 0}
+    empty = [f"{name} ({count} before)" for name, count in gone.items() if not name.startswith(_JOURNAL)]
     if not empty:
         return []
     more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
