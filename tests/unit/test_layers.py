@@ -17,7 +17,7 @@ ENGINE = SOURCE / "windlass_engine"
 #: Rooms of the engine, from the left (knows nobody) to the right (knows all).  A room imports itself and to the left.
 RANKS = [
     {"errors", "model", "finding"},
-    {"project", "wire", "processes", "following"},
+    {"project", "wire", "processes", "following", "files"},
     {"dialects"},
     {"plan", "session", "messages", "journal", "scheduled"},
     {"scratch", "schema", "archiving", "keeping"},

@@ -13,12 +13,12 @@ import json
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from windlass_engine import files
 from windlass_engine.errors import CODES
 
 Record = dict[str, Any]
@@ -259,17 +259,8 @@ def private_folder(path: Path) -> None:
 def write(path: Path, text: str) -> None:
     """Write a file so that it appears whole or not at all, readable by its owner only."""
     private_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    with files.replacing(str(path)) as stream:
+        stream.write(text)
 
 
 def dumps(record: Record) -> str:

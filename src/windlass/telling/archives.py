@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +10,7 @@ from typing import Any, TextIO
 from windlass.records import record
 from windlass.telling import console
 from windlass.telling.keeping import Told
+from windlass_engine import files
 
 HEADINGS = ("ARCHIVE", "KEPT (UTC)", "MIGRATION", "TABLE", "WHAT", "ROWS", "SIZE", "STATE", "BY")
 
@@ -75,15 +74,8 @@ def write_csv(path: Path, pages: Iterable[Mapping[str, Any]]) -> int:
     The file appears whole or not at all.  NULL is an empty field, an empty text a pair of quotes.
     """
     record.private_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            rows = _write(stream, pages)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return rows
+    with files.replacing(str(path), newline="") as stream:
+        return _write(stream, pages)
 
 
 def _write(stream: TextIO, pages: Iterable[Mapping[str, Any]]) -> int:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from .. import files
 from ..model import Wire
 
 _FOLDER = ".marks"
@@ -97,14 +97,5 @@ def _locked(home: str) -> Iterator[None]:
 
 def _write(path: str, data: Wire) -> None:
     """Replace a file as a whole."""
-    temporary = f"{path}.{secrets.token_hex(4)}.new"
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with files.replacing(path) as file:
+        json.dump(data, file, ensure_ascii=False)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+from .. import files
 from ..model import Wire
 
 OK, FAILED = "ok", "failed"
@@ -87,18 +87,8 @@ def alone(folder: str, job: str) -> Iterator[bool]:
 
 def publish(path: str, text: str, mode: int = 0o600) -> None:
     """Replace a file as a whole: whoever reads it sees the old text or the new one.  Raise OSError."""
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(4)}.new")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)  # the process's umask is stricter
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with files.replacing(path, mode) as file:
+        file.write(text)
 
 
 def now() -> str:
