@@ -22,7 +22,6 @@ class Words:
     rude: str
     polite: str
     kill_me: str
-    count_text: str
     events: str
     statements: str
     wrong_login: str
@@ -43,7 +42,6 @@ WORDS = {
         "SET search_path = '';\nSET standard_conforming_strings = off;\nSELECT 1",
         "SELECT 'leaked' WHERE current_setting('search_path') = '' OR current_setting('standard_conforming_strings') = 'off'",
         "SELECT pg_terminate_backend(pg_backend_pid())",
-        "SELECT count(*)::text FROM {}",
         "windlass.events",
         "windlass.statements",
         "postgres",
@@ -55,7 +53,6 @@ WORDS = {
         "SET SESSION foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES', time_zone = '+05:00', sql_select_limit = 1;\nSET timestamp = 1;\nSET NAMES latin1;\nDO 0",
         "SELECT 'leaked' FROM DUAL WHERE @@foreign_key_checks = 0 OR @@sql_mode LIKE '%ANSI%' OR @@time_zone <> '+00:00' OR @@character_set_client <> 'utf8mb4' OR @@sql_select_limit = 1 OR NOW() < '2000-01-01'",
         "KILL CONNECTION_ID()",
-        "SELECT CAST(COUNT(*) AS CHAR) FROM {}",
         "windlass_events",
         "windlass_statements",
         "root",
@@ -64,7 +61,6 @@ WORDS = {
         "SET QUOTED_IDENTIFIER OFF;\nSET XACT_ABORT OFF; SET ROWCOUNT 1; SET DATEFIRST 1; SET LANGUAGE Deutsch; SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;\nSELECT 1 AS x INTO #left_behind;\nSELECT 1 AS x",
         "SELECT 'leaked' AS word WHERE SESSIONPROPERTY('QUOTED_IDENTIFIER') = 0 OR @@OPTIONS & 16384 = 0 OR @@DATEFIRST <> 7 OR @@LANGUAGE <> 'us_english' OR OBJECT_ID('tempdb..#left_behind') IS NOT NULL",
         "RAISERROR(N'the server ends this session', 20, 1) WITH LOG",
-        "SELECT CAST(COUNT(*) AS nvarchar(20)) FROM {}",
         "windlass.events",
         "windlass.statements",
         "nobody_of_that_name",

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from windlass.lint.finding import ERROR, Finding
 from windlass.telling import console
 
-FORMATS = ("text", "json", "sarif")
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 

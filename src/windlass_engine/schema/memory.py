@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
 
-from .. import journal
 from ..dialects.link import ServerError
 from ..model import Wire
 from ..session import Session
@@ -103,11 +102,6 @@ def keep_own_changes(session: Session, before: Schema, run_id: str, who: str) ->
                 kept[key] = new[key]
     merged = Schema(tuple(sorted((kind, identity, text) for (kind, identity), text in kept.items())))
     keep(session, known.head, run_id, who, merged)
-
-
-def head_now(session: Session) -> str:
-    """Return the journal's head.  Raise WindlassError."""
-    return journal.read(session).head
 
 
 def _by_key(schema: Schema) -> dict[tuple[str, str], str]:

@@ -33,12 +33,11 @@ WHERE t.is_ms_shipped = 0 AND c.last_value IS NOT NULL AND TYPE_NAME(c.system_ty
   AND TYPE_NAME(c.system_type_id) <> 'numeric'
 ORDER BY s.name, t.name
 """)
-#: What a restore brings back by itself and has to be the same, then what it does not bring back.
+#: What a restore brings back by itself and has to be the same.
 RESTORED = (
     "compatibility_level", "collation_name", "recovery_model_desc", "is_read_committed_snapshot_on",
     "snapshot_isolation_state_desc", "containment_desc", "is_read_only",
 )  # fmt: skip
-LOST = ("owner", "is_trustworthy_on", "is_db_chaining_on", "is_broker_enabled")
 _NAMES = (*RESTORED, "is_trustworthy_on", "is_db_chaining_on", "is_broker_enabled", "is_encrypted")
 _SETTINGS = "SELECT {}, SUSER_SNAME(d.owner_sid) FROM sys.databases d WHERE d.name = {{}}".format(
     ", ".join(f"d.{name}" for name in _NAMES)
