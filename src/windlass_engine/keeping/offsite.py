@@ -53,7 +53,7 @@ class Repository:
             raise WindlassError(
                 "inventory_invalid",
                 "windlass_offsite is a mapping with repository and password, and environment where the store has keys",
-                hint="see docs/backups.md; nothing was touched",
+                hint="see docs/keeping-backups.md; nothing was touched",
             )
         environment = {str(key): str(value) for key, value in (raw.get("environment") or {}).items()}
         options = tuple(f"{key}={value}" for key, value in (raw.get("options") or {}).items())
