@@ -15,7 +15,7 @@ _PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 class MariaDBServer(Mysqld):
     """A server of the system's own programs, or of those below `root`."""
 
-    make = "MariaDB"
+    title = "MariaDB"
 
     def __init__(self, settings: Mapping[str, str] | None = None, root: Path | None = None) -> None:
         self._root = root
@@ -39,7 +39,7 @@ class MariaDBServer(Mysqld):
             "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION",
         )
 
-    def _command(self) -> list[str]:
+    def _program_of_make(self) -> list[str]:
         return [self._program("mariadbd"), *self._place(), "--innodb-log-file-size=16M"]
 
     def _place(self) -> list[str]:

@@ -23,7 +23,7 @@ VARIABLE = "WINDLASS_TEST_MYSQL"
 class MySQLServer(Mysqld):
     """A server of the programs below `root`."""
 
-    make = "MySQL"
+    title = "MySQL"
 
     def __init__(self, root: Path, settings: Mapping[str, str] | None = None) -> None:
         self._root = root / "usr"
@@ -36,14 +36,16 @@ class MySQLServer(Mysqld):
         return ClientPrograms(f"{self.client_bin}/mysql", (f"{self.client_bin}/mysqldump", "--set-gtid-purged=OFF"))
 
     def _install(self) -> None:
-        self._run(*self._command(), f"--datadir={self.data}", f"--tmpdir={self.temporary}", "--initialize-insecure")
+        self._run(
+            *self._program_of_make(), f"--datadir={self.data}", f"--tmpdir={self.temporary}", "--initialize-insecure"
+        )
         self._write_first(
             f"ALTER USER root@localhost IDENTIFIED BY '{self.password}'",
             f"CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY '{self.password}'",
             "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION",
         )
 
-    def _command(self) -> list[str]:
+    def _program_of_make(self) -> list[str]:
         share = self._root / "share/mysql"
         return [
             str(self._root / "sbin/mysqld"), "--no-defaults", f"--basedir={self._root}", f"--lc-messages-dir={share}",
@@ -55,7 +57,7 @@ class MySQLServer(Mysqld):
 class GivenServer:
     """The server at `url`; its login may make databases.  Those of the tests have names of their own."""
 
-    make = "MySQL"
+    title = "MySQL"
     client_bin = ""
 
     def __init__(self, url: str) -> None:
