@@ -60,10 +60,10 @@ def kill(name: str) -> None:
                 os.kill(pid, signal.SIGKILL)
         return not living
 
-    wait_until(empty, seconds=30, what=f"the processes of {name} to end")
+    wait_until(empty, what=f"the processes of {name} to end")
     for top in hierarchies():
         # Groups are removed from the leaves up; the kernel may need a moment after the last process.
-        wait_until(lambda folder=top / _TOP / name: _remove(folder), seconds=10, what=f"{top}/{name} to go")  # type: ignore[misc]
+        wait_until(lambda folder=top / _TOP / name: _remove(folder), what=f"{top}/{name} to go")  # type: ignore[misc]
 
 
 def _remove(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from testbed import cgroups, machine, network, shell, ssh
 from testbed.errors import TestbedError
 from testbed.image import Image
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 
 ROLE = "windlass_deploy"
 POSTGRESQL_DRIVER, MARIADB_DRIVER = "python3-psycopg", "python3-pymysql"
@@ -62,7 +62,7 @@ class Host:
     def boot(self) -> None:
         """Boot the host and wait until one can log in and PostgreSQL answers.
 
-        Raises TimeoutError or TestbedError when it does not come up.
+        Raises TestbedError, or TimeoutError where PostgreSQL alone does not come up.
         """
         self._process = machine.boot(
             self.root,
@@ -72,9 +72,12 @@ class Host:
             bridge=network.bridge(self._slot),
             console=self.folder / "console.log",
         )
-        wait_until(lambda: self._has_ended() or self._greets(), seconds=90, what=f"sshd on {self.name}", every=0.05)
-        self.run("systemctl is-system-running --wait", check=False, timeout=90)
-        wait_until(self._serves, seconds=60, what=f"PostgreSQL on {self.name}", every=0.1)
+        try:
+            wait_until(lambda: self._has_ended() or self._greets(), what=f"sshd on {self.name}", every=0.05)
+        except TimeoutError as late:
+            raise self._failure("did not come up") from late
+        self.run("systemctl is-system-running --wait", check=False)
+        wait_until(self._serves, what=f"PostgreSQL on {self.name}", every=0.1)
 
     def kill(self) -> None:
         """Cut the host's power: every process ends at once. What it wrote stays, and boot() finds it."""
@@ -82,7 +85,7 @@ class Host:
             self.cut()  # a host without power does not close its connections
         cgroups.kill(self.group)
         if self._process is not None:
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=LIMIT_S)
             self._process = None
         network.remove(self._cable)
 
@@ -94,7 +97,7 @@ class Host:
         """Connect the host again; one that runs can be reached when this ends."""
         network.plug(self._cable)
         if self.running:  # the bridge and the neighbours' tables need a moment
-            wait_until(self._greets, seconds=30, what=f"{self.name} behind its mended link", every=0.05)
+            wait_until(self._greets, what=f"{self.name} behind its mended link", every=0.05)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
@@ -112,7 +115,7 @@ class Host:
         user: str = "root",
         text: str | None = None,
         check: bool = True,
-        timeout: float = 60,
+        timeout: float = LIMIT_S,
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command over SSH, with `text` as its input.
 
@@ -124,7 +127,7 @@ class Host:
         )  # fmt: skip
 
     def console(
-        self, command: str, *, text: str | None = None, check: bool = True, timeout: float = 60
+        self, command: str, *, text: str | None = None, check: bool = True, timeout: float = LIMIT_S
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root as if at the host's console: needs neither its network nor its sshd."""
         leader = str(machine.leader(self.group))
@@ -156,7 +159,7 @@ class Host:
 
     def mariadb(self, statements: str) -> str:
         """Run SQL as root on MariaDB at the console, started if it is not up; return the rows, tabs between fields."""
-        self.console("systemctl start mariadb", timeout=90)
+        self.console("systemctl start mariadb")
         return self.console("mariadb --batch --skip-column-names", text=statements).stdout.rstrip("\n")
 
     def create_mariadb_database(self, name: str) -> str:
@@ -174,7 +177,7 @@ class Host:
 
     def install_driver(self, package: str = POSTGRESQL_DRIVER) -> None:
         """Install a database driver for Python, if it is not there."""
-        self.console(f"apt-get install -qy {package}", timeout=120)
+        self.console(f"apt-get install -qy {package}")
 
     @contextmanager
     def without_driver(self, package: str = POSTGRESQL_DRIVER) -> Iterator[None]:
@@ -236,11 +239,15 @@ class Host:
     def _has_ended(self) -> bool:
         """Tell that a host that is to boot has not ended.  Raises TestbedError with its last words when it has."""
         if self._process is not None and self._process.poll() is not None:
-            said = (self.folder / "console.log").read_text(errors="replace")
-            full = "Too many open files" in said
-            hint = " (sysctl fs.inotify.max_user_instances=1024 makes room for more hosts)" if full else ""
-            raise TestbedError(f"{self.name} ended while it booted{hint}: {said[-400:].strip()}")
+            raise self._failure("ended while it booted")
         return False
+
+    def _failure(self, what: str) -> TestbedError:
+        """Return what is wrong with the host, with its last words."""
+        said = (self.folder / "console.log").read_text(errors="replace")
+        full = "Too many open files" in said
+        hint = " (sysctl fs.inotify.max_user_instances=1024 makes room for more hosts)" if full else ""
+        return TestbedError(f"{self.name} {what}{hint}: {said[-400:].strip()}")
 
     def _greets(self) -> bool:
         with suppress(OSError), socket.create_connection((self.address, 22), timeout=1) as connection:

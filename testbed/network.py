@@ -55,7 +55,7 @@ def remove(interface: str) -> None:
 
     The kernel takes an ended host's cable away by itself, but only when it gets round to it.
     """
-    wait_until(lambda: not exists(interface) or _delete(interface), seconds=20, what=f"{interface} to go")
+    wait_until(lambda: not exists(interface) or _delete(interface), what=f"{interface} to go")
 
 
 def pull(interface: str) -> None:

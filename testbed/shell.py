@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Mapping
 
 from testbed.errors import TestbedError
+from testbed.waiting import LIMIT_S
 
 
 def run(
     *arguments: str,
     text: str | None = None,
     check: bool = True,
-    timeout: float = 120,
+    timeout: float = LIMIT_S,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program, with `text` as its standard input, and return what it printed.

@@ -50,7 +50,7 @@ class Slot:
         """Take away every process, mount, interface and file of the slot's testbed."""
         cgroups.kill(str(self.number))
         for mount in _mounts_below(self.folder):
-            wait_until(lambda mount=mount: _unmount(mount), seconds=20, what=f"{mount} to be free")  # type: ignore[misc]
+            wait_until(lambda mount=mount: _unmount(mount), what=f"{mount} to be free")  # type: ignore[misc]
         network.hang_up(self.number)
         for interface in [*network.members(self.number), network.bridge(self.number)]:
             network.remove(interface)

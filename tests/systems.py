@@ -12,8 +12,6 @@ from windlass_engine.project.view import Migration, ProjectView, Repeatable, nat
 from windlass_engine.running import execute
 from windlass_engine.schema import introspect
 
-FAST = {"lock_retries": 3, "deploy_lock_wait_s": 0.5}
-
 
 class Maker:
     """Makes scripts and systems of one engine."""
@@ -88,13 +86,21 @@ class Bench:
         return plan.plan_down(self.journal(*names), self.make.read, system="test", database="test", **how)
 
     def run(self, planned: Plan, emit: Callable[[Wire], None] | None = None, **options: Any) -> Wire:
-        """Run a plan."""
-        chosen = Options("run", "tester", "here", "test", **{**FAST, **options})
+        """Run a plan, as patiently as Windlass is by itself."""
+        chosen = Options("run", "tester", "here", "test", **options)
         return execute.run(self.target, planned, chosen, emit or self.events.append)
 
     def deploy(self, project: ProjectView, emit: Callable[[Wire], None] | None = None, **options: Any) -> Wire:
         """Plan upwards and run."""
         return self.run(self.plan(project, atomic=options.get("atomic", False)), emit, **options)
+
+    def deploy_against(self, blocker: str, project: ProjectView) -> Wire:
+        """Deploy what a session keeps locked, with little patience; on a busy machine with more, until it is seen."""
+        for timeout_ms in (200, 1000, 5000, 20_000):
+            result = self.deploy(project, lock_timeout_ms=timeout_ms, lock_retries=2)
+            if blocker in result["error"]["message"]:
+                break
+        return result
 
     def roll_back(self, **how: Any) -> Wire:
         """Plan downwards and run."""

@@ -90,7 +90,7 @@ def test_who_waits_for_a_row_and_for_whom(bench: Bench) -> None:
         holder.run(holder.dialect.begin(0, 0))
         holder.run(change)
         with waiting(waiter, change):
-            wait_until(lambda: observer.dialect.waits(observer.link), seconds=10, what="somebody to wait")
+            wait_until(lambda: observer.dialect.waits(observer.link), what="somebody to wait")
             (found,) = observer.dialect.waits(observer.link) or ()
             holder.run("ROLLBACK")
     assert (found.waiter, found.holder) == (waiter.backend_pid, holder.backend_pid)
@@ -105,7 +105,7 @@ def test_who_waits_for_a_table(bench: Bench) -> None:
         holder.run(holder.dialect.begin(0, 0))
         holder.query("SELECT * FROM t")
         with waiting(waiter, f"ALTER TABLE t {words(bench).add} a int"):
-            wait_until(lambda: observer.dialect.waits(observer.link), seconds=10, what="somebody to wait")
+            wait_until(lambda: observer.dialect.waits(observer.link), what="somebody to wait")
             (found,) = observer.dialect.waits(observer.link) or ()
             holder.run("ROLLBACK")
     assert found.waiter == waiter.backend_pid

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from testbed.waiting import LIMIT_S
 from tests.contract.engines import words
 from tests.systems import Bench
 from windlass_engine import session
@@ -30,7 +31,8 @@ def test_a_second_deployer_is_told_who_holds_the_lock(bench: Bench) -> None:
             bench.run(planned, deploy_lock_wait_s=0.3)
         assert refusal.value.code == "deploy_locked"
         assert "windlass run-7 maria" in refusal.value.message and str(other.backend_pid) in refusal.value.message
-    assert bench.run(planned, deploy_lock_wait_s=5)["error"] is None
+        assert "windlass run-7 maria" in str([event for event in bench.events if event["event"] == "lock_waiting"])
+    assert bench.run(planned)["error"] is None
 
 
 def test_of_many_deployers_one_applies_and_the_rest_see_it(bench: Bench) -> None:
@@ -39,7 +41,7 @@ def test_of_many_deployers_one_applies_and_the_rest_see_it(bench: Bench) -> None
 
     def deploy() -> None:
         try:
-            outcomes.append(bench.run(planned, lambda _: None, deploy_lock_wait_s=20)["status"])
+            outcomes.append(bench.run(planned, lambda _: None, deploy_lock_wait_s=LIMIT_S)["status"])
         except WindlassError as error:
             outcomes.append(error.code)
 
@@ -57,7 +59,7 @@ def test_a_look_that_waits_for_the_lock_sees_what_its_holder_did(bench: Bench) -
 
         def emit(event: dict[str, object]) -> None:
             if event["event"] == "lock_acquired":
-                looks.extend(pool.submit(inspection.look, bench.target, lock_wait_s=wait_s) for wait_s in (0, 60))
+                looks.extend(pool.submit(inspection.look, bench.target, lock_wait_s=wait_s) for wait_s in (0, LIMIT_S))
                 assert looks[0].result()["lock"], "the first look does not wait, so it sees the holder"
 
         assert bench.deploy(project(bench), emit)["error"] is None
@@ -77,7 +79,7 @@ def test_a_blocked_table_is_waited_for_and_the_blocker_named(bench: Bench) -> No
             if event["event"] == "retry" and f"pid {other.backend_pid}" in str(event["blockers"]):
                 other.run("ROLLBACK")
 
-        result = bench.deploy(project(bench), emit, lock_timeout_ms=200, lock_retries=20)
+        result = bench.deploy(project(bench), emit, lock_timeout_ms=200)
     assert result["error"] is None, result
     assert result["steps"][0]["retries"] >= 1
     assert bench.query("SELECT id, a FROM t") == [(1, None)]
@@ -88,9 +90,10 @@ def test_patience_ends_with_the_blocker_named_and_nothing_changed(bench: Bench) 
     before = bench.fingerprint()
     with session.connect(bench.target, "the crm") as other:
         other.run([*bench.make.dialect.begin(0, 0), words(bench).read.format("t")])
-        result = bench.deploy(project(bench), lock_timeout_ms=200, lock_retries=2)
+        result = bench.deploy_against(f"pid {other.backend_pid}", project(bench))
         assert result["error"]["code"] == "lock_timeout"
         assert f"pid {other.backend_pid}" in result["error"]["message"]
+        assert result["error"]["where"]["line"] == 1
     assert bench.fingerprint() == before
     assert bench.deploy(project(bench))["error"] is None
 
@@ -108,7 +111,7 @@ def test_a_locked_row_is_waited_for(bench: Bench) -> None:
             if event["event"] == "retry" and f"pid {other.backend_pid}" in str(event["blockers"]):
                 other.run("ROLLBACK")
 
-        result = bench.deploy(change, emit, lock_timeout_ms=200, lock_retries=20)
+        result = bench.deploy(change, emit, lock_timeout_ms=200)
     assert result["error"] is None, result
     assert bench.query("SELECT id FROM t") == [(2,)]
     assert bench.query(f"SELECT count(*) FROM {words(bench).events} WHERE name = '002_u' AND event = 'applied'") == [

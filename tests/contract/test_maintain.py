@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from testbed.waiting import LIMIT_S
 from tests.contract.engines import parted, words
 from tests.systems import Bench
 from windlass_engine import maintain, session
@@ -16,7 +17,7 @@ from windlass_engine.maintain import Job
 from windlass_engine.model import Options, Wire
 from windlass_engine.project import script
 
-FAST = Options("run", "tester", "here", "test", lock_timeout_ms=200, deploy_lock_wait_s=0.6)
+OPTIONS = Options("run", "tester", "here", "test", lock_timeout_ms=200)
 
 
 @pytest.fixture
@@ -38,8 +39,8 @@ def job(bench: Bench, text: str, name: str = "tidy") -> Job:
     return Job(name, script.load(text.encode(), path, bench.make.dialect.split, kind="maintenance"))
 
 
-def run(bench: Bench, *jobs: Job) -> Wire:
-    return maintain.run(bench.target, jobs, FAST, bench.events.append)
+def run(bench: Bench, *jobs: Job, options: Options = OPTIONS) -> Wire:
+    return maintain.run(bench.target, jobs, options, bench.events.append)
 
 
 def count(bench: Bench) -> int:
@@ -99,7 +100,8 @@ def test_the_same_job_never_runs_twice_at_once(standing: Bench) -> None:
 def test_a_job_waits_for_a_deployment_and_says_who_holds_the_lock(standing: Bench) -> None:
     with session.connect(standing.target, "windlass 4711 alice") as other:
         assert other.dialect.try_lock(other.link)
-        result = run(standing, job(standing, words(standing).some))
+        impatient = replace(OPTIONS, deploy_lock_wait_s=0.6)
+        result = run(standing, job(standing, words(standing).some), options=impatient)
         assert result["error"]["code"] == "deploy_locked"
         assert "alice" in result["error"]["message"]
         other.dialect.unlock(other.link)
@@ -108,7 +110,6 @@ def test_a_job_waits_for_a_deployment_and_says_who_holds_the_lock(standing: Benc
 
 
 def test_a_deployment_gets_in_between_two_passes(standing: Bench) -> None:
-    deployed = threading.Event()
     more = standing.make.migration("002_more", "CREATE TABLE more (id int)", "DROP TABLE IF EXISTS more")
     first = standing.make.migration(
         "001_old", standing.journal("001_old").entries[0].up_text, "DROP TABLE IF EXISTS old"
@@ -116,9 +117,8 @@ def test_a_deployment_gets_in_between_two_passes(standing: Bench) -> None:
     slow = job(standing, f"-- windlass: repeat 300ms\n{words(standing).some}")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, standing, slow)
-        assert standing.deploy(standing.make.system(first, more), deploy_lock_wait_s=20)["applied"] == ["002_more"]
-        deployed.set()
-        assert running.result(60)["jobs"][0]["status"] == "done"
+        assert standing.deploy(standing.make.system(first, more))["applied"] == ["002_more"]
+        assert running.result(LIMIT_S)["jobs"][0]["status"] == "done"
     assert count(standing) == 0
 
 
@@ -130,7 +130,7 @@ def test_a_table_that_is_locked_is_tried_again(standing: Bench) -> None:
         with suppress(TimeoutError):
             running.result(1)
         other.run("COMMIT")
-        assert running.result(60)["jobs"][0]["rows"] == 10
+        assert running.result(LIMIT_S)["jobs"][0]["rows"] == 10
 
 
 def test_a_database_without_a_journal_is_refused(bench: Bench) -> None:

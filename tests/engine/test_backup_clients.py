@@ -113,7 +113,7 @@ def test_a_process_left_behind_is_ended_with_its_helpers(tmp_path: Path) -> None
     told = tmp_path / "helper"
     script = f"sleep 1000 & echo $! > {told}; sleep 1000"
     with processes.Process(["/bin/sh", "-c", script], {}) as process:
-        wait_until(lambda: told.exists() and told.read_text(), seconds=20, what="the helper to start")
+        wait_until(lambda: told.exists() and told.read_text(), what="the helper to start")
         helper = int(told.read_text())
         assert not process.has_ended()
     assert process.has_ended()

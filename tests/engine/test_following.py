@@ -105,7 +105,7 @@ def test_a_growing_folder_is_read_once_and_known_at_the_end(tmp_path: Path) -> N
         (folder / "toc.dat").write_bytes(b"later it says something else")
         with open(folder / "12.dat.gz", "wb", buffering=0) as file:
             file.write(data["12.dat.gz"][:1000])
-            wait_until(lambda: following.bytes >= 1000, seconds=20, what="the first part to be read")
+            wait_until(lambda: following.bytes >= 1000, what="the first part to be read")
             file.write(data["12.dat.gz"][1000:])
         (folder / "13.dat.gz").write_bytes(data["13.dat.gz"])
         (folder / "toc.dat").write_bytes(data["toc.dat"])
@@ -132,7 +132,7 @@ def test_a_file_that_becomes_shorter_is_found(tmp_path: Path) -> None:
     path = tmp_path / "12.dat.gz"
     path.write_bytes(gzip.compress(lines(100) + END))
     with Following(str(tmp_path), Reading().look) as following:
-        wait_until(lambda: following.bytes == path.stat().st_size, seconds=20, what="the file to be read")
+        wait_until(lambda: following.bytes == path.stat().st_size, what="the file to be read")
         os.truncate(path, 100)
         with pytest.raises(Damaged, match="became shorter"):
             following.finish()
@@ -178,7 +178,7 @@ def test_who_reads_meanwhile_stands_back_and_not_at_the_end(tmp_path: Path) -> N
     watched = Watched()
     with Following(str(tmp_path), lambda path: watched) as following:
         (tmp_path / "a").write_bytes(b"first")
-        wait_until(lambda: bool(watched.priorities), seconds=20, what="the first part to be read")
+        wait_until(lambda: bool(watched.priorities), what="the first part to be read")
         following._end_watch()
         (tmp_path / "a").write_bytes(b"first and last")
         following.finish()

@@ -94,7 +94,7 @@ def test_writers_lose_not_one_row(bench: Bench, mariadb: MariaDBServer, down: st
     for writer in writers:
         writer.start()
     try:
-        wait_until(lambda: all(len(each) > 50 for each in taken), seconds=60, what="the writers to write")
+        wait_until(lambda: all(len(each) > 50 for each in taken), what="the writers to write")
         undone(bench)
     finally:
         ended.set()

@@ -127,7 +127,7 @@ def test_counts_are_of_the_dump_while_others_write(
     writer = threading.Thread(target=keep_writing, args=(url, stop, written))
     writer.start()
     try:
-        wait_until(lambda: len(written) > 5, seconds=20, what="the writer")
+        wait_until(lambda: len(written) > 5, what="the writer")
         made = [make(login, tmp_path) for _ in range(3)]
     finally:
         stop.set()
@@ -268,13 +268,13 @@ def test_a_killed_run_leaves_nothing_that_looks_good(filled: str, tmp_path: Path
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "SECRET": target.password}
     argv = [sys.executable, "-c", code, target.name, target.url, str(tmp_path / "backups"), folder]
     engine = subprocess.Popen(argv, env=env)
-    wait_until((tmp_path / "paused").exists, seconds=60, what="the dump to be under way")
+    wait_until((tmp_path / "paused").exists, what="the dump to be under way")
     engine.kill()
     engine.wait()
     assert backup.catalogue(str(tmp_path / "backups")) == []
     os.kill(int((tmp_path / "paused").read_text()), signal.SIGKILL)
     made = make(filled, tmp_path)
-    wait_until(lambda: left_behind(tmp_path) == [made["id"]], seconds=10, what="the remains to be cleared")
+    wait_until(lambda: left_behind(tmp_path) == [made["id"]], what="the remains to be cleared")
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def test_an_event_whose_time_is_over_is_noted(mariadb: MariaDBServer, url: str, 
     run(url, "CREATE EVENT soon ON SCHEDULE AT NOW() + INTERVAL 1 SECOND DO DO 0")
     made = make(url, tmp_path)
     over = "SELECT COUNT(*) FROM information_schema.EVENTS WHERE execute_at < NOW()"
-    wait_until(lambda: fetch(url, over) == [(1,)], seconds=20, what="the event's time")
+    wait_until(lambda: fetch(url, over) == [(1,)], what="the event's time")
     name, _ = beside(mariadb, url)
     assert bring_back(url, made, name)["differences"] == ["event soon is over, so it is not made"]
     restore.swap(target_of(url), name, lambda _: None)

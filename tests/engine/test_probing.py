@@ -32,7 +32,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, str]]:
         yield bench, GRAMMARS[request.param]
 
 
-def found(bench: Bench, grammar: str, *statements: str, timeout_ms: int = 5000) -> list[Wire]:
+def found(bench: Bench, grammar: str, *statements: str, timeout_ms: int = 60_000) -> list[Wire]:
     assessment = Assessment(grammar, [Pending(0, n, sql) for n, sql in enumerate(statements)])
     question = foresight.Question(tuple(assessment.tables), tuple(assessment.probes), timeout_ms)
     answer = foresight.look(bench.target, question)

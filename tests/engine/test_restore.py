@@ -279,7 +279,7 @@ def test_a_killed_restore_is_never_taken_for_a_good_one(
     )
     env = {**os.environ, "URL": original, "PYTHONPATH": str(ROOT / "src")}
     engine = subprocess.Popen([sys.executable, "-c", code, made["path"], side, folder], env=env)
-    wait_until((tmp_path / "paused").exists, seconds=60, what="the restore to be under way")
+    wait_until((tmp_path / "paused").exists, what="the restore to be under way")
     engine.kill()
     engine.wait()
     os.kill(int((tmp_path / "paused").read_text()), signal.SIGKILL)

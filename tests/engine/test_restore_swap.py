@@ -91,7 +91,7 @@ def test_under_live_connections(pg: PostgresServer, pair: tuple[str, str]) -> No
     for user in users:
         user.start()
     try:
-        wait_until(lambda: bool(seen), seconds=30, what="a user of the original")
+        wait_until(lambda: bool(seen), what="a user of the original")
         done = restore.swap(target_of(url), side, silent)
         restore.undo_swap(target_of(url), silent, done["kept_as"])
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,8 +75,22 @@ def dies_at(message: int, after: bool, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(status_of(in_child))
 
 
+def killed_while(at_work: Callable[[], object], work: Callable[[], object]) -> bool:
+    """Do the work in a child that is killed -9 as soon as ``at_work()`` holds; tell whether that was before its end."""
+    child = _child(work)
+    while not at_work() and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
 def status_of(work: Callable[[], object]) -> int:
-    """Fork, do the work, and return the child's wait status; the child never comes back."""
+    """Fork, do the work, and return the child's wait status."""
+    return os.waitpid(_child(work), 0)[1]
+
+
+def _child(work: Callable[[], object]) -> int:
+    """Fork, and let the child do the work; it never comes back."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -83,4 +98,4 @@ def status_of(work: Callable[[], object]) -> int:
             os._exit(0)
         finally:
             os._exit(1)
-    return os.waitpid(pid, 0)[1]
+    return pid

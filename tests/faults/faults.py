@@ -80,7 +80,7 @@ class Case:
         """Wait until the work on the host has begun, then for a random moment within it."""
         wait_until(
             lambda: self.ground.run_has_begun(self.database, self.worker) or play.process.poll() is not None,
-            seconds=60, what="the run on the host",
+            what="the run on the host",
         )  # fmt: skip
         at_once(self.dice.uniform(0, self.ground.work_s[self.verb]))
 
@@ -174,7 +174,7 @@ def disk_of_run_files_full(case: Case) -> str:
         with case.command() as play:
             log = case.ground.host.root / folder.lstrip("/")
             begun = lambda: console(f"ls {folder}/runs/*/*.jsonl", check=False).returncode == 0  # noqa: E731
-            wait_until(lambda: begun() or play.process.poll() is not None, seconds=60, what=f"the run in {log}")
+            wait_until(lambda: begun() or play.process.poll() is not None, what=f"the run in {log}")
             at_once(case.dice.uniform(0, case.ground.work_s[case.verb]))
             console(f"dd if=/dev/zero of={folder}/ballast bs=4k status=none", check=False)
             assert play.ends() == 0, play.output
@@ -248,7 +248,7 @@ def clock_skewed(case: Case) -> str:
 
 def _ended(play: Playing, hit: bool) -> str:
     """How the disturbed command ended."""
-    code = play.ends(seconds=240)
+    code = play.ends()
     word = {0: "done"}.get(code, "killed" if code < 0 else "failed")
     return word if hit else f"{word} before the fault came"
 

@@ -138,7 +138,7 @@ class Ground:
         self.bed.inventory(
             self.project.root / "inventories" / name,
             hosts=[worker.name],
-            variables={"windlass_policy": policy, "ansible_ssh_args": _SSH, "ansible_ssh_timeout": 5},
+            variables={"windlass_policy": policy, "ansible_ssh_args": _SSH, "ansible_ssh_timeout": 20},
             host_variables={worker.name: variables},
         )
         return name
@@ -166,10 +166,10 @@ class Ground:
 
     def _move_mariadb(self, database: Database) -> str:
         folder, console = f"/var/lib/mysql/{database.name}", self.host.console
-        console("systemctl stop mariadb", timeout=90)
+        console("systemctl stop mariadb")
         console(f"mv {folder} /var/tmp/moved")
         self._mount(folder, "mysql")
-        console(f"cp -a /var/tmp/moved/. {folder} && rm -r /var/tmp/moved && systemctl start mariadb", timeout=90)
+        console(f"cp -a /var/tmp/moved/. {folder} && rm -r /var/tmp/moved && systemctl start mariadb")
         return folder
 
     def _mount(self, folder: str, owner: str) -> None:
@@ -213,10 +213,10 @@ class Ground:
     def start_server(self) -> None:
         """Start the database server and wait until it answers."""
         service = "postgresql" if self.engine == "postgresql" else "mariadb"
-        self.host.console(f"systemctl reset-failed; systemctl restart {service}", timeout=120)
+        self.host.console(f"systemctl reset-failed; systemctl restart {service}")
         answers = "pg_isready --quiet" if self.engine == "postgresql" else "mariadb-admin ping --silent"
         answered: Callable[[], bool] = lambda: self.host.console(answers, check=False).returncode == 0  # noqa: E731
-        wait_until(answered, seconds=90, what=f"{self.engine} on {self.host.name}", every=0.1)
+        wait_until(answered, what=f"{self.engine} on {self.host.name}", every=0.1)
 
     @contextmanager
     def pooler(self, mode: str) -> Iterator[Pool | MySQLPool]:

@@ -112,7 +112,7 @@ def test_killed_at_any_moment_no_backup_looks_good_that_is_not(noisy: str, pg: P
             assert backup.check(entry["path"])["tables"] == 3
     assert killed
     # Nobody writes there any more, and the next one clears all remains.
-    wait_until(lambda: not writers(tmp_path), seconds=60, what="what was left working to end")
+    wait_until(lambda: not writers(tmp_path), what="what was left working to end")
     make(noisy, tmp_path, pg)
     ids = [entry["id"] for entry in backup.catalogue(str(tmp_path / "backups"), name)]
     assert left_behind(tmp_path) == sorted(ids)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from testbed.waiting import wait_until
 from tests.faults.chance import some
-from tests.faults.dying import dies_at, messages_of
+from tests.faults.dying import dies_at, killed_while, messages_of
 from tests.faults.results import keep_killed
 from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, system
 from windlass_engine import session
+from windlass_engine.project.view import ProjectView
 
 PROJECT = system(
     migration("001_t", "CREATE TABLE t (id int PRIMARY KEY, a int, n int NOT NULL DEFAULT 0);\nINSERT INTO t (id, a) SELECT g, g FROM generate_series(1, 60) g;\nCREATE TABLE log (word text)"),
@@ -57,7 +57,7 @@ def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool) -
         bench, began = fresh(), time.monotonic()
         assert dies_at(message, after, lambda bench=bench: bench.deploy(PROJECT)), message  # type: ignore[misc]
         bench.wait_for_deployers()
-        result = bench.deploy(PROJECT, deploy_lock_wait_s=60)
+        result = bench.deploy(PROJECT)
         assert result["error"] is None, (message, result)
         assert bench.fingerprint() == wanted, message
         assert bench.query(ROWS) == CLEAN, message
@@ -65,31 +65,20 @@ def test_killed_at_a_message_boundary(fresh: Callable[[], Bench], after: bool) -
         keep_killed("deploy", "PostgreSQL", -message if after else message, began)
 
 
-def killed_inside(bench: Bench, project: object, waiting: str) -> None:
-    """Kill a deploying child while the server works on the statement that `waiting` finds."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            bench.deploy(project)  # type: ignore[arg-type]
-        finally:
-            os._exit(0)
-    until = time.monotonic() + 30
-    while not bench.query(
-        f"SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '{waiting}'"
-    ):
-        assert time.monotonic() < until, "the statement never ran"
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+def killed_at(bench: Bench, project: ProjectView, statement: str) -> None:
+    """Kill a deploying child while the server works on a statement that somebody keeps waiting."""
+    at_work = f"SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '{statement}'"
+    assert killed_while(lambda: bench.query(at_work), lambda: bench.deploy(project))
+    wait_until(lambda: not bench.query(at_work), what="the server to notice that its client was killed")
 
 
 def test_killed_inside_a_transaction(bench: Bench) -> None:
-    project = system(
-        migration("001_s", "CREATE TABLE s (id int);\nSELECT pg_sleep(1.5) /* inside */;\nINSERT INTO s VALUES (1)")
-    )
-    killed_inside(bench, project, "%/* inside */%")
-    result = bench.deploy(project, deploy_lock_wait_s=60)
-    assert result["error"] is None
+    up = "CREATE TABLE s (id int);\nSELECT pg_advisory_xact_lock(7) /* inside */;\nINSERT INTO s VALUES (1)"
+    project = system(migration("001_s", f"-- windlass: lock-timeout 0\n{up}"))
+    with session.connect(bench.target, "gate") as gate:
+        gate.run("SELECT pg_advisory_lock(7)")
+        killed_at(bench, project, "%/* inside */%")
+    assert bench.deploy(project)["error"] is None
     assert bench.query("SELECT count(*) FROM s") == [(1,)]
 
 
@@ -101,14 +90,8 @@ def test_killed_inside_an_online_build(bench: Bench) -> None:
     )
     with session.connect(bench.target, "reader") as reader:
         reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
-        killed_inside(bench, project, "CREATE INDEX CONCURRENTLY%")
-        until = time.monotonic() + 20
-        while bench.query(
-            "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND pid <> pg_backend_pid() AND state = 'active'"
-        ):
-            assert time.monotonic() < until, "the server never noticed that its client was killed"
-            time.sleep(0.1)
+        killed_at(bench, project, "CREATE INDEX CONCURRENTLY%")
         reader.run("COMMIT")
     assert bench.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass") == [(False,)]
-    assert bench.deploy(project, deploy_lock_wait_s=60)["error"] is None
+    assert bench.deploy(project)["error"] is None
     assert bench.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass") == [(True,)]

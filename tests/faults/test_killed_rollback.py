@@ -52,7 +52,7 @@ def test_killed_at_a_message_of_a_rollback(request: pytest.FixtureRequest, fixtu
             assert bench.deploy(every)["error"] is None
             assert dies_at(number, after, lambda bench=bench: bench.roll_back(to=FIRST)), number  # type: ignore[misc]
             bench.wait_for_deployers()
-            result = bench.run(bench.plan_down(to=FIRST), deploy_lock_wait_s=60)
+            result = bench.run(bench.plan_down(to=FIRST))
             assert result["error"] is None, (number, result)
             assert state(bench) == wanted, number
             keep_killed("rollback", make, -number if after else number, began)

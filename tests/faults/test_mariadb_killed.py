@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.test_killed import PATIENCE_S, PROJECT, state
+from testbed.waiting import LIMIT_S
+from tests.contract.test_killed import PROJECT, state
 from tests.faults.chance import dice, many
 from tests.systems import Bench
 from windlass_engine.model import Wire
@@ -57,14 +58,14 @@ def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, 
     with server.database() as url, ThreadPoolExecutor(1) as pool:
         bench = Bench(url)
         running = pool.submit(bench.deploy, PROJECT, emit)
-        assert reached.wait(60)
+        assert reached.wait(LIMIT_S)
         time.sleep(delay_s)  # a moment of its own, not a wait for something
         server.kill()
         server.start()
-        result = running.result(60)
+        result = running.result(LIMIT_S)
         if result["status"] == "failed":
             applied = [name for name, told in bench.states().items() if told == "applied"]
             assert result["applied"] == applied, "what was told is not what stands"
-        again = bench.deploy(PROJECT, deploy_lock_wait_s=PATIENCE_S)
+        again = bench.deploy(PROJECT)
         assert again["error"] is None, again
         assert state(bench) == wanted

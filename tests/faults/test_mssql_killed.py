@@ -59,7 +59,7 @@ def test_killed_at_a_batch(fresh: Callable[[], Bench], after: bool) -> None:
         bench, began = fresh(), time.monotonic()
         assert dies_at(number, after, lambda bench=bench: bench.deploy(PROJECT)), number  # type: ignore[misc]
         bench.wait_for_deployers()
-        result = bench.deploy(PROJECT, deploy_lock_wait_s=60)
+        result = bench.deploy(PROJECT)
         assert result["error"] is None, (number, result)
         assert state(bench) == wanted, number
         keep_killed("deploy", "mssql", -number if after else number, began)

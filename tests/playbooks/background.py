@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from tests.project import Project, program
 
 
@@ -27,13 +27,13 @@ class Playing:
     def output(self) -> str:
         return re.sub(r"\x1b\[[0-9;]*m", "", self._log.read_text(encoding="utf-8", errors="replace"))
 
-    def says(self, text: str, *, seconds: float = 60) -> None:
+    def says(self, text: str) -> None:
         """Wait for a text in the output; its absence fails with all that was said."""
 
         def said() -> bool:
             return text in self.output or self.process.poll() is not None
 
-        wait_until(said, seconds=seconds, what=f"{text!r} in the output", every=0.05)
+        wait_until(said, what=f"{text!r} in the output", every=0.05)
         assert text in self.output, self.output
 
     def kill(self) -> None:
@@ -42,9 +42,9 @@ class Playing:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def ends(self, *, seconds: float = 120) -> int:
+    def ends(self) -> int:
         """Wait for the end and return the exit code."""
-        return self.process.wait(timeout=seconds)
+        return self.process.wait(timeout=LIMIT_S)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_a_backup_whose_operator_is_gone_is_come_back_to(kept: Project, host: Ho
     slow = {"windlass_client_bin": SLOW}
     try:
         with playing(kept, "backup", "bed", variables=slow) as first:
-            wait_until(lambda: begun(host), seconds=60, what="the backup to begin")
+            wait_until(lambda: begun(host), what="the backup to begin")
             first.process.kill()
         with playing(kept, "backup", "bed", variables=slow) as second:
             second.says("is at work here since")
@@ -99,7 +99,7 @@ def test_a_backup_whose_operator_is_gone_is_come_back_to(kept: Project, host: Ho
 def test_a_restore_goes_on_without_link_and_operator(kept: Project, host: Host) -> None:
     assert kept.playbook("backup", "bed").code == 0
     with playing(kept, "restore", "bed") as first:
-        wait_until(lambda: waits(host, "^COPY public.held"), seconds=60, what="the restore at the gate")
+        wait_until(lambda: waits(host, "^COPY public.held"), what="the restore at the gate")
         first.process.kill()
     with playing(kept, "restore", "bed") as second:
         second.says("following that run")

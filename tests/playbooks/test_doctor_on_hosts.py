@@ -15,6 +15,7 @@ import psycopg
 
 from testbed import Testbed
 from testbed.host import Host
+from testbed.waiting import LIMIT_S
 from tests.project import Project, program
 from windlass import tunnel
 
@@ -98,7 +99,7 @@ def test_the_verb_prints_the_command_and_ends_with_ctrl_c(project: Project, test
     fleet(project, testbed)
     with verb(project, "--env", "bed", "--host", "db2") as (process, lines):
         assert process.stdout is not None
-        patience = threading.Timer(60, process.kill)
+        patience = threading.Timer(LIMIT_S, process.kill)
         patience.start()
         for line in process.stdout:
             lines.append(line)
@@ -111,7 +112,7 @@ def test_the_verb_prints_the_command_and_ends_with_ctrl_c(project: Project, test
         with psycopg.connect(found[1], password=testbed.password) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("salon",)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) in (0, 130), process.stdout.read()
+        assert process.wait(timeout=LIMIT_S) in (0, 130), process.stdout.read()
     assert testbed.password not in told
 
 

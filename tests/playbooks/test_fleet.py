@@ -29,8 +29,7 @@ def fleet(project: Project, testbed: Testbed) -> Iterator[Project]:
 
 def environment(project: Project, bed: Testbed, **policy: object) -> None:
     listed = {host.name: [entry(host)] for host in bed}
-    folder = project.testbed_environment("bed", bed, listed, policy={**FREE, **policy})
-    project.write(f"{folder.relative_to(project.root)}/group_vars/all/short.yml", "ansible_ssh_timeout: 5\n")
+    project.testbed_environment("bed", bed, listed, policy={**FREE, **policy})
 
 
 def entry(host: Host) -> dict[str, str]:
@@ -106,6 +105,7 @@ def test_the_canary_is_the_first_host_with_work(fleet: Project, testbed: Testbed
 
 
 def test_one_unreachable_host_stops_the_run_before_anything(fleet: Project, testbed: Testbed) -> None:
+    fleet.write("inventories/bed/host_vars/db3.yml", "ansible_ssh_timeout: 5\n")
     with testbed["db3"].cut_off():
         play = fleet.playbook("deploy", "bed")
     assert play.code != 0
@@ -184,9 +184,11 @@ def test_a_host_that_goes_down_in_mid_run_is_waited_for_and_its_run_missed(fleet
     db1.psql("CREATE TABLE public.gate (id int)", "tried")
     hold = "BEGIN; SELECT pg_advisory_xact_lock(7); SELECT pg_sleep(600);"
     db1.console(f"systemd-run --quiet runuser -u postgres -- psql -d tried -c '{hold}'")
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND"
+    wait_until(lambda: db1.psql(f"{locks} granted", "tried") == "1", what="the lock")
+    waiting = f"{locks} NOT granted"
     with playing(fleet, "deploy", "bed", "--limit", "db1") as deploy:
-        wait_until(lambda: db1.psql(waiting, "tried") == "1", seconds=60, what="the migration at the lock")
+        wait_until(lambda: db1.psql(waiting, "tried") == "1", what="the migration at the lock")
         db1.kill()
         deploy.says("the connection is lost; work on the host goes on")
         db1.boot()

@@ -79,13 +79,17 @@ def test_a_failure_half_way_is_told_and_resumed_after_mending(project: Project, 
 
 
 def test_a_cut_link_neither_kills_nor_doubles_a_run(project: Project, testbed: Testbed, host: Host) -> None:
-    ours(project, "CREATE TABLE a (id int);\nINSERT INTO a SELECT SLEEP(12);\nINSERT INTO a VALUES (2);\n")
+    waits = "INSERT INTO a SELECT GET_LOCK('latch', 600) - 1"
+    ours(project, f"CREATE TABLE a (id int);\n{waits};\nINSERT INTO a VALUES (2);\n")
     environment(project, testbed, host, "tried")
+    host.console("systemd-run --quiet mariadb -e \"SELECT GET_LOCK('latch', 0), SLEEP(600)\"")
+    wait_until(lambda: host.mariadb("SELECT IS_USED_LOCK('latch')") != "NULL", what="the latch")
     with playing(project, "deploy", "bed") as deploy:
-        waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE '%SLEEP(12)%' AND id <> CONNECTION_ID()"
-        wait_until(lambda: host.mariadb(waits) == "1", seconds=60, what="the migration at its second statement")
+        waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'INSERT INTO a SELECT%'"
+        wait_until(lambda: host.mariadb(waiting) == "1", what="the migration at its second statement")
         with host.cut_off():
             deploy.says("the connection is lost; work on the host goes on")
+            host.mariadb("KILL " + host.mariadb("SELECT IS_USED_LOCK('latch')"))
         assert deploy.ends() == 0, deploy.output
     assert host.mariadb("SELECT id FROM tried.a ORDER BY id") == "0\n2"
 

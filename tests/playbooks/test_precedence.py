@@ -30,13 +30,13 @@ def test_a_timers_backup_is_ended_and_the_persons_backup_is_taken_for_both(
         holder.execute("LOCK TABLE public.a IN ACCESS EXCLUSIVE MODE")
         scheduled = {"windlass_scheduled": True, "windlass_who": "ann by the clock"}
         with playing(project, "backup", "here", variables=scheduled) as timer:
-            wait_until(waiting, seconds=60, what="the timer's backup")
+            wait_until(waiting, what="the timer's backup")
             first = waiting()
             with playing(project, "backup", "here") as person:
                 assert timer.ends() != 0
                 assert "gave way to a person's run" in timer.output
-                wait_until(lambda: waiting() - first, seconds=60, what="the person's")
-                wait_until(lambda: not waiting() & first, seconds=20, what="the timer's session to end")
+                wait_until(lambda: waiting() - first, what="the person's")
+                wait_until(lambda: not waiting() & first, what="the timer's session to end")
                 with playing(project, "backup", "here", variables=scheduled) as again:
                     again.says("is at work here since")
                     holder.rollback()

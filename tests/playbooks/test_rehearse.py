@@ -64,15 +64,15 @@ def test_a_plan_that_fails_on_the_copy_touches_nothing_else(stage: Project, data
 
 
 def test_a_long_lock_closes_the_gate_and_its_online_form_opens_it(stage: Project) -> None:
-    slow = "ALTER TABLE public.a ADD COLUMN b int;\nSELECT pg_sleep(0.5);\n"
+    slow = "ALTER TABLE public.a ADD COLUMN b int;\nSELECT pg_sleep(1.5);\n"
     stage.migration("002_slow", slow, down="ALTER TABLE public.a DROP COLUMN b;\n")
     path = stage.root / "inventories/here/hosts.yml"
-    path.write_text(path.read_text().replace("longest_block: 1h", "longest_block: 200ms"))
+    path.write_text(path.read_text().replace("longest_block: 1h", "longest_block: 1s"))
     invoked(stage, "backup")
     invoked(stage, "rehearse")
     refused = invoked(stage, "deploy", "--yes", code=45)
-    assert "0.2 s are allowed for keeping others waiting" in refused
-    online = "SELECT pg_sleep(0.5);\nALTER TABLE public.a ADD COLUMN b int;\n"
+    assert "1.0 s are allowed for keeping others waiting" in refused
+    online = "SELECT pg_sleep(0.1);\nALTER TABLE public.a ADD COLUMN b int;\n"
     stage.migration("002_slow", online, down="ALTER TABLE public.a DROP COLUMN b;\n")
     invoked(stage, "rehearse")
     deployed = invoked(stage, "deploy", "--yes")

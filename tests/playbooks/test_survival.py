@@ -78,11 +78,11 @@ def times_run(host: Host) -> str:
 
 def test_a_cut_link_neither_kills_nor_doubles_a_run(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as deploy:
-        wait_until(lambda: waits(host), seconds=60, what="the migration at the latch")
+        wait_until(lambda: waits(host), what="the migration at the latch")
         with host.cut_off():
             deploy.says("the connection is lost; work on the host goes on")
             let_go(host)
-            wait_until(lambda: times_run(host) == "1", seconds=30, what="the end of the migration")
+            wait_until(lambda: times_run(host) == "1", what="the end of the migration")
         assert deploy.ends() == 0, deploy.output
         assert "1/1 001_held" in deploy.output
     assert times_run(host) == "1"
@@ -95,7 +95,7 @@ def test_an_operator_who_is_gone_leaves_a_run_that_a_second_deploy_finds(
     held: Project, host: Host, latch: object
 ) -> None:
     with playing(held, "deploy", "bed") as first:
-        wait_until(lambda: waits(host), seconds=60, what="the migration at the latch")
+        wait_until(lambda: waits(host), what="the migration at the latch")
         first.process.kill()
     with playing(held, "deploy", "bed") as second:
         second.says("is at work here since")
@@ -108,9 +108,9 @@ def test_an_operator_who_is_gone_leaves_a_run_that_a_second_deploy_finds(
 
 def test_two_deploys_at_once_run_it_once(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as first, playing(held, "deploy", "bed") as second:
-        wait_until(lambda: waits(host), seconds=60, what="the migration at the latch")
+        wait_until(lambda: waits(host), what="the migration at the latch")
         one_follows = lambda: "following that run" in first.output + second.output  # noqa: E731
-        wait_until(one_follows, seconds=60, what="one deploy that follows the other", every=0.1)
+        wait_until(one_follows, what="one deploy that follows the other", every=0.1)
         let_go(host)
         assert (first.ends(), second.ends()) == (0, 0), first.output + second.output
     assert times_run(host) == "1"
@@ -118,7 +118,7 @@ def test_two_deploys_at_once_run_it_once(held: Project, host: Host, latch: objec
 
 def test_a_killed_run_is_missed_and_the_next_deploy_does_its_work(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as deploy:
-        wait_until(lambda: waits(host), seconds=60, what="the migration at the latch")
+        wait_until(lambda: waits(host), what="the migration at the latch")
         assert host.console(KILL_WHO_HOLDS_THE_RUN_LOCK).stdout.strip()
         assert deploy.ends() != 0
         assert "ended without a result" in deploy.output

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible.module_utils import windlass_adapter as adapter
 
+from testbed.waiting import LIMIT_S
 from tests.project import ROOT, Project
 from tests.servers.postgresql import PostgresServer
 from windlass.environment import part_url
@@ -62,7 +63,7 @@ def target(project: Project, database: str, pg: PostgresServer) -> Path:
 
 def run(target: Path, *words: str) -> tuple[int, str]:
     command = [sys.executable, "-E", str(target / "windlass.pyz"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S, cwd="/")
     return done.returncode, done.stdout + done.stderr
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from tests.servers import sshd as servers
 from tests.servers.postgresql import PostgresServer
 from tests.servers.sshd import Sshd, make_key
@@ -76,7 +76,7 @@ def bare(url: str) -> str:
 
 
 def ask(url: str, password: str, sql: str = "SELECT current_database()") -> object:
-    with psycopg.connect(url, password=password, connect_timeout=10) as connection:
+    with psycopg.connect(url, password=password, connect_timeout=60) as connection:
         row = connection.execute(sql).fetchone()
     return row[0] if row else None
 
@@ -116,8 +116,8 @@ def test_twenty_connections_at_once_carry_their_own_data(sshd: Sshd, write: Writ
     together = threading.Barrier(20)
 
     def work(number: int) -> int:
-        with psycopg.connect(opened.url, password=pg.password, connect_timeout=30) as connection:
-            together.wait(timeout=60)
+        with psycopg.connect(opened.url, password=pg.password, connect_timeout=60) as connection:
+            together.wait(timeout=LIMIT_S)
             row = connection.execute("SELECT length(repeat(%s, 300000)), repeat('x', 500000)", [str(number)])
             length, filler = row.fetchone() or (0, "")
             assert len(filler) == 500000
@@ -280,7 +280,7 @@ def test_serve_ends_when_it_is_told_to(sshd: Sshd, write: Write, pg: PostgresSer
     serving.start()
     assert ask(opened.url, pg.password) == "postgres"
     stop.set()
-    serving.join(timeout=30)
+    serving.join(timeout=LIMIT_S)
     assert not serving.is_alive()
     assert not tunnel_threads()
 
@@ -313,7 +313,7 @@ def test_a_later_failure_reaches_the_caller_and_the_tunnel_goes_on(sshd: Sshd, w
         listener.close()
         with socket.create_connection(("127.0.0.1", opened.local_port)) as client:
             assert client.recv(1) == b""
-        wait_until(lambda: errors, seconds=20, what="the error of the failed connection")
+        wait_until(lambda: errors, what="the error of the failed connection")
         assert errors[0].code == "database_unreachable"
         place.unlink()
         with socket.socket(socket.AF_UNIX) as again:
@@ -338,7 +338,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     process = subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL)
 
     def load(key: Path) -> str:
-        wait_until(lambda: Path(place).exists(), seconds=20, what="the agent's socket")
+        wait_until(lambda: Path(place).exists(), what="the agent's socket")
         subprocess.run(["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": place, "PATH": "/usr/bin:/bin"}, check=True)
         return place
 

@@ -60,7 +60,7 @@ class Pool:
             unprivileged.command([program(), str(self.folder / "pgbouncer.ini")], dies_with_parent=True),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_until(self._answers, seconds=30, what="pgbouncer")
+        wait_until(self._answers, what="pgbouncer")
 
     def url_of(self, database: str) -> str:
         """Return the URI of `database` through pgbouncer."""

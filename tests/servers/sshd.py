@@ -59,7 +59,7 @@ class Sshd:
     def start(self) -> None:
         """Start, and wait for the banner."""
         Path("/run/sshd").mkdir(exist_ok=True)
-        with (self.folder / "log").open("ab") as log:
+        with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [program(), "-D", "-e", "-f", str(self.configuration)],
                 stdin=subprocess.DEVNULL,
@@ -67,7 +67,7 @@ class Sshd:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until(self._listens, seconds=20, what="sshd")
+        wait_until(self._listens, what="sshd")
 
     def stop(self) -> None:
         """End the listener and every connection it serves."""

@@ -13,7 +13,7 @@ from ansible.module_utils import windlass_detach as detach
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from windlass_engine.model import Target
 from windlass_engine.wire import pack, unpack
 
@@ -55,7 +55,7 @@ class Fleet:
 
     def __init__(self, folder: Path, **works: detach.Work) -> None:
         self.params: dict[str, Any] = {
-            "state_dir": str(folder), "run_id": "run-1", "cursor": None, "seconds": 30.0,
+            "state_dir": str(folder), "run_id": "run-1", "cursor": None, "seconds": LIMIT_S,
             "settings": {name: {"who": "ann", "origin": "desk"} for name in works},
         }  # fmt: skip
         self.orders = [self.order(name, work) for name, work in works.items()]
@@ -93,7 +93,7 @@ def fails(emit: Emit) -> dict[str, Any]:
 def until(gate: Path) -> detach.Work:
     def work(emit: Emit) -> dict[str, Any]:
         emit({"event": "began"})
-        wait_until(gate.exists, seconds=30, what="the gate")
+        wait_until(gate.exists, what="the gate")
         return {"status": "done"}
 
     return work
@@ -117,14 +117,16 @@ def test_the_first_failure_is_the_last_order(tmp_path: Path) -> None:
 def test_a_slice_ends_in_time_and_the_next_goes_on(tmp_path: Path) -> None:
     gate = tmp_path / "open"
     fleet = Fleet(tmp_path, a=done("a"), b=until(gate), c=done("c"))
-    first = fleet.advance(seconds=0.5)
-    assert (list(first["outcomes"]), first["cursor"]["database"]) == (["a"], "b")
-    again = fleet.advance(cursor=first["cursor"], seconds=0.1)
-    assert again["cursor"]["database"] == "b"
+    slices = [fleet.advance(seconds=0.1)]
+    while slices[-1]["cursor"]["database"] != "b":
+        slices.append(fleet.advance(cursor=slices[-1]["cursor"], seconds=0.1))
+    slices.append(fleet.advance(cursor=slices[-1]["cursor"], seconds=0.1))
+    assert slices[-1]["cursor"]["database"] == "b"
     gate.touch()
-    last = fleet.advance(cursor=again["cursor"], seconds=30.0)
-    assert (list(last["outcomes"]), last["cursor"]) == (["b", "c"], None)
-    events = [event["event"] for reply in (first, again, last) for event in reply["events"]]
+    slices.append(fleet.advance(cursor=slices[-1]["cursor"], seconds=LIMIT_S))
+    assert slices[-1]["cursor"] is None
+    assert [name for reply in slices for name in reply["outcomes"]] == ["a", "b", "c"]
+    events = [event["event"] for reply in slices for event in reply["events"]]
     assert events == ["a", "began", "c"], "each event is told once"
 
 
@@ -163,7 +165,7 @@ def test_anothers_change_is_followed_to_its_end(tmp_path: Path) -> None:
     reply = mine.advance(seconds=0.2)
     assert (reply["attached"]["a"]["who"], reply["attached"]["a"]["run_id"]) == ("ann", "run-1")
     gate.touch()
-    last = mine.advance(cursor=reply["cursor"], seconds=30.0)
+    last = mine.advance(cursor=reply["cursor"], seconds=LIMIT_S)
     assert last["outcomes"]["a"]["result"] == {"status": "done"}
     assert len(list(tmp_path.glob("runs/*/*.jsonl"))) == 1
 
@@ -183,7 +185,7 @@ def test_anothers_backup_or_restore_is_waited_for_and_then_ours_is_made_unless_i
     reply = mine.advance(seconds=0.2)
     assert reply["outcomes"] == {}
     gate.touch()
-    last = mine.advance(cursor=reply["cursor"], seconds=30.0)
+    last = mine.advance(cursor=reply["cursor"], seconds=LIMIT_S)
     assert last["outcomes"]["a"]["result"].get("name") == ("mine" if made else None)
     assert len(list(tmp_path.glob("runs/*/*.jsonl"))) == (2 if made else 1)
 

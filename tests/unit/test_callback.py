@@ -6,10 +6,10 @@ import json
 import signal
 import stat
 import subprocess
-import time
 
 import pytest
 
+from testbed.waiting import LIMIT_S, wait_until
 from tests.unit.record_of import ERROR, plan, run
 from tests.unit.stage import Stage, salon, says
 
@@ -135,11 +135,9 @@ def test_ctrl_c_leaves_a_record(stage):
     process = subprocess.Popen(
         command, cwd=stage.folder, env=stage.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    deadline = time.monotonic() + 60
-    while not at_work.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(at_work.exists, what="the work to begin")
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode != 0, output
     assert (stage.record["status"], stage.record["exit_code"]) == ("interrupted", 130)
     assert stage.record["hosts"]["db1"]["databases"]["salon"]["plan"]["steps"]

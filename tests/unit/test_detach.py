@@ -17,7 +17,7 @@ import pytest
 from ansible.module_utils import windlass_detach as detach
 from ansible.module_utils.windlass_detach import Job, current, ensure, follow, look, running, state_dir
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from windlass_engine.errors import WindlassError
 
 WHO = {"who": "ann", "origin": "desk", "since": "2025-11-21T04:05:06Z", "digest": "d" * 64}
@@ -38,14 +38,14 @@ def gate(tmp_path: Path) -> Path:
 def held(gate: Path) -> detach.Work:
     def work(emit: Emit) -> dict[str, Any]:
         emit({"event": "began", "pid": os.getpid(), "session": os.getsid(0)})
-        wait_until(gate.exists, seconds=30, what="the gate")
+        wait_until(gate.exists, what="the gate")
         return {"status": "done"}
 
     return work
 
 
 def begun(job: Job) -> dict[str, Any]:
-    wait_until(lambda: look(job, 0).events, seconds=10, what="the first event")
+    wait_until(lambda: look(job, 0).events, what="the first event")
     first: dict[str, Any] = look(job, 0).events[0]
     return first
 
@@ -57,7 +57,7 @@ def test_work_ends_with_its_result(job: Job) -> None:
         return {"status": "done"}
 
     assert ensure(job, WHO, work) == job
-    news = follow(job, 0, 10)
+    news = follow(job, 0, LIMIT_S)
     assert [event["number"] for event in news.events] == [0, 1, 2]
     assert news.end == {"event": "job_ended", "result": {"status": "done"}, "error": None}
     assert not news.lost
@@ -71,7 +71,7 @@ def test_the_worker_is_nobodys_child_and_has_a_session_of_its_own(job: Job, gate
     with pytest.raises(ChildProcessError):
         os.waitpid(event["pid"], os.WNOHANG)
     gate.touch()
-    assert follow(job, 0, 10).end
+    assert follow(job, 0, LIMIT_S).end
 
 
 def test_the_same_run_is_followed_and_not_started_again(job: Job, gate: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_same_run_is_followed_and_not_started_again(job: Job, gate: Path) ->
 
     assert ensure(job, WHO, never) == job
     gate.touch()
-    news = follow(job, 0, 10)
+    news = follow(job, 0, LIMIT_S)
     assert news.end and news.end["error"] is None
     assert [event["pid"] for event in news.events] == [first["pid"]]
     assert ensure(job, WHO, never) == job, "nor after its end"
@@ -99,29 +99,29 @@ def test_another_run_is_found_at_work_and_followed(job: Job, gate: Path) -> None
     assert {key: info[key] for key in WHO} == WHO
     assert (info["run_id"], info["kind"]) == ("run-1", "migrate")
     gate.touch()
-    assert follow(job, 0, 10).end
+    assert follow(job, 0, LIMIT_S).end
     assert not Path(mine.log).exists()
 
 
 def test_after_the_end_the_next_run_starts(job: Job, gate: Path) -> None:
     gate.touch()
     ensure(job, WHO, held(gate))
-    follow(job, 0, 10)
+    follow(job, 0, LIMIT_S)
     mine = Job(job.folder, "run-2", "migrate")
     assert ensure(mine, WHO, held(gate)) == mine
-    assert follow(mine, 0, 10).end
+    assert follow(mine, 0, LIMIT_S).end
 
 
 def test_a_killed_worker_is_lost_and_the_next_one_starts(job: Job, gate: Path) -> None:
     ensure(job, WHO, held(gate))
     os.kill(begun(job)["pid"], signal.SIGKILL)
-    news = follow(job, 0, 10)
+    news = follow(job, 0, LIMIT_S)
     assert news.lost and news.end is None
     mine = Job(job.folder, "run-2", "migrate")
     gate.touch()
     assert ensure(mine, WHO, held(gate)) == mine
-    assert follow(mine, 0, 10).end
-    assert follow(job, 0, 10).lost, "the dead run stays dead while another is at work"
+    assert follow(mine, 0, LIMIT_S).end
+    assert follow(job, 0, LIMIT_S).lost, "the dead run stays dead while another is at work"
 
 
 def test_jobs_with_other_locks_do_not_exclude_each_other(job: Job, gate: Path) -> None:
@@ -130,7 +130,7 @@ def test_jobs_with_other_locks_do_not_exclude_each_other(job: Job, gate: Path) -
     assert ensure(backup, WHO, held(gate)) == backup
     begun(backup)
     gate.touch()
-    assert follow(job, 0, 10).end and follow(backup, 0, 10).end
+    assert follow(job, 0, LIMIT_S).end and follow(backup, 0, LIMIT_S).end
 
 
 def test_of_many_at_once_one_starts(job: Job, gate: Path) -> None:
@@ -151,13 +151,13 @@ def test_of_many_at_once_one_starts(job: Job, gate: Path) -> None:
         )
         for number in range(6)
     ]  # fmt: skip
-    followed = {process.communicate(timeout=60)[0].strip() for process in contenders}
+    followed = {process.communicate(timeout=LIMIT_S)[0].strip() for process in contenders}
     assert len(followed) == 1
     found = current(job.folder)
     assert found is not None and found.run_id in followed
     assert len(list(Path(job.folder).glob("*.jsonl"))) == 1
     gate.touch()
-    assert follow(found, 0, 10).end
+    assert follow(found, 0, LIMIT_S).end
 
 
 def test_a_refusal_arrives_as_it_was_raised(job: Job) -> None:
@@ -165,7 +165,7 @@ def test_a_refusal_arrives_as_it_was_raised(job: Job) -> None:
         raise WindlassError("plan_stale", "too late", hint="plan again", where={"database": "salon"})
 
     ensure(job, WHO, work)
-    end = follow(job, 0, 10).end
+    end = follow(job, 0, LIMIT_S).end
     assert end is not None
     assert (end["result"], end["error"]["code"], end["error"]["hint"]) == (None, "plan_stale", "plan again")
 
@@ -175,7 +175,7 @@ def test_a_mistake_of_windlass_tells_its_place_but_not_its_text(job: Job) -> Non
         raise ValueError("postgresql://ann:hush@db/salon")
 
     ensure(job, WHO, work)
-    end = follow(job, 0, 10).end
+    end = follow(job, 0, LIMIT_S).end
     assert end is not None
     assert end["error"]["code"] == "internal_error"
     assert "ValueError in test_detach.py:" in end["error"]["message"]
@@ -185,10 +185,10 @@ def test_a_mistake_of_windlass_tells_its_place_but_not_its_text(job: Job) -> Non
 def test_following_goes_on_where_it_stopped(job: Job, gate: Path) -> None:
     ensure(job, WHO, held(gate))
     begun(job)
-    first = follow(job, 0, 5, eager=0)
+    first = follow(job, 0, LIMIT_S, eager=0)
     assert [event["event"] for event in first.events] == ["began"]
     threading.Timer(0.1, gate.touch).start()
-    rest = follow(job, first.offset, 10)
+    rest = follow(job, first.offset, LIMIT_S)
     assert (rest.events, rest.end is not None) == ([], True)
 
 
@@ -235,9 +235,9 @@ def test_a_disk_that_fills_up_costs_progress_and_not_the_work(job: Job, monkeypa
         return {"status": "done"}
 
     monkeypatch.setattr(detach, "_append", append)
-    news = follow(ensure(job, WHO, work), 0, 30)
+    news = follow(ensure(job, WHO, work), 0, LIMIT_S)
     while news.end is None:
-        news = follow(job, 0, 30)
+        news = follow(job, 0, LIMIT_S)
     assert [(event["event"], event["room_kept"]) for event in news.events] == [("first", True), ("third", True)]
     assert (news.end["result"], news.end["room_kept"]) == ({"status": "done"}, False)
 
@@ -253,13 +253,13 @@ def test_without_room_for_its_files_nothing_begins(job: Job, monkeypatch: pytest
     assert refusal.value.code == "space_missing"
     assert job.folder in refusal.value.message
     assert not os.path.exists(job.log)
-    assert follow(ensure(job, WHO, lambda _: {"status": "done"}), 0, 30).lost is False
+    assert follow(ensure(job, WHO, lambda _: {"status": "done"}), 0, LIMIT_S).lost is False
 
 
 def test_files_are_the_owners_alone(job: Job, gate: Path) -> None:
     gate.touch()
     ensure(job, WHO, held(gate))
-    follow(job, 0, 10)
+    follow(job, 0, LIMIT_S)
     modes = {stat.S_IMODE(os.stat(path).st_mode) for path in (job.log, job.lock_path)}
     assert modes == {0o600}
     assert stat.S_IMODE(os.stat(job.folder).st_mode) == 0o700
@@ -273,7 +273,7 @@ def test_old_logs_go_and_the_newest_stay(job: Job, gate: Path) -> None:
         path.touch()
         os.utime(path, (number, number))
     ensure(job, WHO, held(gate))
-    follow(job, 0, 10)
+    follow(job, 0, LIMIT_S)
     kept = sorted(path.name for path in Path(job.folder).glob("*.jsonl"))
     assert len(kept) == detach.KEPT_LOGS
     assert Path(job.log).name in kept and "old-59.migrate.jsonl" in kept and "old-00.migrate.jsonl" not in kept

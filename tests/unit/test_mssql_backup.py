@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from testbed.waiting import LIMIT_S
 from tests.unit.mssql_stage import FOLDER, Backup, Database, Server
 from windlass_engine.backups import backup
 from windlass_engine.backups.backup import BackupSettings
@@ -319,14 +320,14 @@ def test_a_backup_that_breaks_off_ends_the_servers_work(server: Server, tmp_path
     def copies(path: str, made: Backup | None) -> None:
         if made:
             writing.set()
-            ended.wait(20)
+            ended.wait(LIMIT_S)
 
     server.copies = copies
     real = server.answer
 
     def answer(link: Any, sql: str) -> list[dict[str, Any]]:
         if "sys.identity_columns" in sql:
-            assert writing.wait(20)
+            assert writing.wait(LIMIT_S)
             raise ServerError("Transaction was deadlocked.", number=1205)
         if sql.startswith("KILL"):
             ended.set()
@@ -344,7 +345,7 @@ def test_how_far_the_server_is_is_told_while_it_writes(
     asked = threading.Event()
     monkeypatch.setattr(dumping, "_PROGRESS_S", 0.0)
     monkeypatch.setattr(backup, "_PROGRESS_S", 0.0)
-    server.copies = lambda path, made: (asked.wait(20), None)[1]
+    server.copies = lambda path, made: (asked.wait(LIMIT_S), None)[1]
     real = server.answer
 
     def answer(link: Any, sql: str) -> list[dict[str, Any]]:

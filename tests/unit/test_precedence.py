@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils import windlass_detach as detach
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from windlass_engine.model import Target
 
 Emit = Callable[[dict[str, Any]], None]
@@ -25,6 +25,7 @@ class Run:
         self, folder: Path, name: str, kind: str = "backup", lock: str = "backup", *, timer: bool = False
     ) -> None:
         self.gate = folder / f"{name}.open"
+        self.begun = folder / f"{name}.begun"
         self.ended = folder / f"{name}.ended"
         self.params: dict[str, Any] = {
             "state_dir": str(folder), "run_id": name, "cursor": None, "seconds": 0.3, "scheduled": timer,
@@ -34,9 +35,9 @@ class Run:
         self.order = adapter.order(module, Target("d", "tried", "postgresql:///d"), kind, "", lock, self.work)
 
     def work(self, emit: Emit) -> dict[str, Any]:
-        emit({"event": "began"})
+        self.begun.touch()
         try:
-            wait_until(self.gate.exists, seconds=30, what="the gate")
+            wait_until(self.gate.exists, what="the gate")
         finally:
             self.ended.touch()
         return {"by": self.params["run_id"]}
@@ -48,6 +49,11 @@ class Run:
         self.params["cursor"] = reply["cursor"]
         return reply["outcomes"].get("d")
 
+    def begin(self) -> None:
+        """Start the job, and see it at work."""
+        assert self.advance() is None
+        wait_until(self.begun.exists, what="the work to begin")
+
     def holds(self, lock: str = "backup") -> bool:
         held = detach.running(self.order.job.folder, lock)
         return bool(held) and held["run_id"] == self.params["run_id"]
@@ -56,19 +62,20 @@ class Run:
 @pytest.mark.parametrize(("kind", "lock"), [("backup", "backup"), ("migrate", "run"), ("restore", "run")])
 def test_a_persons_run_ends_a_scheduled_backup(tmp_path: Path, kind: str, lock: str) -> None:
     timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", kind, lock)
-    assert timer.advance() is None and timer.holds()
+    timer.begin()
+    assert timer.holds()
     assert person.advance() is None and person.holds(lock) and not timer.holds()
     assert timer.ended.exists(), "what it had begun was ended in order"
-    error = timer.advance(10)["error"]
+    error = timer.advance(LIMIT_S)["error"]
     assert (error["code"], error["detail"]) == ("deploy_locked", {"gave_way": True})
     person.gate.touch()
-    assert person.advance(10)["result"] == {"by": "ann"}
+    assert person.advance(LIMIT_S)["result"] == {"by": "ann"}
 
 
 def test_a_scheduled_maintenance_gives_way_as_well(tmp_path: Path) -> None:
     timer = Run(tmp_path, "timer", "maintain", "maintain", timer=True)
     person = Run(tmp_path, "ann", "maintain", "maintain")
-    timer.advance()
+    timer.begin()
     person.advance()
     assert person.holds("maintain")
     person.gate.touch()
@@ -76,21 +83,21 @@ def test_a_scheduled_maintenance_gives_way_as_well(tmp_path: Path) -> None:
 
 def test_deleting_old_backups_ends_no_new_one(tmp_path: Path) -> None:
     timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", "prune")
-    timer.advance()
+    timer.begin()
     assert person.advance() is None and timer.holds()
     timer.gate.touch()
     person.gate.touch()
-    assert person.advance(10)["result"] == {"by": "ann"}
+    assert person.advance(LIMIT_S)["result"] == {"by": "ann"}
 
 
 def test_a_persons_run_is_never_ended(tmp_path: Path) -> None:
     person, timer, other = Run(tmp_path, "ann"), Run(tmp_path, "timer", timer=True), Run(tmp_path, "bob")
-    person.advance()
+    person.begin()
     assert timer.advance() is None and other.advance() is None and person.holds()
     person.gate.touch()
-    assert timer.advance(10)["result"] == {"by": "ann"}, "the timer's backup need not be made"
+    assert timer.advance(LIMIT_S)["result"] == {"by": "ann"}, "the timer's backup need not be made"
     other.gate.touch()
-    assert other.advance(10)["result"] == {"by": "bob"}, "a person's is made"
+    assert other.advance(LIMIT_S)["result"] == {"by": "bob"}, "a person's is made"
 
 
 def test_a_backup_that_failed_is_not_taken_for_ones_own(tmp_path: Path) -> None:
@@ -98,7 +105,7 @@ def test_a_backup_that_failed_is_not_taken_for_ones_own(tmp_path: Path) -> None:
     object.__setattr__(person.order, "work", _fails)
     person.advance()
     timer.gate.touch()
-    assert timer.advance(10)["result"] == {"by": "timer"}
+    assert timer.advance(LIMIT_S)["result"] == {"by": "timer"}
 
 
 def _fails(emit: Emit) -> dict[str, Any]:
@@ -107,20 +114,20 @@ def _fails(emit: Emit) -> dict[str, Any]:
 
 def test_two_timers_make_one_backup(tmp_path: Path) -> None:
     first, second = Run(tmp_path, "first", timer=True), Run(tmp_path, "second", timer=True)
-    first.advance()
+    first.begin()
     assert second.advance() is None and first.holds()
     first.gate.touch()
-    assert second.advance(10)["result"] == {"by": "first"}
+    assert second.advance(LIMIT_S)["result"] == {"by": "first"}
     assert not second.ended.exists()
 
 
 def test_a_scheduled_backup_waits_for_a_change_to_end(tmp_path: Path) -> None:
     person, timer = Run(tmp_path, "ann", "migrate", "run"), Run(tmp_path, "timer", timer=True)
-    person.advance()
+    person.begin()
     timer.gate.touch()
     assert timer.advance() is None and not timer.ended.exists() and not timer.holds()
     person.gate.touch()
-    assert timer.advance(10)["result"] == {"by": "timer"}
+    assert timer.advance(LIMIT_S)["result"] == {"by": "timer"}
 
 
 def test_nobody_is_ended_where_nobody_works(tmp_path: Path) -> None:
@@ -130,12 +137,12 @@ def test_nobody_is_ended_where_nobody_works(tmp_path: Path) -> None:
 
 def test_only_a_scheduled_job_can_be_asked_to_end(tmp_path: Path) -> None:
     person = Run(tmp_path, "ann")
-    person.advance()
+    person.begin()
     assert "pid" not in (detach.running(person.order.job.folder, "backup") or {})
     timer = Run(tmp_path, "timer", "offsite", "offsite", timer=True)
-    timer.advance()
+    timer.begin()
     held = detach.running(timer.order.job.folder, "offsite") or {}
     assert held["scheduled"] and os.path.exists(f"/proc/{held['pid']}")
     for run in (person, timer):
         run.gate.touch()
-        run.advance(10)
+        run.advance(LIMIT_S)

@@ -8,10 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
+from testbed.waiting import LIMIT_S, wait_until
 from tests.unit.record_of import ERROR, plan, run
 from tests.unit.stage import ROOT, Stage, salon, says
 from windlass import confirm, playbook, verbs
@@ -253,11 +253,9 @@ def test_an_interruption_is_passed_on_and_tells_what_goes_on(stage, number):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not at_work.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(at_work.exists, what="the work to begin")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == record.INTERRUPTED, output
     assert "goes on there to its end" in output
     assert "invoke deploy --env stage" in output

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from testbed.waiting import wait_until
+from testbed.waiting import LIMIT_S, wait_until
 from windlass.tunnel.forward import Forwarder, Stream
 from windlass_engine.errors import WindlassError
 
@@ -61,7 +61,7 @@ def forward() -> Iterator[Callable[..., Forwarder]]:
 
 
 def connect(forwarder: Forwarder) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", forwarder.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", forwarder.port), timeout=LIMIT_S)
 
 
 def test_a_half_close_lets_the_answer_come_back(forward: Callable[..., Forwarder]) -> None:
@@ -105,7 +105,7 @@ def test_a_client_that_vanishes_ends_the_far_side(forward: Callable[..., Forward
     client = connect(forward(Far(wait_for_end).open))
     assert client.recv(5) == b"hello"
     client.close()
-    assert ended.wait(timeout=30)
+    assert ended.wait(timeout=LIMIT_S)
 
 
 def test_closing_ends_connections_under_way(forward: Callable[..., Forwarder]) -> None:
@@ -136,7 +136,7 @@ def test_a_stream_that_does_not_open_is_told_and_the_next_one_works(forward: Cal
     forwarder = forward(sometimes, on_error=errors.append)
     with connect(forwarder) as client:
         assert client.recv(1) == b""
-    wait_until(lambda: errors, seconds=20, what="the error")
+    wait_until(lambda: errors, what="the error")
     assert errors[0].message == "not now"
     with connect(forwarder) as client:
         client.sendall(b"again")
