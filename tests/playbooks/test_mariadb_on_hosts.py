@@ -82,7 +82,7 @@ def test_a_cut_link_neither_kills_nor_doubles_a_run(project: Project, testbed: T
     waits = "INSERT INTO a SELECT GET_LOCK('latch', 600) - 1"
     ours(project, f"CREATE TABLE a (id int);\n{waits};\nINSERT INTO a VALUES (2);\n")
     environment(project, testbed, host, "tried")
-    host.console("systemd-run --quiet mariadb -e \"SELECT GET_LOCK('latch', 0), SLEEP(600)\"")
+    host.console("systemd-run --quiet --collect mariadb -e \"SELECT GET_LOCK('latch', 0), SLEEP(600)\"")
     wait_until(lambda: host.mariadb("SELECT IS_USED_LOCK('latch')") != "NULL", what="the latch")
     with playing(project, "deploy", "bed") as deploy:
         waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'INSERT INTO a SELECT%'"

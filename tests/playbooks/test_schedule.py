@@ -109,13 +109,13 @@ def a_locked_table(host: Host) -> Iterator[None]:
     """Keep a table of `salon` locked for the length of a block."""
     host.psql(f"CREATE TABLE public.held (); ALTER TABLE public.held OWNER TO {ROLE}")
     hold = "BEGIN; LOCK TABLE public.held; SELECT pg_sleep(600)"
-    host.console(f"systemd-run --quiet --unit=holder runuser -u postgres -- psql -d salon -c '{hold}'")
+    host.console(f"systemd-run --quiet --collect runuser -u postgres -- psql -d salon -c '{hold}'")
     held = "SELECT count(*) FROM pg_locks WHERE relation = 'public.held'::regclass AND granted"
     wait_until(lambda: host.psql(held) == "1", what="the lock")
     try:
         yield
     finally:
-        host.console("systemctl stop holder")
+        host.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%'")
         host.psql("DROP TABLE public.held")
 
 
