@@ -25,19 +25,21 @@ def ask(
     verb: str,
     *,
     reviewable: bool = True,
+    by_name: bool = False,
     interactive: bool | None = None,
     answer: Callable[[str], str] = input,
 ) -> None:
     """Return when the operator agrees.  Raises ``not_approved`` otherwise, and where nobody can be asked.
 
-    ``reviewable`` says that the verb takes ``--plan``.
+    ``reviewable`` says that the verb takes ``--plan``, ``by_name`` that a name to type can be given as ``--confirm``.
     """
     if policy == "none":
         return
     if interactive is None:
         interactive = sys.stdin.isatty() and sys.stdout.isatty()
     if not interactive:
-        raise _nobody_there(verb, reviewable)
+        given = f"--confirm {Path(environment).name}" if by_name and policy == "typed" else "--yes"
+        raise _nobody_there(verb, reviewable, given)
     wanted, question = _question(policy, environment, verb)
     try:
         given = answer(question).strip()
@@ -71,10 +73,10 @@ def _question(policy: str, environment: str, verb: str) -> tuple[tuple[str, ...]
     return ("y", "Y", "yes"), f"\nStart the {verb} of {environment}? [y/N] "
 
 
-def _nobody_there(verb: str, reviewable: bool) -> WindlassError:
+def _nobody_there(verb: str, reviewable: bool, given: str) -> WindlassError:
     way = f"review it with `invoke plan`, then `invoke {verb} --plan DIGEST`; or " if reviewable else ""
     return WindlassError(
         "not_approved",
         f"the {verb} needs a confirmation and there is no terminal to ask on; nothing was changed",
-        hint=f"{way}give --yes",
+        hint=f"{way}give {given}",
     )

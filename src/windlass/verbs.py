@@ -256,7 +256,7 @@ def _reviewed(settings: Settings, where: Scope, variables: Mapping[str, Any], sc
     policy = "typed" if scenario != "migration" else confirm.strictest(shown)
     if shown["digest"]:
         print(f"\nDigest {shown['digest'][:12]}", flush=True)
-    confirm.ask(policy, where.environment, "rollback", reviewable=scenario != "restore")
+    confirm.ask(policy, where.environment, "rollback", reviewable=scenario != "restore", by_name=True)
     return str(shown["digest"]), None
 
 

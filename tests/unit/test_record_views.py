@@ -222,3 +222,19 @@ def test_a_dry_backup_names_program_compression_and_room():
 def test_a_dry_run_says_that_a_backup_would_be_made():
     assert summary.backup_text({"skipped": "check mode"}) == "to be made"
     assert summary.backup_text({"skipped": "the policy asks for none"}) == "none"
+
+
+def test_a_rollback_ends_with_what_is_lost_what_comes_next_and_where_its_record_is():
+    before = {"at": "2025-01-31T23:59:59+00:00", "backup": {"id": "b1", "started": "2025-01-31T03:00:00+00:00"}}
+    swapped = {"into": "salon", "swapped": True, "kept_as": "salon_old", "swapped_at": "2025-02-01T00:00:30+00:00"}
+    for kept in ({}, swapped):
+        found = begun("rollback", db1={"windlass_before": {"salon": before}, "windlass_restore": {"salon": kept}})
+        found.update(scenario="restore", timeline=[{"at": "2025-01-31T23:59:59+00:00", "step": "1/8 Look"}])
+        record.close(found)
+        shown = text(found)
+        lost = "db1 salon: LOST: what was written from 2025-01-31T03:00:00+00:00 to 2025-02-01T00:00:30+00:00"
+        assert (lost in shown, "invoke restore --env prod --undo" in shown) == (bool(kept), bool(kept))
+        assert "see that all is well: invoke verify --env prod" in shown
+        assert shown.endswith("Incident: .windlass/incidents/20250131T235959Z-1a2b3c/incident.md")
+    found["drill"] = True
+    assert "Incident" not in text(found)

@@ -51,6 +51,8 @@ def test_without_a_terminal_the_way_out_is_said():
     assert "--plan DIGEST" in hint
     assert "--yes" in hint
     assert "--plan" not in asked("yes", "y", interactive=False, reviewable=False)[1]
+    assert "give --confirm prod" in asked("typed", "y", interactive=False, by_name=True)[1]
+    assert "give --yes" in asked("yes", "y", interactive=False, by_name=True)[1]
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,7 @@ def keep_state(root: Path, run_id: str, name: str, state: Mapping[str, Any]) -> 
 
 def keep(root: Path, run: record.Record) -> None:
     """Write the incident of a rollback that looked at a database, or a drill's durations."""
-    seen = any("before" in data for _, _, data in record.databases(run))
-    if run["verb"] != "rollback" or run["check"] or not seen:
+    if not is_incident(run):
         return
     if run["drill"]:
         drills.keep(root, run)
@@ -44,6 +43,24 @@ def keep(root: Path, run: record.Record) -> None:
     place = folder(root, run["run_id"])
     record.write(place / "incident.json", json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
     record.write(place / "incident.md", "\n".join(markdown(told)) + "\n")
+
+
+def is_incident(run: record.Record) -> bool:
+    """Return whether a run is a rollback, or a drill of one, that looked at a database."""
+    seen = any("before" in data for _, _, data in record.databases(run))
+    return run["verb"] == "rollback" and not run["check"] and seen
+
+
+def lines(run: record.Record) -> Iterator[str]:
+    """Yield what a rollback says at its end: what is lost, what to do next, and where its record is."""
+    if not is_incident(run) or run["drill"]:
+        return
+    told = incident(run)
+    for place, part in told["databases"].items():
+        if part["window"] and part["window"]["to"]:
+            yield f"{place}: {_lost(part['window'])}"
+    yield from () if run["exit_code"] else told["next"]
+    yield f"Incident: .windlass/incidents/{run['run_id']}/incident.md"
 
 
 def incident(run: record.Record) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def _database(data: Mapping[str, Any], scenario: str) -> dict[str, Any]:
         "fresh_backup": _named(data.get("fresh_backup")),
         "restored": _named(before.get("backup")) if restored else "",
         "kept_as": restored.get("kept_as", ""),
-        "window": _window(before) if scenario == "restore" else None,
+        "window": _window(before, restored) if scenario == "restore" else None,
         "rows": _rows(before.get("rows") or {}, after.get("rows") or {}) if after else {},
         "state": ran.get("state", ""),
     }
@@ -111,9 +128,9 @@ def _named(backup: Mapping[str, Any] | None) -> str:
     return str((backup or {}).get("id") or "")
 
 
-def _window(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return from when to when what was written is gone with a restore."""
-    return {"from": (before.get("backup") or {}).get("started", ""), "to": before.get("at", "")}
+def _window(before: Mapping[str, Any], restored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return from when to when what was written is gone with a restore; others wrote on until the exchange."""
+    return {"from": (before.get("backup") or {}).get("started", ""), "to": restored.get("swapped_at", "")}
 
 
 def _rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -131,7 +148,8 @@ def _next(run: record.Record, parts: Mapping[str, Any]) -> Iterator[str]:
         for place, part in parts.items():
             if part["kept_as"]:
                 yield f"{place}: what stood before is kept as {part['kept_as']}: drop it when nobody needs it any more"
-        yield f"to take the exchange back: invoke restore --env {env} --undo"
+                name = f" --database {place.partition(' ')[2]}" if len(parts) > 1 else ""
+                yield f"to take the exchange back: invoke restore --env {env}{name} --undo"
     if any(part["archived"] for part in parts.values()):
         yield f"what was taken away is in archives: invoke archives --env {env}"
         yield f"to apply the migrations again with it: invoke deploy --env {env} --restore-archived"
@@ -165,6 +183,10 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield from ("", f"## {title}", "", *found)
 
 
+def _lost(window: Mapping[str, Any]) -> str:
+    return f"LOST: what was written from {window['from']} to {window['to']}"
+
+
 def _part_lines(part: Mapping[str, Any]) -> Iterator[str]:
     for word in ("before", "after"):
         state = part[word]
@@ -178,8 +200,8 @@ def _part_lines(part: Mapping[str, Any]) -> Iterator[str]:
     for word in ("backup", "evidence_backup", "fresh_backup", "restored"):
         if part[word]:
             yield f"- {word.replace('_', ' ')}: {part[word]}"
-    if part["window"]:
-        yield f"- LOST: what was written from {part['window']['from']} to {part['window']['to']}"
+    if part["window"] and part["window"]["to"]:
+        yield f"- {_lost(part['window'])}"
     for table, (was, now) in part["rows"].items():
         yield f"- rows of {table}: {'none' if was is None else was} -> {'none' if now is None else now}"
     if part["state"]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from windlass.records import record
-from windlass.rollback import tree
+from windlass.rollback import incidents, tree
 from windlass.telling import (
     archives,
     auditing,
@@ -32,6 +32,7 @@ def lines(run: record.Record, *, front: bool = False) -> Lines:
     yield from _VIEWS.get(run["verb"], tried.changes)(run)
     yield from _failures(run)
     yield from _contained(run)
+    yield from _incident(run)
     if run["verb"] == "plan" and not front:
         yield from plans.next_command(run)
 
@@ -52,6 +53,13 @@ def _contained(run: record.Record) -> Lines:
         yield Line("The application stays contained: mend the cause and give the same command again,", "warn")
         page = f"invoke runbook {run['scenario']} --env {run['environment']}"
         yield Line(f"  or let it return by hand, in the order that {page} shows")
+
+
+def _incident(run: record.Record) -> Lines:
+    """Say what a rollback lost, what comes next, and where its record is."""
+    for number, text in enumerate(incidents.lines(run)):
+        yield from () if number else (Line(""),)
+        yield Line(text, "warn" if ": LOST: " in text else "")
 
 
 def ending(run: record.Record, report: object) -> str:

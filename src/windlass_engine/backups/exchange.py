@@ -16,7 +16,7 @@ from ..dialects.backups import Exchanged, Keeper, refusal
 from ..errors import WindlassError
 from ..model import Target, Wire
 from ..session import ServerError, connect
-from .backup import Emit, keeper_of, stamped
+from .backup import Emit, keeper_of, now, stamped
 
 _BEFORE, _UNDONE = "_before_", "_undone_"
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -29,9 +29,9 @@ _RESTORED = ("_restored", "_restored_tables")
 def swap(target: Target, side_name: str, emit: Emit) -> Wire:
     """Put the database ``side_name`` in the place of the target's, which is kept as ``<name>_before_<time>``.
 
-    Returns ``{into, swapped, kept_as, ended_sessions, duration_ms}``; ``kept_as`` is empty when there was no database
-    of that name.  Emits ``swap_started`` and ``swap_done``.  Raises WindlassError (restore_failed, connection_lost);
-    then everything is as before, or the next swap or undo goes on where this one ended.
+    Returns ``{into, swapped, kept_as, ended_sessions, swapped_at, duration_ms}``; ``kept_as`` is empty when there was
+    no database of that name.  Emits ``swap_started`` and ``swap_done``.  Raises WindlassError (restore_failed,
+    connection_lost); then everything is as before, or the next swap or undo goes on where this one ended.
     """
     keeper = keeper_of(target)
     return _exchange(keeper, target, emit, lambda: side_name, _BEFORE)
@@ -106,6 +106,7 @@ def _exchange(keeper: Keeper, target: Target, emit: Emit, incoming: Callable[[],
         "swapped": True,
         "kept_as": done.kept_as,
         "ended_sessions": done.ended_sessions,
+        "swapped_at": now(),
         "duration_ms": int((time.monotonic() - began) * 1000),
     }
     emit({"event": "swap_done", **result})

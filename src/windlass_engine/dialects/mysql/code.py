@@ -221,6 +221,13 @@ def names(sql: str, database: str) -> bool:
     return False
 
 
+def kinds(link: Link, database: str) -> set[str]:
+    """Return which kinds of code a database has, as far as the login may know.  Raise ServerError."""
+    views = {"TRIGGER": _TRIGGERS, "VIEW": _VIEWS, "EVENT": _EVENTS}
+    found = {kind for kind, query in views.items() if link.query(query.format(database=literal(database)))}
+    return found | {str(row[0]) for row in link.query(_ROUTINES.format(database=literal(database)))}
+
+
 def definers(pieces: Iterable[Piece]) -> list[str]:
     """Return the accounts that code runs as."""
     return sorted({piece.definer for piece in pieces if piece.definer})

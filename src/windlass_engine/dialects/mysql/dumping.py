@@ -63,8 +63,9 @@ class MySQLDumping(backups.Dumping):
         self.counting: Link = link
 
     def begin(self) -> None:
-        """Let the session last, and look at the tables."""
+        """Let the session last, and look at the tables; code whose text is hidden is told now, not after the dump."""
         surroundings.require_rights(self.link, self.database, self.is_mariadb)
+        surroundings.code_of(self.link, self.database)
         self._settle(self.link)
         self.tables = contents.tables(self.link, self.database)
 

@@ -80,10 +80,16 @@ def require_possible(admin: Link, name: str, incoming: str) -> None:
     others = surroundings.forbidden_definers(admin, code.definers([*old, *pieces]), is_mariadb)
     if others:
         raise backups.refusal(f"the login may not make code that runs as {', '.join(others)} (GRANT SET USER to it)")
-    rows = admin.query(_FOREIGN.format(names=f"{literal(name)}, {literal(incoming)}"))
-    if rows:
-        listed = ", ".join(f"{table} to {to}" for table, to in rows[:5])
+    leading = leading_here(admin, name, incoming)
+    if leading:
+        listed = ", ".join(leading[:5])
         raise backups.refusal(f"foreign keys of other databases lead to these: {listed}; drop them first")
+
+
+def leading_here(admin: Link, *databases: str) -> list[str]:
+    """Return the foreign keys of other databases that lead to tables of these, as texts.  Raise ServerError."""
+    rows = admin.query(_FOREIGN.format(names=", ".join(map(literal, databases))))
+    return [f"{table} to {to}" for table, to in rows]
 
 
 def is_there(admin: Link, name: str) -> bool:

@@ -11,7 +11,7 @@ from . import code, rights
 from .text import literal, quoted
 
 #: Without these the server shows less than there is, and says nothing.
-_NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 #: MySQL lists routines only for a login that has one of these; of one whose text it keeps back it says so.
 _SHOW_ROUTINES = {"SHOW_ROUTINE", "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE"}
 #: With one of these a login makes code that runs as somebody else (MariaDB, MySQL 8.0, MySQL 8.2 and newer).
@@ -32,7 +32,7 @@ WHERE table_schema = {database} AND column_default LIKE {pattern} ORDER BY 1, 2"
 def require_rights(link: Link, database: str, is_mariadb: bool) -> None:
     """Refuse a login that would not see everything.  Raise WindlassError (backup_failed), ServerError."""
     granted = rights.in_database(link, database, is_mariadb)
-    lacking = [right for right in _NEEDED if right not in granted]
+    lacking = [right for right in NEEDED if right not in granted]
     hint = f"GRANT {', '.join(lacking)} ON {quoted(database)}.* TO the login" if lacking else ""
     if not is_mariadb and not granted & _SHOW_ROUTINES:
         lacking.append("SHOW_ROUTINE")
@@ -83,6 +83,7 @@ def described(link: Link, database: str, pieces: list[code.Piece]) -> Wire:
             "database": database,
             "grants": [[str(part) for part in row] for row in link.query(_GRANTS.format(database=literal(database)))],
             "definers": used,
+            "kinds": sorted({piece.kind for piece in pieces}),
             "missing_definers": [name for name in used if there is not None and name not in there],
         },
         "names_itself": [piece.label for piece in pieces if piece.names(database)],
