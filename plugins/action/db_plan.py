@@ -20,6 +20,7 @@ from windlass.planning import Wish
 from windlass.project import Project, load
 from windlass.records import proofs, rehearsals
 from windlass.telling import keeping
+from windlass_engine.archiving.finding import no_room
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
 
@@ -182,8 +183,13 @@ class ActionModule(WindlassAction):
                 shown["unknown_losses"] = told["error"]["message"]
             if told["failure"]:
                 shown["warnings"] = [*shown["warnings"], f"tried beforehand, a down script fails: {told['failure']}"]
+            elif told["untried"]:
+                shown["warnings"] = [*shown["warnings"], f"not tried beforehand: {told['untried']}"]
             for step, losses in zip(shown["steps"], told["losses"] or (), strict=False):
                 step["losses"] = losses
+        crowded = [d for d in able if found[d.name]["lacking"] and self.result["windlass_plan"][d.name]["archive"]]
+        if crowded:
+            return [no_room(found[d.name]["lacking"]).located(host=self.host, database=d.name) for d in crowded]
         refusing = able if self.args["refuse_failing"] else ()
         return [error for database in refusing for error in self._refused(database.name, found[database.name])]
 

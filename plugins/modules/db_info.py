@@ -159,14 +159,24 @@ def answer(target: Target, question: dict[str, Any]) -> dict[str, Any]:
 
 
 def lost(module: AnsibleModule, target: Target) -> dict[str, Any]:
-    """Return what each step of a plan that goes down would take away."""
+    """Return what each step of a plan that goes down would take away.
+
+    A script that an earlier run left half-way is not tried: nobody knows here how far its next statement came.
+    """
     steps = Plan.from_wire(unpack(module.params["undo"][target.name])["plan"]).steps
-    allowed = target.name in module.params["scratch"]
+    allowed, whole = target.name in module.params["scratch"], not any(step.resumed for step in steps)
     try:
-        found = finding.alone(target, [step.script for step in steps], scratch_allowed=allowed)
-        return {"losses": to_wire(found.of), "failure": found.failure, "error": None}
+        found = finding.alone(target, [step.script for step in steps], scratch_allowed=allowed, trying=whole)
+        failure, untried = (found.failure, found.untried) if whole else ("", "it goes on where an earlier run stopped")
+        return {
+            "losses": to_wire(found.of),
+            "failure": failure,
+            "untried": untried,
+            "lacking": found.lacking,
+            "error": None,
+        }
     except WindlassError as error:
-        return {"losses": None, "failure": "", "error": error.to_wire()}
+        return {"losses": None, "failure": "", "untried": "", "lacking": None, "error": error.to_wire()}
 
 
 def known_backups(module: AnsibleModule, target: Target) -> dict[str, Any]:

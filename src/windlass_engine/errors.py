@@ -37,7 +37,10 @@ CODES: Mapping[str, tuple[int, str]] = {
     "verify_failed": (24, "a check returned failures"),
     "sample_failed": (25, "a sample-data test failed"),
     "backup_failed": (26, "a backup could not be made or is not whole"),
-    "space_missing": (27, "there is not enough room for the backup, or for the run's own files"),
+    "space_missing": (
+        27,
+        "there is not enough room for a backup, a rollback's archive, or the run's own files",
+    ),
     "restore_failed": (28, "a restore failed or does not agree with its manifest"),
     "connection_lost": (29, "the connection to the database was lost during the work"),
     "fleet_stopped": (30, "a host failed, so the hosts after it were left untouched"),

@@ -284,10 +284,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Losses:
-    """What each of several down scripts takes away, and how the first failed when it was tried (empty: none did)."""
+    """What each of several down scripts takes away, and how the first failed when it was tried (empty: none did).
+
+    ``untried`` says why something of them could not be tried, ``lacking`` that there is no room for what they take
+    away (``{needed_bytes, free_bytes}``).
+    """
 
     of: tuple[tuple[Loss, ...], ...]
     failure: str = ""
+    untried: str = ""
+    lacking: Optional[Wire] = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,17 @@ class StepArchive:
         held = [loss for loss in losses if loss.rows or loss.about or loss.kind == "rows"]
         self._empty = [loss for loss in losses if loss not in held]
         self._made = list(zip(self._archives(held), held))
+        self._require_room()
+
+    def _require_room(self) -> None:
+        """Refuse to begin what would fill the disk; what an earlier run copied already lies there.
+
+        Raises WindlassError (space_missing).
+        """
+        anew = [loss for archive, loss in self._made if not archive.at]
+        lacking = finding.lacking_room(self._session, [anew])
+        if lacking:
+            raise finding.no_room(lacking)
 
     def copy(self, tick: Tick) -> None:
         """Copy what is large in batches, each permanent by itself; an earlier run's batches are not copied again."""

@@ -47,11 +47,26 @@ class Holding(Protocol):
         """Return whether a statement changed nothing because it needs what is not held, or nothing may be held."""
 
 
+class DryRun(Protocol):
+    """How scripts are tried whose words say what they take away, where a schema change cannot be taken back."""
+
+    def __call__(self, link: Link, trial: Link, downs: Sequence[Script]) -> tuple[str, str]:
+        """Run scripts on empty copies of what they name, in the scratch database of ``trial``.
+
+        ``link`` is a connection to the database itself, which is only read.  Return how the first script failed and
+        why something was not tried, empty texts for neither.  Raise ServerError where the copies cannot be made.
+        """
+
+
 class Archives(Protocol):
     """SQL text and small answers; every name is full, so a script's session settings cannot touch it."""
 
     #: Whether copying and undoing share one transaction, so that nothing can be written in between.
     together: bool
+
+    @property
+    def dry_run(self) -> Optional[DryRun]:
+        """What tries scripts that are only read, where copying and undoing are not ``together``."""
 
     @property
     def holding(self) -> Optional[Holding]:

@@ -117,6 +117,10 @@ class Dialect(Scripts, Schemas):
         """
         raise NotImplementedError
 
+    def free_bytes(self, link: Link, target: Target) -> Optional[int]:
+        """Return what is free where the server keeps its data, None where that cannot be seen from this machine."""
+        return None
+
     def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Return those of these tables (names in their parts) that stand, by name with dots.  Raise ServerError."""
         return {}

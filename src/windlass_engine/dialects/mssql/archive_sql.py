@@ -91,6 +91,7 @@ class SQLServerArchives:
 
     together = True
     holding = None
+    dry_run = None
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run the scripts in a transaction that is taken back."""

@@ -19,6 +19,7 @@ from . import (
     gauge,
     locks,
     measures,
+    outlook,
     probing,
     scans,
     session_state,
@@ -26,6 +27,7 @@ from . import (
     text,
     waiting,
 )
+from .address import connect_options
 from .archive_sql import MySQLArchives
 from .journal_sql import BEGAN, MySQLJournal
 from .keeper import MySQLKeeper
@@ -101,6 +103,10 @@ class MySQL(MySQLScripts, MySQLSchemas, Dialect):
     def weigh(self, link: Link, original: str, statements: Sequence[str]) -> list[tuple[StatementFacts, ...]]:
         """Try each statement on empty copies of the tables."""
         return algorithms.Trial(link, original).facts(statements)
+
+    def free_bytes(self, link: Link, target: Target) -> Optional[int]:
+        """Ask for the data folder, where the server is on this machine."""
+        return outlook.free(link, str(connect_options(target)["host"]))
 
     def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask the catalogue, and the performance schema where it counts."""

@@ -13,7 +13,7 @@ from typing import Optional
 from ...model import Archive, Loss, Losses, Options, Script
 from ..archives import MANIFEST
 from ..link import Link
-from . import archive_hold, losses
+from . import archive_hold, dry_run, losses
 from .archive_copy import LENIENT, LISTED, NUMBER, USUAL, copied, into, same_key, second_name, select, table_of, where
 from .journal_sql import ARCHIVE_PREFIX
 from .text import literal, quoted
@@ -43,6 +43,7 @@ class MySQLArchives:
 
     together = False
     holding = archive_hold.TableLocks()
+    dry_run = staticmethod(dry_run.run)
 
     def losses(self, link: Link, downs: Sequence[Script], original: str) -> Losses:
         """Run the scripts on a copy of the tables."""

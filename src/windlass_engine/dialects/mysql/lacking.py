@@ -40,7 +40,7 @@ def _rights(admin: Link, known: Wire, original: str, beside: tuple[str, ...]) ->
     kinds = {*known["globals"].get("kinds", ()), *code.kinds(admin, original)}  # older backups do not say
     for_code = tuple(dict.fromkeys(right for kind in code.KINDS if kind in kinds for right in _CODE[kind]))
     pattern = f"{original}_%".replace("_", "\\_")
-    places = [(name, pattern, _BESIDE) for name in beside]
+    places: list[tuple[str, str, tuple[str, ...]]] = [(name, pattern, _BESIDE) for name in beside]
     if exchange_plan.is_there(admin, original):
         needed = tuple(dict.fromkeys((*_TABLES, *surroundings.NEEDED)))
         places.append((original, original.replace("_", "\\_"), needed))

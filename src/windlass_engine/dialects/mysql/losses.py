@@ -51,7 +51,7 @@ _KEYS = """
 SELECT table_name, column_name FROM information_schema.STATISTICS
 WHERE table_schema = {schema} AND index_name = 'PRIMARY' ORDER BY table_name, seq_in_index
 """
-_DEFINER = re.compile(r"\sDEFINER\s*=\s*(`[^`]*`|'[^']*'|[\w.%-]+)@(`[^`]*`|'[^']*'|[\w.%-]+)", re.IGNORECASE)
+DEFINER = re.compile(r"\sDEFINER\s*=\s*(`[^`]*`|'[^']*'|[\w.%-]+)@(`[^`]*`|'[^']*'|[\w.%-]+)", re.IGNORECASE)
 
 
 class _Column(NamedTuple):
@@ -76,10 +76,10 @@ Tables = dict[str, _Table]
 
 def readable(link: Link, down: Script) -> Optional[list[Loss]]:
     """Return what a script's own words say, None where a statement does something that they do not say."""
-    tables = _tables(link, "DATABASE()")
+    tables = tables_of(link, "DATABASE()")
     found: list[Loss] = []
     for statement in down.statements:
-        losses = _read(down.sql(statement), tables)
+        losses = read(down.sql(statement), tables)
         if losses is None:
             return None if any(_holds_rows(link, name) for name in tables) else []
         found += losses
@@ -88,19 +88,18 @@ def readable(link: Link, down: Script) -> Optional[list[Loss]]:
 
 def find(link: Link, downs: Sequence[Script], original: str) -> list[list[Loss]]:
     """Run scripts on copies of the tables of ``original``, in the scratch database of ``link``.  Raise ServerError."""
-    others = [str(name).lower() for (name,) in link.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")]
-    others = [name for name in others if name not in _OWN_VIEWS]
+    others = databases(link)
     for down in downs:
-        _refuse_reaching_out(down.text, others)
+        refuse_reaching_out(down.text, others)
     _Copy(link, original, others).make()
     link.run(["SET @windlass_allow_data_loss = 1", "SET foreign_key_checks = 1"])
-    stood = _tables(link, "DATABASE()")
+    stood = tables_of(link, "DATABASE()")
     found, before, sums = [], stood, _sums(link, stood)
     for down in downs:
-        told = [loss for statement in down.statements for loss in _read(down.sql(statement), before) or ()]
+        told = [loss for statement in down.statements for loss in read(down.sql(statement), before) or ()]
         for statement in down.statements:
             link.run(down.sql(statement).replace(BATCH_MARK, " "))
-        after = _tables(link, "DATABASE()")
+        after = tables_of(link, "DATABASE()")
         now = _sums(link, after)
         changed = {name for name in before.keys() & after.keys() if sums[name] != now[name]}
         seen = [*told, *_difference(before, after, changed)]
@@ -109,9 +108,15 @@ def find(link: Link, downs: Sequence[Script], original: str) -> list[list[Loss]]
     return [[_weighed(link, original, loss) for loss in losses] for losses in found]
 
 
+def databases(link: Link) -> list[str]:
+    """Return the databases, in small letters, in which a statement could change something.  Raise ServerError."""
+    found = [str(name).lower() for (name,) in link.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")]
+    return [name for name in found if name not in _OWN_VIEWS]
+
+
 def taken_by(link: Link, sql: str) -> list[Loss]:
     """Return what one statement takes away, nothing where its words do not say."""
-    return _read(sql, _tables(link, "DATABASE()")) or []
+    return read(sql, tables_of(link, "DATABASE()")) or []
 
 
 def filled(loss: Loss, alias: str = "") -> str:
@@ -124,12 +129,12 @@ def filled(loss: Loss, alias: str = "") -> str:
 # ---------------------------------------------------------------- what the words say
 
 
-def _read(sql: str, tables: Tables) -> Optional[list[Loss]]:
+def read(sql: str, tables: Tables) -> Optional[list[Loss]]:
     """Return what one statement takes away of these tables; None where its words do not say."""
     words = reader(sql)
     first = words.peek()
     if first in _CHANGING or (first in ("WITH", "INSERT") and _mentions(sql, _CHANGING)):
-        return _rows_of(sql, tables)
+        return rows_of(sql, tables)
     if first in _HARMLESS or (first == "BEGIN" and len(words.items) <= 2):
         return []
     words.at += 1
@@ -168,7 +173,7 @@ def _altered(words: Reader, sql: str, tables: Tables) -> Optional[list[Loss]]:
     table, gone = tables[name], []
     for part in words.rest_of_list():
         if part.peek() in ("DROP", "TRUNCATE", "EXCHANGE") and part.peek(1) == "PARTITION":
-            return _rows_of(sql, tables)
+            return rows_of(sql, tables)
         column = _column_of(part)
         if column == _UNREADABLE:
             return None
@@ -190,7 +195,7 @@ def _column_of(part: Reader) -> Optional[str]:
     return part.name() or _UNREADABLE
 
 
-def _rows_of(sql: str, tables: Tables) -> list[Loss]:
+def rows_of(sql: str, tables: Tables) -> list[Loss]:
     """Return all rows of every table that a statement names: the server does not say which of them it changes."""
     names = {_standing(item.name, tables) for item in Reader(sql).items if item.kind in ("word", "name")}
     return [replace(_all_of(name, tables[name]), kind="rows") for name in sorted(names - {""})]
@@ -221,7 +226,7 @@ class _Copy:
     def make(self) -> None:
         """Copy tables and routines, which must succeed, then views and triggers, which need not."""
         self._link.run(["SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'", "SET foreign_key_checks = 0"])
-        for name, table in _tables(self._link, literal(self._original)).items():
+        for name, table in tables_of(self._link, literal(self._original)).items():
             self._table(name, table)
         self._link.run("SET SESSION sql_mode = DEFAULT")
         for kind, name in self._names("ROUTINES", "routine_type, routine_name", "routine_schema"):
@@ -249,13 +254,13 @@ class _Copy:
     def _shown(self, kind: str, name: str, column: int) -> None:
         """Make an object as the server shows it, for whoever makes it."""
         shown = self._link.query(f"SHOW CREATE {kind} {quoted(self._original)}.{quoted(name)}")[0][column]
-        text = _DEFINER.sub("", str(shown or ""), count=1).replace(f"{quoted(self._original)}.", "")
+        text = DEFINER.sub("", str(shown or ""), count=1).replace(f"{quoted(self._original)}.", "")
         if text:
-            _refuse_reaching_out(text, self._others)
+            refuse_reaching_out(text, self._others)
             self._link.run(text)
 
 
-def _refuse_reaching_out(text: str, databases: Sequence[str]) -> None:
+def refuse_reaching_out(text: str, databases: Sequence[str]) -> None:
     """Refuse to try what names another database, for it would be changed in earnest.  Raise ServerError."""
     words = Reader(text).items
     for item, following in zip(words, [*words[1:], None]):
@@ -266,7 +271,7 @@ def _refuse_reaching_out(text: str, databases: Sequence[str]) -> None:
             raise ServerError(f"{item.word[:60]!r} may reach beyond the database")
 
 
-def _tables(link: Link, schema: str) -> Tables:
+def tables_of(link: Link, schema: str) -> Tables:
     """Return the tables of a schema, which is SQL."""
     places = {"schema": schema, "own": _OWN, "prefix": literal(ARCHIVE_PREFIX), "length": len(ARCHIVE_PREFIX)}
     keys: dict[str, list[str]] = {}

@@ -20,6 +20,7 @@ from . import (
     losses,
     measures,
     online,
+    outlook,
     probing,
     scans,
     text,
@@ -127,6 +128,10 @@ class PostgreSQL(PostgresScripts, PostgresSchemas, Dialect):
     def durable(self) -> tuple[str, ...]:
         """Return the server's own way of committing, which flushes all the log that was written before."""
         return ("SET synchronous_commit TO DEFAULT",)
+
+    def free_bytes(self, link: Link, target: Target) -> Optional[int]:
+        """Ask for the data folder, where the server is on this machine and tells the login."""
+        return outlook.free(link)
 
     def tables(self, link: Link, names: Sequence[tuple[str, ...]]) -> dict[str, TableFacts]:
         """Ask pg_class and the server's statistics."""

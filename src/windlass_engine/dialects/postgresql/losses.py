@@ -81,9 +81,11 @@ def find(link: Link, downs: Sequence[Script]) -> Losses:
     try:
         link.run(_OPENING)
         first = before = _tables(link)
-        found, failures = [], []
+        found: list[list[Loss]] = []
+        failures: list[str] = []
+        untried: list[str] = []
         for down in downs:
-            failures += _run(link, down)
+            failures += _run(link, down, untried)
             after = _tables(link)
             found.append(list(_difference(before, after)))
             before = after
@@ -91,7 +93,7 @@ def find(link: Link, downs: Sequence[Script]) -> Losses:
         link.run("ROLLBACK")
     stood = {table.name for table in first.values()}
     weighed = tuple(tuple(_weighed(link, loss) for loss in losses if loss.table in stood) for losses in found)
-    return Losses(weighed, failures[0] if failures else "")
+    return Losses(weighed, failures[0] if failures else "", untried[0] if untried else "")
 
 
 def _tables(link: Link) -> dict[int, _Table]:
@@ -104,8 +106,11 @@ def _table(row: Sequence[Any]) -> _Table:
     return _Table(oid, name, kind, storage, parent, tuple(_Column(*column) for column in columns), tuple(keys), changed)
 
 
-def _run(link: Link, down: Script) -> list[str]:
-    """Run what can be in a transaction; the rest takes no rows away.  Return the failures; raise for a lost lock."""
+def _run(link: Link, down: Script, untried: list[str]) -> list[str]:
+    """Run what can be in a transaction; the rest takes no rows away, and is noted as ``untried``.
+
+    Return the failures; raise for a lost lock.
+    """
     failures = []
     for statement in down.statements:
         sql = down.sql(statement).replace(BATCH_MARK, " ")
@@ -119,6 +124,8 @@ def _run(link: Link, down: Script) -> list[str]:
                     raise
                 link.run("ROLLBACK TO SAVEPOINT tried")
                 failures.append(f"{down.path}:{statement.line}: {error.message}")
+        else:
+            untried.append(f"{down.path}:{statement.line} cannot be in a transaction")
     return failures
 
 

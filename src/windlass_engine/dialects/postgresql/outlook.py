@@ -119,14 +119,14 @@ def _extension_versions(admin: Link, known: Wire) -> Iterator[str]:
 def _space(admin: Link, known: Wire) -> tuple[str, str]:
     """Return what is to be said of the room that a restore takes, and the obstacle that it is, if any."""
     needed = int(known["database_bytes"])
-    free = _free(admin)
-    if free is None:
+    there = free(admin)
+    if there is None:
         return f"it will take about {_size(needed)}; how much is free there cannot be seen from here", ""
-    text = f"about {_size(needed)} in the server's data folder, where {_size(free)} are free"
-    return f"it will take {text}", f"it would take {text}" if needed > free else ""
+    text = f"about {_size(needed)} in the server's data folder, where {_size(there)} are free"
+    return f"it will take {text}", f"it would take {text}" if needed > there else ""
 
 
-def _free(admin: Link) -> Optional[int]:
+def free(admin: Link) -> Optional[int]:
     """Return the bytes that are free for a server on this machine, None where that cannot be told."""
     folder, here = admin.query(_DATA_FOLDER)[0]
     if not folder or not here:
