@@ -7,8 +7,10 @@ DOCUMENTATION = r"""
 module: app_look
 short_description: Look whether what a rollback stops, starts and calls of an application is there
 description:
-  - Refuses where a unit is unknown to systemd or masked, or where a command's program is not there or may not be run.
-    Stops, starts and calls nothing.
+  - Refuses where a unit is unknown to systemd or masked, where systemd lets nobody stop and start it by hand, where the
+    login is not root on a host without polkit, or where a command's program is not there or may not be run.
+    Stops, starts and calls nothing. With C(become) it takes the very way that stopping takes, so that a lacking right
+    to it is found here.
   - With O(health) it also runs those commands once each, as they only look. It says how they ended and refuses nothing
     for it, as an application may be ill before a rollback.
 options:
@@ -86,17 +88,27 @@ RUNNABLE = ("loaded", "generated", "transient")
 
 def unit(name: str) -> dict[str, Any]:
     """Ask systemd for a unit."""
-    asked = ["systemctl", "show", "--property=LoadState,ActiveState", "--", name]
+    asked = ["systemctl", "show", "--property=LoadState,ActiveState,CanStart,CanStop", "--", name]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"what": name, "found": f"systemd does not answer: {error}", "good": False}
     seen = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     if seen.get("LoadState") in RUNNABLE:
-        return {"what": name, "found": seen.get("ActiveState", ""), "good": True}
+        refusal = refused(seen)
+        return {"what": name, "found": refusal or seen.get("ActiveState", ""), "good": not refusal}
     state = seen.get("LoadState", "unknown")
     words = {"not-found": "systemd knows no such unit", "masked": "the unit is masked"}
     return {"what": name, "found": words.get(state, f"it is {state}: {done.stderr.strip()}"), "good": False}
+
+
+def refused(seen: dict[str, str]) -> str:
+    """Return why a unit that systemd knows could not be stopped and started, an empty text where it could."""
+    if "no" in (seen.get("CanStart"), seen.get("CanStop")):
+        return "systemd lets nobody stop and start it by hand (RefuseManualStart, RefuseManualStop)"
+    if os.geteuid() != 0 and shutil.which("pkcheck", path=PATH) is None:
+        return "only root may stop and start it on this host, so app_become has to be true"
+    return ""
 
 
 def command(text: str) -> dict[str, Any]:
