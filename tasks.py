@@ -703,12 +703,21 @@ def testbed(_: Context, action: str, hosts: int = 3, dry_run: bool = False) -> i
     TRY,
     full="everything, an hour or so, and write docs/reliability.md (default: a sample)",
     seed="choose the same faults and moments again",
+    only="a part of them, as pytest's -k takes it",
+    results="keep the tries in this file, and go on where a run with it was broken off",
 )
-def faults(_: Context, full: bool = False, seed: int = 0, dry_run: bool = False) -> int:
-    """Break things in mid-deploy and mid-rollback on real target hosts, and see that one more command mends them."""
+def faults(
+    _: Context, full: bool = False, seed: int = 0, only: str = "", results: str = "", dry_run: bool = False
+) -> int:
+    """Break things in mid-deploy and mid-rollback on real target hosts, and see that one more command mends them.
+
+    The whole table in docs/reliability.md is written anew by --full without --only.
+    """
     from windlass import playbook
 
-    arguments = [*(["--full", "--save"] if full else []), *(["--seed", str(seed)] if seed else [])]
+    arguments = [*(["--full"] if full else []), *(["--save"] if full and not only else [])]
+    arguments += [*(["--seed", str(seed)] if seed else []), *(["--only", only] if only else [])]
+    arguments += ["--results", results] if results else []
     return playbook.module(SETTINGS, "tests.faults", arguments, dry_run=dry_run)
 
 

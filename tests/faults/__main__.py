@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bench.tables import save
-from tests.faults.results import VARIABLE, Result, read
+from tests.faults.results import VARIABLE, Result, begun, read
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 HEAD = ("fault", "engine", "verb", "tries", "hit", "mended", "how the disturbed command ended")
@@ -27,11 +27,15 @@ TITLES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
 def main() -> int:
     """Return pytest's exit code."""
     chosen = _arguments().parse_args()
-    seed = chosen.seed or secrets.randbelow(1_000_000) + 1
-    print(f"seed {seed}: WINDLASS_FAULTS_SEED={seed} repeats the same choice and the same moments")
     with tempfile.TemporaryDirectory() as folder:
         found = (chosen.results or Path(folder) / "results").absolute()
-        found.touch()
+        seed = begun(found, chosen.seed or secrets.randbelow(1_000_000) + 1)
+        if chosen.seed not in (0, seed):
+            print(f"{found} was begun with seed {seed}: go on without --seed, or give another file", file=sys.stderr)
+            return 2
+        print(f"seed {seed}: WINDLASS_FAULTS_SEED={seed} repeats the same choice and the same moments", flush=True)
+        if any(read(found)):
+            print(f"{len(list(read(found)))} tries lie in {found}; the mended ones are not repeated", flush=True)
         code = _try(chosen, seed, found)
         results = list(read(found))
     text = f"{_heading(seed, results)}\n\n{table(results)}"

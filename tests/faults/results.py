@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,7 +51,27 @@ def is_mended(fault: str, verb: str, engine: str, number: int) -> bool:
     )
 
 
-def read(path: Path) -> Iterator[Result]:
-    """Yield the tries of a file, in the order in which they were made."""
+def begun(path: Path, seed: int) -> int:
+    """Return the seed that a file of tries was begun with: this one, which is noted, where it is new.
+
+    What goes on with another seed would try other moments under the same numbers.
+    """
+    path.touch()
+    if path.read_text()[-1:] not in ("", "\n"):
+        with path.open("a") as stream:
+            stream.write("\n")  # behind a line that was broken off
     for line in path.read_text().splitlines():
-        yield Result(**json.loads(line))
+        with suppress(ValueError):
+            return int(json.loads(line)["seed"])
+    with path.open("a") as stream:
+        stream.write(json.dumps({"seed": seed}) + "\n")
+    return seed
+
+
+def read(path: Path) -> Iterator[Result]:
+    """Yield the tries of a file, in the order in which they were made; a line that was broken off is left out."""
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):
+            known = json.loads(line)
+            if "seed" not in known:
+                yield Result(**known)
