@@ -10,7 +10,7 @@ from tests.contract.engines import parted, stands, transactional, words
 from tests.systems import Bench
 from windlass_engine import session
 from windlass_engine.archiving import finding, kept
-from windlass_engine.dialects import archives
+from windlass_engine.dialects import archives, for_url
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Wire
 
@@ -83,6 +83,21 @@ def test_without_the_word_nothing_is_put_back_and_the_archive_stays(widened: tup
     assert bench.deploy(system)["put_back"] == []
     assert bench.query("SELECT count(*) FROM person WHERE phone IS NOT NULL") == [(0,)]
     assert [item["state"] for item in listed(bench)] == ["kept"]
+
+
+def test_without_room_for_the_archive_nothing_is_undone(
+    widened: tuple[Bench, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, _ = widened
+    dialect = type(for_url(bench.target.url))
+    monkeypatch.setattr(dialect, "free_bytes", lambda *_: 10)
+    result = undone(bench)
+    assert result["error"]["code"] == "space_missing"
+    assert result["error"]["detail"]["free_bytes"] == 10 < result["error"]["detail"]["needed_bytes"]
+    assert bench.query("SELECT count(*) FROM person WHERE score IS NULL") == [(1,)], "the column stands"
+    assert listed(bench) == []
+    monkeypatch.setattr(dialect, "free_bytes", lambda *_: None)  # nobody knows
+    assert undone(bench)["error"] is None
 
 
 def test_an_archive_is_no_part_of_the_schema(widened: tuple[Bench, Any]) -> None:
