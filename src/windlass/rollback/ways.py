@@ -68,8 +68,9 @@ def weigh(facts: Facts, root: Path, system: str, scope: str) -> dict[str, Any]:
         _down_way("application", " --application", facts, last, undoable and facts.has_application, scope),
         _restore_way(facts, backup, scope),
         {
-            "way": "forward", "possible": True, "why_not": "", "loses": ["nothing"], "drilled": "",
-            "command": f"invoke new {system} TITLE, then invoke deploy {scope}",
+            "way": "forward", "possible": True, "why_not": "", "drilled": "",
+            "loses": [f"nothing; write its scripts, then: invoke deploy {scope}"],
+            "command": f"invoke new {system} mend",
         },
     ]  # fmt: skip
     recommended, reason = _recommend(facts, last, undoable, backup)
