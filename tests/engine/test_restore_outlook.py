@@ -107,10 +107,10 @@ def test_too_little_room_stands_in_the_way(
     pg: PostgresServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make(database, tmp_path, pg)
-    monkeypatch.setattr(outlook, "_free", lambda admin: 1000)
+    monkeypatch.setattr(outlook, "free", lambda admin: 1000)
     with pytest.raises(WindlassError, match=r"it would take about \d+ MB in the server's data folder, where 0 MB"):
         look(database, made["path"], pg)
-    monkeypatch.setattr(outlook, "_free", lambda admin: None)
+    monkeypatch.setattr(outlook, "free", lambda admin: None)
     assert any("cannot be seen from here" in line for line in look(database, made["path"], pg))
 
 
