@@ -13,6 +13,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 import tasks
+from windlass.front import door, words
 from windlass.settings import Settings
 from windlass.telling import manual
 from windlass_engine.errors import CODES, WindlassError
@@ -168,16 +169,16 @@ def test_exit_codes_are_documented_as_they_are():
 
 
 def test_a_tunnel_leads_to_one_database():
-    assert tasks.one(()) is None
-    assert tasks.one(("salon",)) == "salon"
+    assert words.one(()) is None
+    assert words.one(("salon",)) == "salon"
     with pytest.raises(WindlassError, match="one database"):
-        tasks.one(("salon", "spa"))
+        words.one(("salon", "spa"))
 
 
 def test_settle_takes_two_words_only() -> None:
-    assert tasks.settled("done") == {"windlass_settle": "done"}
+    assert words.settled("done") == {"windlass_settle": "done"}
     with pytest.raises(WindlassError) as refusal:
-        tasks.settled("maybe")
+        words.settled("maybe")
     assert refusal.value.code == "usage" and "--settle again" in refusal.value.hint
 
 
@@ -186,7 +187,7 @@ def test_a_folder_that_takes_no_file_is_a_refusal_and_no_traceback(tmp_path, mon
     system.mkdir(parents=True)
     (system / "system.yml").write_text("name: salon\nengine: postgresql\ntitle: T\ndescription: D\n")
     (system / "migrations").write_text("a file, so that not even root can make a folder in it")
-    monkeypatch.setattr(tasks, "SETTINGS", Settings(tmp_path))
+    monkeypatch.setattr(door, "_project", Settings(tmp_path))
     with pytest.raises(Exit) as refused:
         tasks.ns["new"](Context(), system="salon", title="add_x")
     assert refused.value.code == CODES["preflight_failed"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: heading -> verbs, in the order of tasks.py
+#: heading -> verbs, in their order in its file
 Contents = Mapping[str, Sequence[str]]
 
 

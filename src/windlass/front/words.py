@@ -1,0 +1,47 @@
+"""Words that several verbs share, and what they mean to the playbooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass_engine.errors import WindlassError
+
+ATOMIC = "all pending migrations in one transaction"
+SETTLE = "of an interrupted statement that the catalogue cannot judge: done (it took effect) or again (run it again)"
+DOWN_FROM = "checkout: undo with this checkout's down.sql, mended since, not with the ones that the journal keeps"
+BREAK_GLASS = "in an emergency: the reason, in a sentence, for passing a gate that is closed; it is recorded"
+
+
+def one(names: tuple[str, ...]) -> str | None:
+    """Return the only name, or None.  Raises ``usage`` for several."""
+    if len(names) > 1:
+        raise WindlassError("usage", "a tunnel leads to one database", hint="give --database once")
+    return names[0] if names else None
+
+
+def settled(word: str) -> dict[str, Any]:
+    """Return the operator's word on an interrupted statement as a variable.  Raises ``usage`` for another word."""
+    if word not in ("", "done", "again"):
+        raise WindlassError("usage", f"--settle {word}: no such word", hint="--settle done, or --settle again")
+    return {"windlass_settle": word}
+
+
+def downs_from(word: str) -> dict[str, Any]:
+    """Return whose down scripts are to be used as a variable.  Raises ``usage`` for another word."""
+    if word not in ("", "journal", "checkout"):
+        raise WindlassError("usage", f"--down-from {word}: no such word", hint="--down-from checkout, or leave it out")
+    return {"windlass_down_from": word}
+
+
+def backwards(steps: int, to: str) -> dict[str, Any]:
+    """Return the variables of a way back.  Raises ``usage`` unless exactly one end is given."""
+    if bool(steps) == bool(to):
+        raise WindlassError("usage", "how far back?", hint="give either --steps N or --to NAME (which stays)")
+    return {"windlass_direction": "down", "windlass_steps": steps or "", "windlass_to": to}
+
+
+def refuse_without_a_way(*ways: bool) -> None:
+    """Refuse words that need one that says how far.  Raises ``usage``."""
+    if any(ways):
+        hint = "give --steps N, --to NAME (which stays), or --restore latest"
+        raise WindlassError("usage", "how far back?", hint=hint)
