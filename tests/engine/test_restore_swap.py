@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -70,37 +72,67 @@ def test_there_and_back_again(pg: PostgresServer, pair: tuple[str, str]) -> None
     assert all(state(pg).values())
 
 
-def test_under_live_connections(pg: PostgresServer, pair: tuple[str, str]) -> None:
+class Users:
+    """What an application does: it comes back at once, reads, and writes a number that it counts as kept when told so."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.seen: list[str] = []
+        self.kept: list[int] = []
+        self.numbers = itertools.count()
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.use) for _ in range(3)]
+
+    def __enter__(self) -> Users:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def use(self) -> None:
+        while not self.stop.is_set():
+            with suppress(psycopg.Error), psycopg.connect(self.url, autocommit=True) as connection:
+                while not self.stop.is_set():
+                    number = next(self.numbers)
+                    connection.execute("INSERT INTO written VALUES (%s)", (number,))
+                    self.kept.append(number)
+                    ((mark,),) = connection.execute("SELECT mark FROM marked").fetchall()
+                    self.seen.append(mark)
+
+    def work(self, mark: str) -> None:
+        """Wait until they have worked a while where ``mark`` stands."""
+        there = len(self.seen)
+        wait_until(lambda: self.seen[there:].count(mark) > 10, what=f"users of the {mark} one")
+
+
+def written(server: PostgresServer, name: str) -> set[int]:
+    with server.connect(name) as connection:
+        return {number for (number,) in connection.execute("SELECT number FROM written").fetchall()}
+
+
+def test_there_and_back_again_under_live_connections(pg: PostgresServer, pair: tuple[str, str]) -> None:
+    """Swap and undo end sessions that work, and no write that was said to be kept is in neither database."""
     url, side = pair
-    stop = threading.Event()
-    seen: list[str] = []
-
-    def use() -> None:
-        """What an application does: it comes back at once, again and again."""
-        while not stop.is_set():
-            try:
-                with psycopg.connect(url, autocommit=True) as connection:
-                    while not stop.is_set():
-                        row = connection.execute("SELECT mark FROM marked").fetchone()
-                        assert row
-                        seen.append(row[0])
-            except psycopg.Error:
-                continue
-
-    users = [threading.Thread(target=use) for _ in range(3)]
-    for user in users:
-        user.start()
-    try:
-        wait_until(lambda: bool(seen), what="a user of the original")
+    for place in (url, pg.url_of(side)):
+        fill(place, "CREATE TABLE written (number int PRIMARY KEY)")
+    with Users(url) as users:
+        users.work("old")
         done = restore.swap(target_of(url), side, silent)
-        restore.undo_swap(target_of(url), silent, done["kept_as"])
-    finally:
-        stop.set()
-        for user in users:
-            user.join()
-    assert done["ended_sessions"] > 0
-    assert set(seen) <= {"old", "new"}
-    assert mark(pg, name_in(url)) == "old"
+        users.work("new")
+        written_by_then = set(users.kept)
+        undone = restore.undo_swap(target_of(url), silent, done["kept_as"])
+        users.work("old")
+    assert done["ended_sessions"] > 0 and undone["ended_sessions"] > 0
+    assert set(users.seen) == {"old", "new"}
+    assert mark(pg, name_in(url)) == "old" and mark(pg, undone["kept_as"]) == "new"
+    original, other = written(pg, name_in(url)), written(pg, undone["kept_as"])
+    assert not original & other
+    assert set(users.kept) <= original | other
+    assert written_by_then & other, "what was written between swap and undo is kept aside, under the name that was told"
 
 
 def test_an_idle_transaction_does_not_hold_it_up(pg: PostgresServer, pair: tuple[str, str]) -> None:

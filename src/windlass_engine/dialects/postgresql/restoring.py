@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from tempfile import TemporaryDirectory
+from typing import Optional
 
 from ... import processes
 from ...errors import WindlassError
@@ -17,6 +18,9 @@ from .surroundings import quoted
 
 #: What a restored database must have in common with the original, besides its content.
 _COMPARED = ("owner", "encoding", "collate", "ctype", "connection_limit", "acl", "settings", "role_settings")
+#: While the data is brought in: no commit has to wait for the disk, for the last one, which takes the mark away, waits
+#: for all; and nothing is compiled for statements that run once.
+_LOADING = {"synchronous_commit": "off", "jit": "off"}
 _CONTROL = "windlass_write_test"
 _HINT = "the new database was dropped again; mend the cause and start again"
 
@@ -32,6 +36,7 @@ class PostgresRestoring(backups.Restoring):
         self.name = name
         self.asked = asked
         self.whole = not asked.tables
+        self.settling: Optional[together.Settling] = None
         with maintenance(target) as admin:
             self.major = admin.server_version // 10000
         self.client = dump.find_client(self.major, asked.client_bin, known["client_major"], code="restore_failed")
@@ -59,6 +64,9 @@ class PostgresRestoring(backups.Restoring):
 
     def load(self, tick: Tick) -> None:
         """Run pg_restore to its end, or to its first error; then carry the settings over."""
+        database = quoted(self.name)
+        # By the database, not by the programs' sessions: a pooler lets no options through.
+        self._administer([f"ALTER DATABASE {database} SET {name} = {value}" for name, value in _LOADING.items()])
         way = dump.login(self.target, self.name)
         folder = os.path.join(self.folder, backups.DUMP)
         with TemporaryDirectory(prefix="windlass-") as scratch:
@@ -66,6 +74,7 @@ class PostgresRestoring(backups.Restoring):
             argv = dump.restore_command(self.client, way, folder, self.asked.jobs, chosen)
             finished = processes.run(argv, way.env, secrets=way.secrets, tick=tick)
         backups.require_success(finished, "pg_restore", "restore_failed", _HINT)
+        self._administer([f"ALTER DATABASE {database} RESET {name}" for name in _LOADING])
         self._administer(surroundings.carry_over(self.name, self.known["settings"]))
 
     def _choose(self, folder: str, scratch: str) -> str:
@@ -76,14 +85,15 @@ class PostgresRestoring(backups.Restoring):
         return dump.choose(listing, self.asked.tables, list(self.known["rows"]))
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
-        """Compare rows, large objects, sequences and settings."""
+        """Compare rows, large objects, sequences and settings, and begin to gather statistics beside it."""
         contents.begin_reading(link, contents.LOCK_WAIT_MS)
-        names = list(contents.tables(link).values())
-        found = together.count_rows(link, self._login, self.asked.jobs, names)
+        there = contents.tables(link).values()
+        wanted = {name: self.known["rows"][name] for name in self.asked.tables or self.known["rows"]}
+        counted = [name for name in there if self.whole or name in wanted]
+        self.settling = together.Settling(link, self._login, self.asked.jobs, counted)
+        failures = backups.rows_lines(wanted, self.settling.rows(link))
         if not self.whole:
-            wanted = {name: self.known["rows"][name] for name in self.asked.tables}
-            return backups.rows_lines(wanted, {name: found[name] for name in wanted if name in found}), []
-        failures = backups.rows_lines(self.known["rows"], found)
+            return failures, []
         objects = contents.count_large_objects(link)
         if objects != self.known["large_objects"]:
             failures.append(f"{objects} large objects instead of {self.known['large_objects']}")
@@ -107,8 +117,9 @@ class PostgresRestoring(backups.Restoring):
         )
 
     def polish(self, link: Link) -> None:
-        """Let the server look at everything, several tables at once."""
-        together.analyse(link, self._login, self.asked.jobs)
+        """Wait for the statistics of everything, several tables at once."""
+        if self.settling:
+            self.settling.finish(link)
 
     def accept(self) -> None:
         """Give the database the original's comment instead of the mark, or one that says what it lacks."""
@@ -118,6 +129,8 @@ class PostgresRestoring(backups.Restoring):
 
     def drop(self) -> None:
         """Drop it with the sessions in it."""
+        if self.settling:
+            self.settling.stop()
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)} WITH (FORCE)")
 

@@ -1,90 +1,142 @@
-"""Several sessions share work on the tables of one database: what one alone would do one after the other."""
+"""Several sessions share work on the tables of one database: what one alone would do one after the other.
+
+A restored database's rows are counted and its statistics gathered at the same time, for each table is read by one
+process in each of them, and the largest one would keep all others waiting twice.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, Generic, TypeVar
 
 from ...errors import WindlassError
 from ..link import Link
 from . import contents
 
 T = TypeVar("T")
-Work = Callable[[Link, Sequence[str]], T]
 
 #: A table of so many pages is a piece of work by itself.
 _LARGE_PAGES = 1000
 _BATCH = 100
 
-#: All that has statistics; the server's own catalogue too, which a restore has filled.
+#: All that has statistics; the server's own catalogue too, which a restore has filled.  Partitions come with the table
+#: that they are part of: ANALYZE goes through them by itself, and would do so once more.
 _ANALYSED = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relpages
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+       CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(relid)), 0) FROM pg_partition_tree(c.oid))
+       ELSE pg_relation_size(c.oid) END / 8192
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'information_schema'"""
+WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema'"""
 _PAGES = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), pg_relation_size(c.oid) / 8192
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'"""
+#: Each message by itself: together they would be one transaction, which keeps the locks of all tables.
+_UNHURRIED = ("SET statement_timeout = 0", "SET lock_timeout = 0")
 
 
-def share(link: Link, more: Callable[[], Link], jobs: int, pieces: Sequence[Sequence[str]], work: Work[T]) -> list[T]:
-    """Work on all pieces with ``link`` and up to ``jobs`` - 1 sessions that ``more`` gives; return what came out.
+class Settling:
+    """Rows are counted and statistics gathered in a database to which nobody writes, by ``jobs`` sessions in all.
 
-    Sessions that are not let in are done without.  Raises ServerError.
+    ``link``'s is one of them, as long as it waits for what comes out; the others are those that ``more`` gives, and
+    one that is not let in is done without.
     """
-    waiting = deque(pieces)
-    found: list[T] = []
 
-    def work_on(session: Link) -> None:
-        while waiting:
-            try:
-                piece = waiting.popleft()
-            except IndexError:
-                return
-            found.append(work(session, piece))
+    def __init__(self, link: Link, more: Callable[[], Link], jobs: int, counted: Sequence[str]) -> None:
+        """Begin; ``counted`` are the tables whose rows are wanted.  Raise ServerError."""
+        self._more = more
+        pages = dict(link.query(_PAGES))
+        self._counts = _Work(_pieces({name: int(pages.get(name, 0)) for name in counted}), _count)
+        sizes = {str(name): int(pages) for name, pages in link.query(_ANALYSED)}
+        self._analyses = _Work(_pieces(sizes), _analyse)
+        self._pool = ThreadPoolExecutor(max(jobs - 1, 1))
+        for number in range(jobs - 1):
+            # What takes longest is begun first: the statistics of the largest table.
+            order = (self._counts, self._analyses) if number else (self._analyses, self._counts)
+            self._pool.submit(self._help, *order)
 
-    def help_out() -> None:
+    def rows(self, link: Link) -> dict[str, int]:
+        """Return the rows of each table that is counted.  ``link`` reads already.  Raise ServerError."""
+        self._counts.work_on(lambda names: contents.count_rows(link, names))
+        return {name: rows for counted in self._counts.results() for name, rows in counted.items()}
+
+    def finish(self, link: Link) -> None:
+        """Wait for the statistics; ``link`` is in no transaction.  Raise ServerError."""
+        for setting in _UNHURRIED:
+            link.run(setting)
+        self._analyses.work_on(lambda names: _analyse(link, names))
+        self._analyses.results()
+        self._pool.shutdown()
+
+    def stop(self) -> None:
+        """Begin nothing more; what runs ends with its session."""
+        self._counts.stop()
+        self._analyses.stop()
+        self._pool.shutdown(wait=False)
+
+    def _help(self, *order: _Work[object]) -> None:
+        """Work in a session of its own."""
         try:
-            session = more()
+            session = self._more()
         except WindlassError:
             return  # a limit of connections, for example
         try:
-            work_on(session)
+            for setting in _UNHURRIED:
+                session.run(setting)
+            for work in order:
+                work.help(session)
         finally:
             session.close()
 
-    helpers = min(jobs, len(pieces)) - 1
-    with ThreadPoolExecutor(max(helpers, 1)) as pool:
-        helping = [pool.submit(help_out) for _ in range(helpers)]
-        work_on(link)
-        for each in helping:
-            each.result()
+
+class _Work(Generic[T]):
+    """Pieces of one kind, each of them done once, by whoever has time."""
+
+    def __init__(self, pieces: Sequence[Sequence[str]], do: Callable[[Link, Sequence[str]], T]) -> None:
+        """Keep the pieces."""
+        self._do = do
+        self._done: list[Future[T]] = [Future() for _ in pieces]
+        self._waiting = deque(zip(self._done, pieces))
+
+    def help(self, session: Link) -> None:
+        """Do pieces in a session until none is left."""
+        self.work_on(lambda names: self._do(session, names))
+
+    def work_on(self, do: Callable[[Sequence[str]], T]) -> None:
+        """Do pieces in another way until none is left."""
+        while True:
+            try:
+                future, names = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                future.set_result(do(names))
+            except BaseException as error:
+                future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+
+    def results(self) -> list[T]:
+        """Wait for the pieces that others do; return what came out.  Raise what the first failure was."""
+        return [future.result() for future in self._done]
+
+    def stop(self) -> None:
+        """Forget what nobody began."""
+        self._waiting.clear()
+
+
+def _count(session: Link, names: Sequence[str]) -> dict[str, int]:
+    """Count in a view of its own, whose locks go with it."""
+    contents.begin_reading(session, contents.LOCK_WAIT_MS)
+    found = contents.counts(session, names)
+    session.run("COMMIT")
     return found
 
 
-def count_rows(link: Link, more: Callable[[], Link], jobs: int, names: Sequence[str]) -> dict[str, int]:
-    """Return the rows of each table of a database to which nobody writes.  ``link`` reads already."""
-    pages = dict(link.query(_PAGES))
-    pieces = _pieces({name: int(pages.get(name, 0)) for name in names})
-
-    def reading() -> Link:
-        session = more()
-        contents.begin_reading(session, contents.LOCK_WAIT_MS)
-        return session
-
-    found = share(link, reading, jobs, pieces, contents.counts)
-    return {name: rows for counted in found for name, rows in counted.items()}
-
-
-def analyse(link: Link, more: Callable[[], Link], jobs: int) -> None:
-    """Gather statistics of everything in a database."""
-    pieces = _pieces({str(name): int(pages) for name, pages in link.query(_ANALYSED)})
-    share(link, more, jobs, pieces, lambda session, names: session.run(_unhurried(names)))
-
-
-def _unhurried(names: Sequence[str]) -> str:
-    return f"SET statement_timeout = 0; SET lock_timeout = 0; ANALYZE {', '.join(names)}"
+def _analyse(session: Link, names: Sequence[str]) -> None:
+    session.run(f"ANALYZE {', '.join(names)}")
 
 
 def _pieces(sizes: dict[str, int]) -> list[list[str]]:
