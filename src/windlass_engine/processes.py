@@ -21,6 +21,8 @@ from urllib.parse import quote
 
 #: Called a few times a second while a process works, with the seconds elapsed.
 Tick = Callable[[float], None]
+#: Takes a line of what a process says, and returns whether it is one of its words or only noise.
+Heed = Callable[[bytes], bool]
 
 _TICK_S = 0.2
 _PATIENCE_S = 5.0
@@ -56,11 +58,13 @@ class Process:
         held: Sequence[int] = (),
         output: Union[IO[bytes], int, None] = None,
         source: Optional[int] = None,
+        heed: Optional[Heed] = None,
     ) -> None:
         """Start ``argv``.  Raise OSError.
 
         ``held`` are file descriptors that it keeps open.  ``output`` is a file or descriptor that takes its standard
         output whole, where that is data and not words; ``source`` is the descriptor of its standard input, if any.
+        ``heed`` is given each line of its standard error as it comes, in another thread, and says whether to keep it.
         """
         self._secrets = secrets
         self._began = time.monotonic()
@@ -70,7 +74,7 @@ class Process:
             start_new_session=True, umask=0o077,
         )  # fmt: skip
         self._output = _Drain(self._process.stdout)
-        self._errors = _Drain(self._process.stderr)
+        self._errors = _Drain(self._process.stderr, heed)
 
     def __enter__(self) -> Process:
         """Return itself."""
@@ -143,10 +147,15 @@ class Process:
 
 
 def run(
-    argv: Sequence[str], env: Mapping[str, str], *, secrets: Sequence[str] = (), tick: Optional[Tick] = None
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    secrets: Sequence[str] = (),
+    tick: Optional[Tick] = None,
+    heed: Optional[Heed] = None,
 ) -> Finished:
     """Run a process to its end.  Raise OSError when it cannot be started."""
-    with Process(argv, env, secrets=secrets) as process:
+    with Process(argv, env, secrets=secrets, heed=heed) as process:
         return process.wait(tick)
 
 
@@ -166,9 +175,11 @@ def scrub(text: str, secrets: Sequence[str]) -> str:
 class _Drain:
     """Reads a pipe to its end in the background, so that the process never waits for its reader."""
 
-    def __init__(self, pipe: Optional[IO[bytes]]) -> None:
+    def __init__(self, pipe: Optional[IO[bytes]], heed: Optional[Heed] = None) -> None:
         """Start to read."""
         self._pipe = pipe
+        self._heed = heed
+        self._line = b""
         self._head = b""
         self._tail = b""
         self._dropped = False
@@ -192,13 +203,24 @@ class _Drain:
         with self._pipe as pipe:
             while True:
                 chunk = os.read(pipe.fileno(), 65536)
+                self._keep(self._sifted(chunk) if self._heed else chunk)
                 if not chunk:
                     return
-                room = _KEPT // 2 - len(self._head)
-                self._head += chunk[: max(room, 0)]
-                rest = self._tail + chunk[max(room, 0) :]
-                self._dropped = self._dropped or len(rest) > _KEPT // 2
-                self._tail = rest[-_KEPT // 2 :]
+
+    def _keep(self, chunk: bytes) -> None:
+        """Keep what belongs to the first or the last part."""
+        room = _KEPT // 2 - len(self._head)
+        self._head += chunk[: max(room, 0)]
+        rest = self._tail + chunk[max(room, 0) :]
+        self._dropped = self._dropped or len(rest) > _KEPT // 2
+        self._tail = rest[-_KEPT // 2 :]
+
+    def _sifted(self, chunk: bytes) -> bytes:
+        """Return the whole lines up to here that are to be kept; at the end (an empty chunk) what is left, too."""
+        *lines, self._line = (self._line + chunk).splitlines(keepends=True) or [b""]
+        if not chunk or self._line.endswith(b"\n") or len(self._line) > _KEPT:
+            lines, self._line = [*lines, self._line], b""
+        return b"".join(line for line in lines if self._heed and self._heed(line))
 
 
 def _signal_name(number: int) -> str:

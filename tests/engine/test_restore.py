@@ -80,6 +80,11 @@ def settle_in(server: PostgresServer, url: str) -> None:
     )
 
 
+def restorer(folder: Path, server: PostgresServer, script: str) -> str:
+    """Return a client whose pg_restore is a script of ours, but for what it lists."""
+    return client(folder, server, pg_restore=f'case "$1" in --list) exec $real "$@";; esac\n{script}')
+
+
 def test_everything_comes_back(each_pg: PostgresServer, tmp_path: Path) -> None:
     with each_pg.database() as url, each_pg.database() as spare:
         fill_awkwardly(url)
@@ -181,7 +186,7 @@ def test_a_sequence_behind_its_column_fails(original: str, pg: PostgresServer, s
     late = '$real "$@" && PGPASSWORD=$PGPASSWORD {psql} -q -d "$database" -c "SELECT setval(\'app.thing_id_seq\', 5)"'
     script = f'for word in "$@"; do case $word in *dbname=*) database=$word;; esac; done\n{late.format(psql=pg.bin / "psql")}'
     with pytest.raises(WindlassError, match=r"sequence app\.thing_id_seq stands at 5, app\.thing\.id holds"):
-        restore.beside(target_of(original), made["path"], side, client(tmp_path, pg, pg_restore=script), 2, silent)
+        restore.beside(target_of(original), made["path"], side, restorer(tmp_path, pg, script), 2, silent)
     assert side not in databases(pg)
 
 
@@ -224,7 +229,7 @@ def test_a_failed_restore_leaves_nothing(
 ) -> None:
     made = make(original, tmp_path, pg)
     with pytest.raises(WindlassError, match=message) as caught:
-        restore.beside(target_of(original), made["path"], side, client(tmp_path, pg, pg_restore=script), 2, silent)
+        restore.beside(target_of(original), made["path"], side, restorer(tmp_path, pg, script), 2, silent)
     assert caught.value.code == "restore_failed"
     assert side not in databases(pg)
 
@@ -235,7 +240,7 @@ def test_the_first_error_stops_it(original: str, pg: PostgresServer, side: str, 
     script = f"""for word in "$@"; do case $word in *dbname=*) database=$word;; esac; done
 {pg.bin / "psql"} -q -d "$database" -c 'CREATE SCHEMA app' && exec $real "$@" """
     with pytest.raises(WindlassError, match='schema "app" already exists'):
-        restore.beside(target_of(original), made["path"], side, client(tmp_path, pg, pg_restore=script), 2, silent)
+        restore.beside(target_of(original), made["path"], side, restorer(tmp_path, pg, script), 2, silent)
     assert side not in databases(pg)
 
 
@@ -265,10 +270,10 @@ def test_a_killed_restore_is_never_taken_for_a_good_one(
 ) -> None:
     made = make(original, tmp_path, pg)
     os.mkfifo(tmp_path / "gate")
-    folder = client(
+    folder = restorer(
         tmp_path,
         pg,
-        pg_restore=f'$real "$@"; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/paused; read line < {tmp_path}/gate',
+        f'$real "$@"; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/paused; read line < {tmp_path}/gate',
     )
     code = (
         "import os, sys\n"

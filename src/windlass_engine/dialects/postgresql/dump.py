@@ -156,9 +156,12 @@ def part(listing: str, folder: str, parts: int) -> list[str]:
 
 
 def restore_command(client: Client, way: Login, folder: str, jobs: int, chosen: str = "") -> list[str]:
-    """Return the call that restores a dump, or the ``chosen`` part of it, and stops at the first error."""
+    """Return the call that restores a dump, or the ``chosen`` part of it, and stops at the first error.
+
+    It says what it does, for :mod:`.unfolding`.
+    """
     return [
-        client.program("pg_restore"), "--exit-on-error", f"--jobs={jobs:d}", "--no-password",
+        client.program("pg_restore"), "--exit-on-error", "--verbose", f"--jobs={jobs:d}", "--no-password",
         *([f"--use-list={chosen}"] if chosen else []), "-d", way.conninfo, folder,
     ]  # fmt: skip
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from tempfile import TemporaryDirectory
 from typing import Optional
 
@@ -12,7 +13,7 @@ from ...errors import WindlassError
 from ...model import Target, Wire
 from .. import backups
 from ..link import Link, ServerError, Tick
-from . import contents, driver, dump, outlook, surroundings, together
+from . import contents, driver, dump, outlook, surroundings, together, unfolding
 from .exchange import LOGIN_S, maintenance
 from .surroundings import quoted
 
@@ -69,29 +70,40 @@ class PostgresRestoring(backups.Restoring):
         self._administer([f"ALTER DATABASE {database} SET {name} = {value}" for name, value in _LOADING.items()])
         way = dump.login(self.target, self.name)
         folder = os.path.join(self.folder, backups.DUMP)
-        with TemporaryDirectory(prefix="windlass-") as scratch:
-            chosen = "" if self.whole else self._choose(folder, scratch)
+        with TemporaryDirectory(prefix="windlass-") as scratch, ThreadPoolExecutor(1) as aside:
+            listing = self._list(folder, scratch)
+            chosen = "" if self.whole else dump.choose(listing, self.asked.tables, list(self.known["rows"]))
+            heed = unfolding.Unfolding(chosen or listing, lambda: aside.submit(self._settle_early)).heed
             argv = dump.restore_command(self.client, way, folder, self.asked.jobs, chosen)
-            finished = processes.run(argv, way.env, secrets=way.secrets, tick=tick)
+            finished = processes.run(argv, way.env, secrets=way.secrets, tick=tick, heed=heed)
         backups.require_success(finished, "pg_restore", "restore_failed", _HINT)
         self._administer([f"ALTER DATABASE {database} RESET {name}" for name in _LOADING])
         self._administer(surroundings.carry_over(self.name, self.known["settings"]))
 
-    def _choose(self, folder: str, scratch: str) -> str:
-        """Write the list of what is restored where only some tables are; return its path."""
+    def _list(self, folder: str, scratch: str) -> str:
+        """Write the dump's table of contents; return its path."""
         listing = os.path.join(scratch, "contents")
         done = processes.run(dump.list_command(self.client, folder, listing), {})
         backups.require_success(done, "pg_restore, listing the backup,", "restore_failed", _HINT)
-        return dump.choose(listing, self.asked.tables, list(self.known["rows"]))
+        return listing
+
+    def _settle_early(self) -> None:
+        """Begin to settle while pg_restore adds its last foreign keys; what fails here is tried again afterwards."""
+        with suppress(ServerError, WindlassError), closing(self._login()) as link:
+            self._settle(link)
+
+    def _settle(self, link: Link) -> together.Settling:
+        """Begin to count and to gather statistics, unless that has begun."""
+        if self.settling is None:
+            counted = [name for name in contents.tables(link).values() if self.whole or name in self.asked.tables]
+            self.settling = together.Settling(link, self._login, self.asked.jobs, counted)
+        return self.settling
 
     def compare(self, link: Link) -> tuple[list[str], list[str]]:
-        """Compare rows, large objects, sequences and settings, and begin to gather statistics beside it."""
+        """Compare rows, large objects, sequences and settings; statistics are gathered beside it."""
         contents.begin_reading(link, contents.LOCK_WAIT_MS)
-        there = contents.tables(link).values()
         wanted = {name: self.known["rows"][name] for name in self.asked.tables or self.known["rows"]}
-        counted = [name for name in there if self.whole or name in wanted]
-        self.settling = together.Settling(link, self._login, self.asked.jobs, counted)
-        failures = backups.rows_lines(wanted, self.settling.rows(link))
+        failures = backups.rows_lines(wanted, self._settle(link).rows(link))
         if not self.whole:
             return failures, []
         objects = contents.count_large_objects(link)

@@ -6,6 +6,7 @@ process in each of them, and the largest one would keep all others waiting twice
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ _BATCH = 100
 _ANALYSED = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
        CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(relid)), 0) FROM pg_partition_tree(c.oid))
-       ELSE pg_relation_size(c.oid) END / 8192
+       ELSE pg_relation_size(c.oid) END / 8192,
+       c.relkind = 'p' OR c.relhassubclass OR n.nspname = 'pg_catalog'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema'"""
@@ -40,40 +42,52 @@ _UNHURRIED = ("SET statement_timeout = 0", "SET lock_timeout = 0")
 class Settling:
     """Rows are counted and statistics gathered in a database to which nobody writes, by ``jobs`` sessions in all.
 
-    ``link``'s is one of them, as long as it waits for what comes out; the others are those that ``more`` gives, and
-    one that is not let in is done without.
+    It may begin while a restore adds the last foreign keys: what takes one lock at a time cannot stand in their way for
+    long, nor be a part of a deadlock.  The rest waits for :meth:`rows`: tables with others below them, and the
+    server's own, which are still written to.
     """
 
     def __init__(self, link: Link, more: Callable[[], Link], jobs: int, counted: Sequence[str]) -> None:
-        """Begin; ``counted`` are the tables whose rows are wanted.  Raise ServerError."""
+        """Begin, with sessions that ``more`` gives (one that is not let in is done without); raise ServerError.
+
+        ``counted`` are the tables whose rows are wanted.
+        """
         self._more = more
-        pages = dict(link.query(_PAGES))
-        self._counts = _Work(_pieces({name: int(pages.get(name, 0)) for name in counted}), _count)
-        sizes = {str(name): int(pages) for name, pages in link.query(_ANALYSED)}
-        self._analyses = _Work(_pieces(sizes), _analyse)
+        pages = {str(name): int(size) for name, size in link.query(_PAGES)}
+        self._counts = _Work(_pieces({name: pages.get(name, 0) for name in counted}), _count)
+        found = link.query(_ANALYSED)
+        self._early = _Work(_pieces({str(name): int(size) for name, size, late in found if not late}), _analyse)
+        self._late = _Work(_pieces({str(name): int(size) for name, size, late in found if late}), _analyse)
+        self._restored = threading.Event()
         self._pool = ThreadPoolExecutor(max(jobs - 1, 1))
         for number in range(jobs - 1):
             # What takes longest is begun first: the statistics of the largest table.
-            order = (self._counts, self._analyses) if number else (self._analyses, self._counts)
+            order = (self._counts, self._early) if number else (self._early, self._counts)
             self._pool.submit(self._help, *order)
 
     def rows(self, link: Link) -> dict[str, int]:
-        """Return the rows of each table that is counted.  ``link`` reads already.  Raise ServerError."""
+        """Return the rows of each table that is counted, when all is restored.
+
+        ``link`` reads already, and helps while it waits.  Raise ServerError.
+        """
+        self._restored.set()
         self._counts.work_on(lambda names: contents.count_rows(link, names))
         return {name: rows for counted in self._counts.results() for name, rows in counted.items()}
 
     def finish(self, link: Link) -> None:
-        """Wait for the statistics; ``link`` is in no transaction.  Raise ServerError."""
+        """Wait for the statistics; ``link`` is in no transaction, and helps.  Raise ServerError."""
         for setting in _UNHURRIED:
             link.run(setting)
-        self._analyses.work_on(lambda names: _analyse(link, names))
-        self._analyses.results()
+        for work in (self._late, self._early):
+            work.help(link)
+            work.results()
         self._pool.shutdown()
 
     def stop(self) -> None:
         """Begin nothing more; what runs ends with its session."""
-        self._counts.stop()
-        self._analyses.stop()
+        for work in (self._counts, self._early, self._late):
+            work.stop()
+        self._restored.set()
         self._pool.shutdown(wait=False)
 
     def _help(self, *order: _Work[object]) -> None:
@@ -87,6 +101,8 @@ class Settling:
                 session.run(setting)
             for work in order:
                 work.help(session)
+            self._restored.wait()
+            self._late.help(session)
         finally:
             session.close()
 
