@@ -52,6 +52,7 @@ INSERT INTO event (kind, payload)
 CREATE INDEX ON booking (customer_id);
 CREATE INDEX ON booking (at);
 """
+_TABLES = ("customer", "booking", "message", "event")
 _GZIP = "`pg_dump \\| gzip`"
 
 
@@ -127,14 +128,21 @@ def _bringing(ground: Ground) -> dict[str, Way]:
     (backup,) = (path for path in kept.glob("*/*") if path.is_dir())
     restore = f"{ground.program('pg_restore')} -e -j{_JOBS}"
     analyse = f"{ground.program('vacuumdb')} -q -Z -j{_JOBS}"
+    counts = " ".join(f"-c 'SELECT count(*) FROM {table}'" for table in _TABLES)
+    count = f"{ground.program('psql')} -X -q -o /dev/null {counts}"
 
     def new() -> str:
         name = ground.server.database().name
         return f"{ground.database.bare_url.rpartition('/')[0]}/{name}"
 
-    def bare(then: str = "") -> Command:
+    def bare(first: str = "", *then: str) -> Command:
         url = new()
-        return _shell(ground, f"{restore} -d {url} {backup}/dump" + (f" && {then} -d {url}" if then else ""))
+        parts = [
+            *([first] if first else []),
+            f"{restore} -d {url} {backup}/dump",
+            *(f"{each} -d {url}" for each in then),
+        ]
+        return _shell(ground, " && ".join(parts))
 
     def beside() -> Command:
         ground.server.settle()
@@ -142,19 +150,25 @@ def _bringing(ground: Ground) -> dict[str, Way]:
 
     return {
         f"`pg_restore -j{_JOBS}`": bare,
-        f"`pg_restore -j{_JOBS}`, then `vacuumdb -Z -j{_JOBS}`": lambda: bare(analyse),
+        f"`pg_restore -j{_JOBS}`, then `vacuumdb -Z -j{_JOBS}`": lambda: bare("", analyse),
+        f"`sha256sum`, `pg_restore -j{_JOBS}`, `vacuumdb -Z -j{_JOBS}`, `count(*)` of each table": lambda: bare(
+            f"sha256sum {backup}/dump/* > /dev/null", analyse, count
+        ),
         "Windlass, with verification and statistics": beside,
     }
 
 
 def _texts(ground: Ground, saved: Rounds, brought: Rounds, sizes: dict[str, int], before: float) -> list[str]:
     bare = _bare(_compression(ground))
-    restore, ready = list(brought[0])[:2]
+    restore, ready, same = list(brought[0])[:3]
     saves = [
         [name, *compared(saved, name, bare), ratio(saved, _GZIP, name), f"{sizes.get(name, 0) / 1e6:.0f}"]
         for name in saved[0]
     ]
-    brings = [[name, *compared(brought, name, restore), ratio(brought, name, ready)] for name in brought[0]]
+    brings = [
+        [name, *compared(brought, name, restore), ratio(brought, name, ready), ratio(brought, name, same)]
+        for name in brought[0]
+    ]
     return [
         f"Measured on {machine.description()}; PostgreSQL {ground.server.version()} on {ground.server.disk.kind}; a "
         f"database of {ground.size / 1e6:.0f} MB. Load average {before:.1f} before and {machine.load():.1f} after: "
@@ -162,7 +176,10 @@ def _texts(ground: Ground, saved: Rounds, brought: Rounds, sizes: dict[str, int]
         "**Backups**",
         tables.table(["Tool", "s", f"to {bare}", "times as fast as `pg_dump \\| gzip`", "MB"], saves),
         "**Restores** into a new database",
-        tables.table(["Tool", "s", "to the bare one", "to the one with statistics"], brings),
+        tables.table(
+            ["Tool", "s", "to the bare one", "to the one with statistics", "to the one that hashes and counts, too"],
+            brings,
+        ),
         f"Medians of {len(saved)} rounds; ratios are medians of the ratios in each round.",
     ]
 

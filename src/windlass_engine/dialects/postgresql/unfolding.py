@@ -12,9 +12,13 @@ from typing import Callable
 #: What is left to do when a database can be looked at: it changes no row, no index, and no statistics.
 _LATE = ("FK CONSTRAINT", "ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "EVENT TRIGGER")
 _LISTED = re.compile(r"(\d+); \d+ \d+ (.*)")
-_DONE = re.compile(rb"pg_restore: (?:finished|processing|skipping) item (\d+) ")
-#: What is said with --verbose alone; errors, warnings, and what they are about, say so.
-_NOISE = re.compile(rb"pg_restore: (?!error|warning|fatal|detail|hint|while |from |in )")
+_DONE = re.compile(rb"(?:finished|processing|skipping) item (\d+) ")
+#: What is said with --verbose alone.  Several processes share one standard error, which may part a line from its head.
+_NOISE = re.compile(
+    rb"(?:pg_restore:| )*(?:connecting to|creating|processing|executing|entering|launching|skipping|finished|implied|"
+    rb"setting owner|restoring|restored|disabling|enabling|dropping|NOTICE: |WARNING: ) "
+)
+_MORE = re.compile(rb"(?:DETAIL|HINT|CONTEXT): ")
 
 
 class Unfolding:
@@ -23,15 +27,17 @@ class Unfolding:
     def __init__(self, listing: str, ripe: Callable[[], object]) -> None:
         """Read a table of contents, as ``pg_restore --list`` writes it.  Raise OSError."""
         self._ripe = ripe
+        self._noisy = False
         with open(listing, encoding="utf-8", errors="surrogateescape") as file:
             found = filter(None, map(_LISTED.match, file))
             self._open = {int(item[1]) for item in found if not item[2].startswith(_LATE)}
 
     def heed(self, line: bytes) -> bool:
         """Take a line; return whether it is worth keeping."""
-        done = _DONE.match(line)
+        done = _DONE.search(line)
         if done and self._open:
             self._open.discard(int(done[1]))
             if not self._open:
                 self._ripe()
-        return not _NOISE.match(line)
+        self._noisy = bool(_NOISE.match(line) or (self._noisy and _MORE.match(line)))
+        return not self._noisy
