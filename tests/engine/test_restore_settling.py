@@ -44,7 +44,7 @@ def test_everything_has_statistics(pg: PostgresServer, tmp_path: Path, side: str
         fill_awkwardly(url)
         bring(url, pg, tmp_path, side, jobs)
         made = pg.url_of(side)
-        wait_until(lambda: fetch(made, LACKING) == [], seconds=30, what="statistics of every table and partition")
+        wait_until(lambda: fetch(made, LACKING) == [], what="statistics of every table and partition")
         inherited = "SELECT DISTINCT inherited FROM pg_stats WHERE schemaname = 'app' ORDER BY 1"
         assert fetch(made, inherited) == [(False,), (True,)], "those of partitioned tables as wholes, too"
 
