@@ -349,7 +349,7 @@ BROKEN = [
     (
         CLINIC / "checks/1_schema.sql",
         f"ALTER TABLE dbo.{APPOINTMENTS} DROP COLUMN ScheduleWhatsAppWorkerID",
-        "ScheduleWhatsAppWorkerID should be nvarchar(128) null, is missing",
+        "ScheduleWhatsAppWorkerID is missing",
     ),
     (
         CLINIC / "checks/2_health.sql",

@@ -1,36 +1,25 @@
 -- check: phase_2_columns
 SELECT CONCAT('column ', needed.tbl, '.', needed.col, ' should be ', needed.wanted,
               COALESCE(CONCAT(', is ', found.is_now), ', is missing')) AS failure
-FROM (
-    SELECT n.tbl, n.col, n.kind,
-           CONCAT(n.kind, IF(n.nullable = 'YES', ' null', ' not null'),
-                  ' default ', COALESCE(n.fallback, 'none')) AS wanted
-    FROM JSON_TABLE('[
-    ["whatsapp_accounts", "last_cleanup_at", "timestamp", "YES", null],
-    ["whatsapp_accounts", "session_restore_count", "int", "NO", "0"],
-    ["whatsapp_accounts", "remote_session_path", "varchar(255)", "YES", null],
-    ["whatsapp_accounts", "health_score", "int", "NO", "100"]
+FROM JSON_TABLE('[
+    ["whatsapp_accounts", "last_cleanup_at", "timestamp null default none"],
+    ["whatsapp_accounts", "session_restore_count", "int not null default 0"],
+    ["whatsapp_accounts", "remote_session_path", "varchar(255) null default none"],
+    ["whatsapp_accounts", "health_score", "int not null default 100"]
 ]', '$[*]' COLUMNS (
     tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
     col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
-    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
-    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
-    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
-)) AS n
-) AS needed
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
-    -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
-    SELECT c.table_name, c.column_name, c.column_type,
-           CONCAT(REPLACE(REPLACE(c.column_type, 'bigint(20)', 'bigint'), 'int(11)', 'int'),
-                  IF(c.is_nullable = 'YES', ' null', ' not null'), ' default ',
-                  COALESCE(NULLIF(TRIM(BOTH '''' FROM REPLACE(c.column_default, 'current_timestamp()',
-                                                              'CURRENT_TIMESTAMP')), 'NULL'), 'none')) AS is_now
-    FROM information_schema.columns c
-    WHERE c.table_schema = DATABASE()
+    -- One spelling for MySQL and MariaDB: display widths and quoted defaults.
+    SELECT table_name, column_name,
+           CONCAT(REPLACE(column_type, 'int(11)', 'int'), IF(is_nullable = 'YES', ' null', ' not null'), ' default ',
+                  COALESCE(NULLIF(column_default, 'NULL'), 'none')) AS is_now
+    FROM information_schema.columns
+    WHERE table_schema = DATABASE()
 ) AS found ON found.table_name = needed.tbl AND found.column_name = needed.col
-WHERE found.is_now IS NULL
-   OR (found.is_now <> needed.wanted
-       AND NOT (needed.kind = 'json' AND found.is_now = REPLACE(needed.wanted, 'json', 'longtext')));
+WHERE found.is_now IS NULL OR found.is_now <> needed.wanted;
 
 -- check: phase_2_indexes
 SELECT CONCAT('index ', needed.idx, ' of ', needed.tbl, ' should be ', needed.wanted,

@@ -1,56 +1,45 @@
 -- check: phase_3_columns
 SELECT CONCAT('column ', needed.tbl, '.', needed.col, ' should be ', needed.wanted,
               COALESCE(CONCAT(', is ', found.is_now), ', is missing')) AS failure
-FROM (
-    SELECT n.tbl, n.col, n.kind,
-           CONCAT(n.kind, IF(n.nullable = 'YES', ' null', ' not null'),
-                  ' default ', COALESCE(n.fallback, 'none')) AS wanted
-    FROM JSON_TABLE('[
-    ["webhook_retry_queue", "id", "bigint unsigned", "NO", null],
-    ["webhook_retry_queue", "uuid", "char(36)", "NO", null],
-    ["webhook_retry_queue", "workspace_id", "bigint unsigned", "NO", null],
-    ["webhook_retry_queue", "whatsapp_account_id", "bigint unsigned", "YES", null],
-    ["webhook_retry_queue", "event_type", "varchar(50)", "NO", null],
-    ["webhook_retry_queue", "endpoint", "text", "NO", null],
-    ["webhook_retry_queue", "payload", "longtext", "NO", null],
-    ["webhook_retry_queue", "retry_count", "int", "NO", "0"],
-    ["webhook_retry_queue", "max_retries", "int", "NO", "3"],
-    ["webhook_retry_queue", "next_retry_at", "timestamp", "YES", null],
-    ["webhook_retry_queue", "last_error", "text", "YES", null],
-    ["webhook_retry_queue", "status", "enum(''pending'',''retrying'',''success'',''failed'')", "NO", "pending"],
-    ["webhook_retry_queue", "created_at", "timestamp", "YES", null],
-    ["webhook_retry_queue", "updated_at", "timestamp", "YES", null],
-    ["session_cleanup_logs", "id", "bigint unsigned", "NO", null],
-    ["session_cleanup_logs", "workspace_id", "bigint unsigned", "NO", null],
-    ["session_cleanup_logs", "whatsapp_account_id", "bigint unsigned", "YES", null],
-    ["session_cleanup_logs", "cleanup_type", "enum(''manual'',''scheduled'',''automatic'')", "NO", null],
-    ["session_cleanup_logs", "reason", "enum(''stale_qr'',''disconnected_24h'',''duplicate'',''manual_request'')", "NO", null],
-    ["session_cleanup_logs", "details", "text", "YES", null],
-    ["session_cleanup_logs", "executed_by", "bigint unsigned", "YES", null],
-    ["session_cleanup_logs", "executed_at", "timestamp", "NO", "CURRENT_TIMESTAMP"],
-    ["session_cleanup_logs", "created_at", "timestamp", "YES", null],
-    ["session_cleanup_logs", "updated_at", "timestamp", "YES", null]
+FROM JSON_TABLE('[
+    ["webhook_retry_queue", "id", "bigint unsigned not null default none"],
+    ["webhook_retry_queue", "uuid", "char(36) not null default none"],
+    ["webhook_retry_queue", "workspace_id", "bigint unsigned not null default none"],
+    ["webhook_retry_queue", "whatsapp_account_id", "bigint unsigned null default none"],
+    ["webhook_retry_queue", "event_type", "varchar(50) not null default none"],
+    ["webhook_retry_queue", "endpoint", "text not null default none"],
+    ["webhook_retry_queue", "payload", "longtext not null default none"],
+    ["webhook_retry_queue", "retry_count", "int not null default 0"],
+    ["webhook_retry_queue", "max_retries", "int not null default 3"],
+    ["webhook_retry_queue", "next_retry_at", "timestamp null default none"],
+    ["webhook_retry_queue", "last_error", "text null default none"],
+    ["webhook_retry_queue", "status", "enum(''pending'',''retrying'',''success'',''failed'') not null default pending"],
+    ["webhook_retry_queue", "created_at", "timestamp null default none"],
+    ["webhook_retry_queue", "updated_at", "timestamp null default none"],
+    ["session_cleanup_logs", "id", "bigint unsigned not null default none"],
+    ["session_cleanup_logs", "workspace_id", "bigint unsigned not null default none"],
+    ["session_cleanup_logs", "whatsapp_account_id", "bigint unsigned null default none"],
+    ["session_cleanup_logs", "cleanup_type", "enum(''manual'',''scheduled'',''automatic'') not null default none"],
+    ["session_cleanup_logs", "reason", "enum(''stale_qr'',''disconnected_24h'',''duplicate'',''manual_request'') not null default none"],
+    ["session_cleanup_logs", "details", "text null default none"],
+    ["session_cleanup_logs", "executed_by", "bigint unsigned null default none"],
+    ["session_cleanup_logs", "executed_at", "timestamp not null default CURRENT_TIMESTAMP"],
+    ["session_cleanup_logs", "created_at", "timestamp null default none"],
+    ["session_cleanup_logs", "updated_at", "timestamp null default none"]
 ]', '$[*]' COLUMNS (
     tbl varchar(64) CHARACTER SET utf8mb4 PATH '$[0]',
     col varchar(64) CHARACTER SET utf8mb4 PATH '$[1]',
-    kind varchar(255) CHARACTER SET utf8mb4 PATH '$[2]',
-    nullable varchar(3) CHARACTER SET utf8mb4 PATH '$[3]',
-    fallback varchar(64) CHARACTER SET utf8mb4 PATH '$[4]'
-)) AS n
-) AS needed
+    wanted varchar(255) CHARACTER SET utf8mb4 PATH '$[2]'
+)) AS needed
 LEFT JOIN (
-    -- One spelling for MySQL and MariaDB: display widths, quoted defaults, and json, which is longtext on MariaDB.
-    SELECT c.table_name, c.column_name, c.column_type,
-           CONCAT(REPLACE(REPLACE(c.column_type, 'bigint(20)', 'bigint'), 'int(11)', 'int'),
-                  IF(c.is_nullable = 'YES', ' null', ' not null'), ' default ',
-                  COALESCE(NULLIF(TRIM(BOTH '''' FROM REPLACE(c.column_default, 'current_timestamp()',
-                                                              'CURRENT_TIMESTAMP')), 'NULL'), 'none')) AS is_now
-    FROM information_schema.columns c
-    WHERE c.table_schema = DATABASE()
+    -- One spelling for MySQL and MariaDB: display widths and quoted defaults.
+    SELECT table_name, column_name,
+           CONCAT(REPLACE(REPLACE(column_type, 'bigint(20)', 'bigint'), 'int(11)', 'int'), IF(is_nullable = 'YES', ' null', ' not null'), ' default ',
+                  COALESCE(NULLIF(REPLACE(REPLACE(column_default, 'current_timestamp()', 'CURRENT_TIMESTAMP'), '''', ''), 'NULL'), 'none')) AS is_now
+    FROM information_schema.columns
+    WHERE table_schema = DATABASE()
 ) AS found ON found.table_name = needed.tbl AND found.column_name = needed.col
-WHERE found.is_now IS NULL
-   OR (found.is_now <> needed.wanted
-       AND NOT (needed.kind = 'json' AND found.is_now = REPLACE(needed.wanted, 'json', 'longtext')));
+WHERE found.is_now IS NULL OR found.is_now <> needed.wanted;
 
 -- check: phase_3_indexes
 SELECT CONCAT('index ', needed.idx, ' of ', needed.tbl, ' should be ', needed.wanted,
