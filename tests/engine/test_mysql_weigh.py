@@ -7,15 +7,23 @@ from collections.abc import Iterator
 import pytest
 
 from tests.project import ROOT
+from tests.servers.mysqld import Mysqld
 from tests.systems import Bench
 from windlass import project
 from windlass_engine import scratch, session
 from windlass_engine.rehearsal import weigh
 
 
+@pytest.fixture(params=["mariadb", "mariadb118", "mysql"])
+def server(request: pytest.FixtureRequest) -> Mysqld:
+    """A server of each make and line: what each can do at once or online is another thing."""
+    found: Mysqld = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-def shop(mysqld) -> Iterator[Bench]:
-    with mysqld.database() as url:
+def shop(server: Mysqld) -> Iterator[Bench]:
+    with server.database() as url:
         bench = Bench(url)
         bench.run_sql("CREATE TABLE customers (id int PRIMARY KEY, name varchar(20) NOT NULL) ENGINE=InnoDB")
         bench.run_sql("CREATE TABLE orders (id int PRIMARY KEY, customer_id int, total int) ENGINE=InnoDB")
@@ -80,9 +88,9 @@ def test_what_cannot_be_told_says_why(shop: Bench) -> None:
     assert ways(shop, "UPDATE orders SET total = 0", "ALTER TABLE other.orders ADD COLUMN x int") == []
 
 
-def test_the_phases_of_blazz_are_what_they_promise(mysqld) -> None:
+def test_the_phases_of_blazz_are_what_they_promise(server: Mysqld) -> None:
     found = project.load(ROOT, "blazz", parse="all")
-    with mysqld.database() as url:
+    with server.database() as url:
         bench = Bench(url)
         bench.deploy(bench.make.system(found.migrations[0]))
         for migration in found.migrations[1:3]:
