@@ -135,6 +135,30 @@ def test_a_session_that_the_server_ends_is_lost_whatever_it_says_last(wire: tupl
     assert (caught.value.lost, caught.value.message) == (True, "bye")
 
 
+@pytest.mark.parametrize(
+    ("sql", "again"),
+    [
+        ("SELECT name FROM windlass.migrations", True),
+        ("WITH a AS (SELECT 1 AS x) SELECT x FROM a", True),
+        ("SELECT 1 AS x INTO a", False),
+        ("EXEC sys.sp_getapplock N'x'", False),
+        ("DELETE FROM a OUTPUT deleted.x", False),
+    ],
+)
+def test_a_query_whose_failure_has_no_words_is_asked_once_more(
+    wire: tuple[SQLServerLink, Connection], sql: str, again: bool
+) -> None:
+    link, connection = wire
+    connection.errors = {sql: pyodbc.Error("HY000", "The driver did not supply an error!")}
+    with pytest.raises(ServerError, match="did not supply"):
+        link.query(sql)
+    assert connection.sent.count(sql) == (2 if again else 1)
+    link.run(MSSQL.begin(0, 0))
+    with pytest.raises(ServerError):
+        link.query(sql)
+    assert connection.sent.count(sql) == (3 if again else 2), "in a transaction nothing is tried again"
+
+
 def test_a_read_only_transaction_lets_no_change_through(wire: tuple[SQLServerLink, Connection]) -> None:
     link, connection = wire
     link.run(MSSQL.begin(0, 0, read_only=True))

@@ -7,7 +7,7 @@ statements that follow one another are joined into one batch.
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing, suppress
@@ -19,15 +19,12 @@ from ...finding import Finding
 from ...model import Target
 from ..link import JOINT, Message, ServerError, Tick, version_numbers
 from . import address, failures, odbc, session_state
-from .own import Own
-from .tokens import change
+from .own import ENDS, Own, groups, is_own
+from .tokens import change, only_reads
 
 TICK_S = 0.1
-#: So many of Windlass's own statements become one batch at most: the server compiles it as a whole.
-MOST_JOINED = 60
 #: Login failed, account disabled, locked or expired, database not to be opened, not trusted.
 _REFUSED = (916, 4060, 4064, 18401, 18450, 18452, 18456, 18461, 18470, 18486, 18487, 18488)
-_ENDS = ("COMMIT", "ROLLBACK")
 #: Type numbers of Microsoft's own: datetimeoffset, and what only its assemblies can read.
 _DATETIMEOFFSET, _UDT = -155, -151
 #: Who answers.  Until a step says otherwise, a look at what another session is changing gives up after half a minute.
@@ -127,7 +124,7 @@ class SQLServerLink:
         """Send the statements, Windlass's own ones joined; return the rows that each affected."""
         counts: list[int] = []
         sent = 0
-        for group in _groups([sql] if isinstance(sql, str) else sql):
+        for group in groups([sql] if isinstance(sql, str) else sql):
             try:
                 count = self.execute(group, tick)
             except ServerError as error:
@@ -156,8 +153,17 @@ class SQLServerLink:
         raise ServerError("this engine has no COPY … FROM stdin")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a batch's answers, one after the other."""
-        return self._send([sql])[1]
+        """Return the rows of a batch's answers, one after the other.
+
+        On a machine with much to do unixODBC was seen to lose what the server had said.  What only reads is then asked
+        once more: a missing table, for one, must be told from one that cannot be read.
+        """
+        try:
+            return self._send([sql])[1]
+        except ServerError as error:
+            if error.lost or self._depth or not (failures.is_wordless(error) and only_reads(sql)):
+                raise
+            return self._send([sql])[1]
 
     def named(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a batch's only answer by the names of their columns."""
@@ -215,7 +221,7 @@ class SQLServerLink:
 
     def _follow(self, part: str) -> None:
         """Note what one of Windlass's own statements did to the session."""
-        if part in _ENDS:
+        if part in ENDS:
             self._depth, self._read_only = 0, False
         elif isinstance(part, Own):
             if part.opens:
@@ -256,26 +262,6 @@ class SQLServerLink:
         except (pyodbc.Error, OSError):
             return False
         return True
-
-
-def is_own(statement: str) -> bool:
-    """Return whether a statement is Windlass's own: its text says so, or it ends a transaction."""
-    return isinstance(statement, Own) or statement in _ENDS
-
-
-def _groups(statements: Iterable[str]) -> Iterator[list[str]]:
-    """Yield runs of Windlass's own statements together, and each other statement by itself."""
-    waiting: list[str] = []
-    for statement in statements:
-        if waiting and (len(waiting) == MOST_JOINED or not is_own(statement)):
-            yield waiting
-            waiting = []
-        if is_own(statement):
-            waiting.append(statement)
-        else:
-            yield [statement]
-    if waiting:
-        yield waiting
 
 
 def _said(cursor: Any) -> list[str]:

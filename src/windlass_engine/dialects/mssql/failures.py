@@ -16,6 +16,8 @@ _SPEAKERS = re.compile(r"\A(?:\[[^\]]*\])+")
 _ECHOES = (8180, 3621, 1750, 1774, 3998)
 #: Session killed, shutdown under way, server paused, connection broken.
 _LOST_NUMBERS = (596, 6005, 17147, 10053, 10054, 10060)
+#: What pyodbc says where the driver reports a failure and has no record of it.
+_WORDLESS = "The driver did not supply an error!"
 _QUOTED = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 
 
@@ -64,6 +66,11 @@ def is_lost(record: Record) -> bool:
     """Return whether a record says that the connection is gone."""
     closed = record.number == 0 and "closed connection" in record.message.lower()
     return closed or record.state.startswith("08") or record.number in _LOST_NUMBERS
+
+
+def is_wordless(error: ServerError) -> bool:
+    """Return whether nothing is known of a failure but that there was one."""
+    return error.message == _WORDLESS
 
 
 def place(message: str, batch: str) -> int:

@@ -118,6 +118,11 @@ def change(sql: str) -> str:
     return ""
 
 
+def only_reads(sql: str) -> bool:
+    """Tell whether a batch is a query and certainly nothing else."""
+    return Reader(sql).peek() in ("SELECT", "WITH") and not change(sql)
+
+
 def sets_session(sql: str) -> bool:
     """Tell whether a batch only prepares its session: settings, the role, the session's context."""
     words = Reader(sql)
