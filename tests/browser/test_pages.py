@@ -22,7 +22,7 @@ from windlass import report
 from windlass.records import record
 from windlass.report import dashboard
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PHONE, DESKTOP = 390, 1280
 LONG = "a_name_that_somebody_has_made_up_without_a_thought_for_whoever_reads_it_on_a_telephone"
 #: What sticks out of its page, but for what scrolls by itself.
@@ -83,7 +83,7 @@ def looked(site: Path) -> tuple[list[dict[str, Any]], str]:
     """What the browser saw of each page, and what it wrote to its console."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        pytest.skip("no browser: apt-get install chromium")
+        pytest.skip(f"no browser, none of {', '.join(PROGRAMS)}: apt-get install chromium-headless-shell")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
