@@ -62,7 +62,7 @@ def run(settings: Settings, call: Call) -> record.Record:
 
 
 def _record_path(settings: Settings, call: Call, run_id: str) -> Path:
-    if call.playbook in record.READ_ONLY:
+    if call.playbook in record.FLEETING:
         return settings.state / f"last-{call.playbook}.json"
     return settings.runs / run_id / "record.json"
 

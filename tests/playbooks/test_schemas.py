@@ -44,6 +44,9 @@ def test_drift_is_told_stops_a_deployment_and_can_be_accepted(shop: tuple[Projec
         "ALTER TABLE public.orders DROP COLUMN note;", "CREATE INDEX orders_total ON public.orders USING btree (total);",
     ):  # fmt: skip
         assert line in found.stdout
+    assert project.invoke("dashboard").returncode == 0
+    [page] = project.root.glob("**/dashboard/index.html")
+    assert "2 changes" in page.read_text(), "what was looked for is told, though nothing was deployed"
 
     # Nothing is pending: nobody looks, whatever the policy says.
     environment(project, bench, drift="stop")
@@ -60,6 +63,8 @@ def test_drift_is_told_stops_a_deployment_and_can_be_accepted(shop: tuple[Projec
     assert tried.code == 0
     first = project.playbook("drift", "here", variables={"windlass_accept": True})
     assert (first.code, first.changed) == (0, 1), first.output
+    assert project.invoke("dashboard").returncode == 0
+    assert "2 changes, accepted" in page.read_text(), "plain Ansible leaves a record, too"
     again = project.playbook("drift", "here", variables={"windlass_accept": True})
     assert (again.code, again.changed) == (0, 0)
 

@@ -74,6 +74,27 @@ def test_drift_is_what_the_last_look_found(tmp_path: Path) -> None:
     assert "not looked for" in page(tmp_path / "other")
 
 
+def test_a_look_at_drift_counts_as_what_a_plan_found_does(tmp_path: Path) -> None:
+    known = {"run_id": "r", "who": "ada", "at": "now"}
+    change = {"what": "added", "kind": "column", "identity": "a.b"}
+
+    def looked(changes: list[dict[str, str]], **more: Any) -> dict[str, Any]:
+        found = {"unknown": "", "known": known, "changes": changes, "accepted": False, **more}
+        return record_of.closed("drift", db1={"windlass_drift": {"salon": found}})
+
+    planned = record_of.plan(drift={"unknown": "", "known": known, "changes": []})
+    parts = {"windlass_plan": {"salon": planned}, "windlass_run": {"salon": record_of.run()}}
+    keep(tmp_path, "r1", 9, record_of.closed(db1=parts))
+    keep(tmp_path, "r2", 8, looked([change]), report=False)
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    assert "8 h ago 1 change" in text and "9 h ago none" not in text
+    keep(tmp_path, "r3", 7, looked([change], accepted=True), report=False)
+    assert "7 h ago 1 change, accepted" in re.sub(r"\s+", " ", page(tmp_path))
+    keep(tmp_path, "r4", 6, record_of.closed(db1=parts))
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    assert "6 h ago none" in text and "1 change" not in text, "the newest look counts, whoever took it"
+
+
 def test_a_dry_run_teaches_nothing(tmp_path: Path) -> None:
     keep(tmp_path, "r1", 1, deployed("001_a"), check=True)
     text = page(tmp_path)

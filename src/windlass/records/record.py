@@ -31,11 +31,13 @@ PARTS = ("plan", "backup", "run", "checks", "samples", "info", "doctor", "histor
          "ways")  # fmt: skip
 #: The parts whose items hold SQL, and where those items are.
 _WITH_SQL = {"plan": "steps", "run": "sql"}
-#: Verbs that only look: they leave nothing in the folder of runs.
+#: Verbs that only look: they have no report.
 READ_ONLY = frozenset(
     {"plan", "status", "history", "doctor", "backups", "archives", "rollback_options", "schedule_status", "drift"}
     | {"audit", "snapshot"}
 )
+#: Those that leave nothing in the folder of runs either; of drift the dashboard tells what was found last, and when.
+FLEETING = READ_ONLY - {"drift"}
 #: Verbs that carry out a plan: without a run there was nothing to do.
 CHANGING = frozenset({"deploy", "rollback", "baseline"})
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C

@@ -104,7 +104,7 @@ class Recording:
     def _path(self) -> Path | None:
         if self._given:
             return Path(self._given)
-        if self.run["verb"] in record.READ_ONLY:
+        if self.run["verb"] in record.FLEETING:
             return None
         return self.root / ".windlass" / "runs" / str(self.run["run_id"]) / "record.json"
 

@@ -135,9 +135,11 @@ def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: da
 def _drift(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a look at drift says, in words."""
     if found["unknown"]:
-        return {"text": f"not known: {found['unknown']}", "bad": False}
-    count = len(found["changes"])
-    return {"text": console.plural(count, "change") if count else "none", "bad": bool(count)}
+        text, bad = f"not known: {found['unknown']}", False
+    else:
+        count = len(found["changes"])
+        text, bad = console.plural(count, "change") if count else "none", bool(count)
+    return {"text": f"{text}, accepted", "bad": False} if found.get("accepted") else {"text": text, "bad": bad}
 
 
 def _matrix(standing: Iterable[Standing]) -> dict[str, Any]:
