@@ -298,6 +298,48 @@ def test_tampered_evidence_is_seen(tmp_path, number, tamper):
     assert not judged(tmp_path, {"staged": "staging"})["staged"]["met"], "and proves nothing any more"
 
 
+def leaves(value, way=()):
+    """The way to each field of plain data that holds no other."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [leaf for key, item in inner for leaf in leaves(item, (*way, key))]
+    return found or [way]
+
+
+def changed(value, way):
+    """Plain data with one field changed."""
+    if not way:
+        return "something else"
+    copy = value.copy()
+    copy[way[0]] = changed(copy[way[0]], way[1:])
+    return copy
+
+
+def test_a_change_in_any_field_of_any_bundle_is_seen(tmp_path):
+    for each in range(3):
+        keep(tmp_path, step(), run_id=f"r{each}")
+    head = tmp_path / ".windlass" / "evidence" / "staging" / "head.json"
+    tried = 0
+    for path in [*(kept.path for kept in evidence.read(tmp_path, "staging")), head]:
+        text = path.read_text()
+        for way in leaves(json.loads(text)):
+            path.write_text(json.dumps(changed(json.loads(text), way), indent=1) + "\n")
+            assert list(evidence.faults(tmp_path, "staging")), (path.name, way)
+            tried += 1
+        path.write_text(text)
+    assert tried > 100 and list(evidence.faults(tmp_path, "staging")) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"number": 5}', "no JSON"])
+@pytest.mark.parametrize("name", ["head.json", "000002-r1.json"])
+def test_files_that_are_something_else_are_told_and_stop_nobody(tmp_path, name, text):
+    for each in range(3):
+        keep(tmp_path, step(), run_id=f"r{each}")
+    (tmp_path / ".windlass" / "evidence" / "staging" / name).write_text(text)
+    assert list(evidence.faults(tmp_path, "staging"))
+    assert keep(tmp_path, step(), run_id="r3"), "the next run is kept all the same …"
+    assert list(evidence.faults(tmp_path, "staging")), "… and mends nothing"
+
+
 def test_a_changed_record_is_seen(tmp_path):
     keep(tmp_path, step())
     path = tmp_path / ".windlass" / "runs" / "r1" / "record.json"

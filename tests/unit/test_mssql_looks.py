@@ -85,7 +85,7 @@ def test_a_standing_constraint_is_the_search_that_its_check_amounts_to() -> None
 
 def test_locks_say_whom_they_keep_waiting() -> None:
     rows = [("dbo.t", "Sch-M", 1), ("dbo.t", "IX", 1), ("dbo.u", "S", 0)]
-    server = Server(dm_io_virtual_file_stats=[(4096,)], dm_tran_locks=rows)
+    server = Server(dm_io_virtual_file_stats=[(4096,)], dm_tran_locks=rows, dm_db_session_space_usage=[(16384,)])
     assert MSSQL.gauge(server, 55) == Gauge(  # type: ignore[arg-type]
         4096,
         (
@@ -93,15 +93,22 @@ def test_locks_say_whom_they_keep_waiting() -> None:
             HeldLock("dbo.t", "IX", "", True),
             HeldLock("dbo.u", "S", "writes", False),
         ),
+        temporary=16384,
     )
+    (space,) = [sql for sql in server.sent if "dm_db_session_space_usage" in sql]
+    assert space.count("session_id = 55") == 2 and "dm_db_task_space_usage" in space, "with the task under way"
     (locks,) = [sql for sql in server.sent if "dm_tran_locks" in sql]
     assert "request_session_id = 55" in locks and "sys.objects o WITH (NOLOCK)" in locks, "else it waits for the change"
 
 
 def test_what_a_login_may_not_see_is_not_known() -> None:
     refused = ServerError("VIEW SERVER STATE permission was denied", number=300)
-    found = MSSQL.gauge(Server(dm_io=refused, dm_tran=refused), 55)  # type: ignore[arg-type]
-    assert (found.log_bytes, found.locks) == (None, None) and "GRANT VIEW SERVER STATE" in found.note
+    found = MSSQL.gauge(Server(dm_io=refused, dm_tran=refused, dm_db=refused), 55)  # type: ignore[arg-type]
+    assert (found.log_bytes, found.locks, found.temporary) == (
+        None,
+        None,
+        None,
+    ) and "GRANT VIEW SERVER STATE" in found.note
     assert MSSQL.waits(Server(dm_exec_requests=[(0, 0, "", "")])) is None  # type: ignore[arg-type]
     with pytest.raises(ServerError):
         MSSQL.gauge(Server(dm_io=ServerError("gone", lost=True)), 55)  # type: ignore[arg-type]

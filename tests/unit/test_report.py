@@ -151,10 +151,11 @@ def test_slow_statements_and_waits_lie_in_their_steps_bar():
 
 def rehearsal(**more):
     part = {
-        "what": "the plan", "duration_ms": 2000, "log_bytes": 5, "temporary_bytes": 0, "differences": [], "error": "",
+        "what": "the plan", "duration_ms": 2000, "log_bytes": 5, "temporary_bytes": 7_000_000, "differences": [], "error": "",
         "statements": [
             {"migration": "m1", "statement": 1, "line": 3, "sql": EVIL, "at_ms": 0, "duration_ms": 500, "rows": 1, "log_bytes": 4},
-            {"migration": "m1", "statement": 2, "line": 4, "sql": "b", "at_ms": 500, "duration_ms": 1500, "rows": 1, "log_bytes": 4},
+            {"migration": "m1", "statement": 2, "line": 4, "sql": "b", "at_ms": 500, "duration_ms": 1500, "rows": 1, "log_bytes": 4,
+             "temporary_bytes": 7_000_000},
         ],
         "locks": [{"table": "t", "mode": "X", "blocks": "writes", "times": 2, "held_ms": 900, "waited_ms": 100, "longest_ms": 600}],
         "lock_note": "", "blocked": [{"table": "t", "blocks": "writes", "from_ms": 0, "to_ms": 600}],
@@ -194,7 +195,14 @@ def test_a_rehearsal_shows_statements_locks_and_load_on_one_scale():
     assert [round(band["x"]) for band in longest["bands"]] == [100, 150]
     page = Page(rehearsed(rehearsal(load=load_of())))
     assert page.open == [] and "script" not in page.tags
-    for words in ("Who waited for whom", "read.sql", "m1, line 3", "writes of t wait for 0.6 s, 2 times (X, 100 ms"):
+    for words in (
+        "Who waited for whom",
+        "read.sql",
+        "Temporary",
+        "7.0 MB",
+        "m1, line 3",
+        "writes of t wait for 0.6 s, 2 times (X, 100 ms",
+    ):
         assert words in page.text.replace("0.1 s", "100 ms")
 
 

@@ -62,7 +62,8 @@ def keep(root: Path, run: record.Record, record_text: str) -> Path | None:
 
 def read(root: Path, environment: str) -> list[Kept]:
     """Return an environment's bundles, oldest first."""
-    return [_kept(path) for path in sorted(_folder(root, environment).glob("[0-9]*-*.json"))]
+    found = _folder(root, environment).glob("*-*.json")
+    return [_kept(path) for path in sorted(found) if path.name.split("-")[0].isdecimal()]
 
 
 def faults(root: Path, environment: str) -> Iterator[str]:
@@ -164,11 +165,15 @@ def _kept(path: Path) -> Kept:
         content = json.loads(data)
     except ValueError:
         content = None
-    return Kept(path, int(path.name.split("-")[0]), content, _sha256(data))
+    return Kept(path, int(path.name.split("-")[0]), content if isinstance(content, dict) else None, _sha256(data))
 
 
 def _head(folder: Path) -> dict[str, Any]:
-    return record.read(folder / "head.json") or {"number": 0, "sha256": ""}
+    """Return the number and hash of the last bundle; what cannot be read names none, and no chain follows from it."""
+    known: Any = record.read(folder / "head.json")
+    if isinstance(known, dict) and isinstance(known.get("number"), int) and isinstance(known.get("sha256"), str):
+        return known
+    return {"number": 0, "sha256": ""}
 
 
 def _folder(root: Path, environment: str) -> Path:

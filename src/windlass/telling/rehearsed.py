@@ -50,15 +50,20 @@ def _part(part: Mapping[str, Any]) -> Told:
 
 
 def _statements(statements: Sequence[Mapping[str, Any]]) -> list[str]:
+    titles = ("WHERE", "AT", "TIME", "ROWS", "LOG", "TEMPORARY", "STATEMENT")
     rows = [
         (
             item["migration"], f"line {item['line']}", console.duration(item["duration_ms"]), str(item["rows"]),
-            console.size(item["log_bytes"]) if item["log_bytes"] is not None else "",
+            _size(item["log_bytes"]), _size(item.get("temporary_bytes") or None),
             console.printable(item["sql"][:_LONGEST_SQL]),
         )
         for item in statements
     ]  # fmt: skip
-    return console.table(("WHERE", "AT", "TIME", "ROWS", "LOG", "STATEMENT"), rows, indent="    ") if rows else []
+    return console.table(titles, rows, indent="    ") if rows else []
+
+
+def _size(count: int | None) -> str:
+    return "" if count is None else console.size(count)
 
 
 def _locks(part: Mapping[str, Any]) -> Iterator[str]:

@@ -63,12 +63,14 @@ class HeldLock:
 class Gauge:
     """One look at a working session: bytes of log that the server has written, and the session's locks.
 
-    None is what the server does not tell; ``note`` says what of the locks is not known, and what would let it tell.
+    ``temporary`` are bytes of temporary space so far, the session's where the server tells them apart, else all.  None
+    is what the server does not tell; ``note`` says what of the locks is not known, and what would let it tell.
     """
 
     log_bytes: Optional[int]
     locks: Optional[tuple[HeldLock, ...]]
     note: str = ""
+    temporary: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Volumes:
-    """The bytes of each table with its indexes, and those of temporary files so far (None: nobody tells).
+    """The bytes of each table with its indexes, and those of temporary files so far (None: not told in this way).
 
     ``indexes`` are the bytes of each table's indexes alone, where the server tells them.
     """

@@ -11,6 +11,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Optional
 
 from ..dialects.answers import Gauge, HeldLock, Wait
@@ -114,13 +115,11 @@ class Gauging:
 
     def log_bytes(self, begin: float, end: float) -> Optional[int]:
         """Return how much log the server wrote between two times, as far as looks tell; None where it does not."""
-        known = [(look.at, look.gauge.log_bytes) for look in self.looks if look.gauge.log_bytes is not None]
-        if not known:
-            return None
-        times = [at for at, _ in known]
-        first = max(bisect_left(times, begin) - 1, 0)
-        last = min(bisect_left(times, end), len(known) - 1)
-        return max((known[last][1] or 0) - (known[first][1] or 0), 0)
+        return _between([(look.at, look.gauge.log_bytes) for look in self.looks], begin, end)
+
+    def temporary_bytes(self, begin: float, end: float) -> Optional[int]:
+        """Return how much temporary space was taken between two times; None where no look tells."""
+        return _between([(look.at, look.gauge.temporary) for look in self.looks], begin, end)
 
     @property
     def note(self) -> str:
@@ -159,6 +158,18 @@ class Gauging:
             {"table": table, "mode": mode, "blocks": blocks, **_times(spans)}
             for (table, mode, blocks), spans in sorted(found.items())
         ]
+
+
+def _between(told: Sequence[tuple[float, Optional[int]]], begin: float, end: float) -> Optional[int]:
+    """Return by how much a counter rose between two times; one that falls back went with its session."""
+    known = [(at, value) for at, value in told if value is not None]
+    if not known:
+        return None
+    times = [at for at, _ in known]
+    values = list(accumulate((value for _, value in known), max))
+    first = max(bisect_left(times, begin) - 1, 0)
+    last = min(bisect_left(times, end), len(known) - 1)
+    return max(values[last] - values[first], 0)
 
 
 def longest_block(locks: Optional[Sequence[Wire]]) -> Optional[Wire]:

@@ -180,7 +180,7 @@ class _Stage:
             "lock_note": seen.note,
             "blocked": _blocked(seen, began),
             "log_bytes": seen.log_bytes(began, ended),
-            "temporary_bytes": _minus(later.temporary, sizes.temporary),
+            "temporary_bytes": _temporary(seen.temporary_bytes(began, ended), sizes, later),
             "growth": _growth(sizes.tables, later.tables),
             "differences": [],
             "error": error,
@@ -249,6 +249,7 @@ def _measured(ran: Ran, began: float, seen: Gauging) -> Wire:
         "duration_ms": round((ran.end - ran.begin) * 1000),
         "rows": ran.rows,
         "log_bytes": seen.log_bytes(ran.begin, ran.end),
+        "temporary_bytes": seen.temporary_bytes(ran.begin, ran.end),
     }
 
 
@@ -266,8 +267,11 @@ def _blocked(seen: Gauging, began: float) -> list[Wire]:
     ]
 
 
-def _minus(later: Optional[int], before: Optional[int]) -> Optional[int]:
-    return None if later is None or before is None else max(later - before, 0)
+def _temporary(by_looks: Optional[int], before: Volumes, later: Volumes) -> Optional[int]:
+    """Return the temporary space of a run: by the looks meanwhile, or by what was counted before and after it."""
+    if later.temporary is None or before.temporary is None:
+        return by_looks
+    return max(later.temporary - before.temporary, 0)
 
 
 def _growth(before: dict[str, int], later: dict[str, int]) -> dict[str, int]:

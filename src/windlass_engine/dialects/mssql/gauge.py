@@ -53,6 +53,14 @@ SELECT r.session_id, r.blocking_session_id, COALESCE((
 FROM sys.dm_exec_requests r OUTER APPLY sys.dm_exec_sql_text(r.sql_handle) x
 WHERE r.database_id = DB_ID() AND r.blocking_session_id > 0 AND r.blocking_session_id <> r.session_id
 """)
+# Pages that the session took in tempdb: those of its ended tasks, and of the one that is under way.
+_TEMPORARY = """
+SELECT 8192 * (
+  COALESCE((SELECT SUM(user_objects_alloc_page_count + internal_objects_alloc_page_count)
+    FROM sys.dm_db_session_space_usage WHERE session_id = {pid:d}), 0)
+  + COALESCE((SELECT SUM(user_objects_alloc_page_count + internal_objects_alloc_page_count)
+    FROM sys.dm_db_task_space_usage WHERE session_id = {pid:d}), 0))
+"""
 _UNTOLD = "SQL Server does not tell this login who locks what: GRANT VIEW SERVER STATE"
 
 
@@ -60,14 +68,14 @@ def gauge(link: Link, pid: int) -> Gauge:
     """Look once; None is what the login may not see (VIEW SERVER STATE).  Raise ServerError for a lost connection."""
     written = _seen(link, _LOG)
     locks = _seen(link, Own(_LOCKS.format(pid=pid)))
-    bytes_so_far = int(written[0][0]) if written and written[0][0] is not None else None
+    taken = _number(_seen(link, Own(_TEMPORARY.format(pid=pid))))
     if locks is None:
-        return Gauge(bytes_so_far, None, _UNTOLD)
-    return Gauge(bytes_so_far, tuple(_held(*row) for row in locks))
+        return Gauge(_number(written), None, _UNTOLD, taken)
+    return Gauge(_number(written), tuple(_held(*row) for row in locks), temporary=taken)
 
 
 def volumes(link: Link) -> Volumes:
-    """Return the bytes of each table with its indexes; tempdb does not tell whose its pages were."""
+    """Return the bytes of each table with its indexes; those of tempdb are told by each look."""
     rows = [(str(name), int(size), int(indexes)) for name, size, indexes in link.query(_TABLES)]
     return Volumes({name: size for name, size, _ in rows}, None, {name: indexes for name, _, indexes in rows})
 
@@ -78,6 +86,10 @@ def waits(link: Link) -> Optional[tuple[Wait, ...]]:
     if not found or not found[0][0]:
         return None
     return tuple(Wait(int(w), int(h), str(table), " ".join(str(sql).split())) for w, h, table, sql in found[1:])
+
+
+def _number(rows: Optional[list[tuple[Any, ...]]]) -> Optional[int]:
+    return int(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
 def _held(table: object, mode: object, granted: object) -> HeldLock:

@@ -1,4 +1,4 @@
-"""What a session costs while it works: its metadata locks where the server tells them, and the redo log written."""
+"""What a session costs while it works: its metadata locks where the server tells them, redo log and temporary files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ _BLOCKS = {
 #: How far the log goes (MariaDB, MySQL), or what of it is in the file already where a server does not say that.
 _LOG_MARKS = ("innodb_lsn_current", "innodb_redo_log_current_lsn", "innodb_os_log_written")
 _LOG = f"SHOW GLOBAL STATUS WHERE LOWER(Variable_name) IN {_LOG_MARKS}"
+# What sorts and rebuilds wrote into temporary files; nothing where the server does not count it.
+_TEMPORARY = """
+SELECT SUM(f.SUM_NUMBER_OF_BYTES_WRITE) FROM performance_schema.file_summary_by_event_name f
+JOIN performance_schema.setup_instruments i ON i.NAME = f.EVENT_NAME
+WHERE f.EVENT_NAME IN ('wait/io/file/innodb/innodb_temp_file', 'wait/io/file/sql/io_cache') AND i.ENABLED = 'YES'
+"""
 _OURS = "NOT LIKE 'windlass\\_%'"
+# What the server itself makes while it alters a table; nobody can wait for it.
+_PASSING = "NOT LIKE '#sql%'"
 # MySQL tells by itself; MariaDB does where the plugin metadata_lock_info is installed.  The first row says whether
 # anything is told: while it is read, there is at least the lock of the reader.
 _LOCKS = (
@@ -27,13 +35,14 @@ UNION ALL
 SELECT l.OBJECT_NAME, l.LOCK_TYPE, l.LOCK_STATUS = 'GRANTED' FROM performance_schema.metadata_locks l
 JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID
 WHERE t.PROCESSLIST_ID = {{pid:d}} AND l.OBJECT_TYPE = 'TABLE' AND l.OBJECT_SCHEMA = DATABASE()
-  AND l.OBJECT_NAME {_OURS}
+  AND l.OBJECT_NAME {_OURS} AND l.OBJECT_NAME {_PASSING}
 """,
     f"""
 SELECT '', '', 1
 UNION ALL
 SELECT TABLE_NAME, REPLACE(LOCK_MODE, 'MDL_', ''), 1 FROM information_schema.METADATA_LOCK_INFO
 WHERE THREAD_ID = {{pid:d}} AND TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> '' AND TABLE_NAME {_OURS}
+  AND TABLE_NAME {_PASSING}
 """,
 )
 #: What is not known without them, and how to have them.
@@ -56,15 +65,15 @@ def gauge(link: Link, pid: int, is_mariadb: bool) -> Gauge:
     """Look once; ``locks`` is None where the server does not tell them and they cannot be tried."""
     marks = {str(name).lower(): int(value) for name, value in link.query(_LOG)}
     log_bytes = next((marks[mark] for mark in _LOG_MARKS if mark in marks), None)
-    told = _locks(link, pid)
+    temporary, told = _temporary(link), _locks(link, pid)
     if told is not None:
-        return Gauge(log_bytes, told)
+        return Gauge(log_bytes, told, temporary=temporary)
     tried = trying.locks(link, pid) if is_mariadb and pid else None
-    return Gauge(log_bytes, tried, _UNKNOWN[is_mariadb] if tried is None else _TRIED)
+    return Gauge(log_bytes, tried, _UNKNOWN[is_mariadb] if tried is None else _TRIED, temporary)
 
 
 def volumes(link: Link, is_mariadb: bool) -> Volumes:
-    """Return the bytes of each table with its indexes; the server does not tell those of temporary files.
+    """Return the bytes of each table with its indexes; those of temporary files are told by each look.
 
     They are InnoDB's statistics, which follow a change in the background; MySQL would tell those of yesterday.
     """
@@ -72,6 +81,17 @@ def volumes(link: Link, is_mariadb: bool) -> Volumes:
         link.run("SET SESSION information_schema_stats_expiry = 0")
     rows = [(str(name), int(size), int(indexes)) for name, size, indexes in link.query(_TABLES)]
     return Volumes({name: size for name, size, _ in rows}, None, {name: indexes for name, _, indexes in rows})
+
+
+def _temporary(link: Link) -> Optional[int]:
+    """Return the bytes that went into temporary files so far; None where the server does not count them."""
+    try:
+        [(written,)] = link.query(_TEMPORARY)
+    except ServerError as error:
+        if error.lost:
+            raise
+        return None
+    return None if written is None else int(written)
 
 
 def _locks(link: Link, pid: int) -> Optional[tuple[HeldLock, ...]]:

@@ -1,0 +1,30 @@
+"""What is made of many looks at a working session."""
+
+from __future__ import annotations
+
+from windlass_engine.dialects.answers import Gauge
+from windlass_engine.model import Target
+from windlass_engine.rehearsal.gauging import Gauging, Look
+
+
+def seen(*counters: int | None) -> Gauging:
+    """Looks a second apart at a session that has taken so much temporary space."""
+    gauging = Gauging(Target("test", "test", "mssql://nobody@127.0.0.1:1/nothing"))
+    gauging.looks = [Look(at, at, Gauge(None, (), temporary=counter)) for at, counter in enumerate(counters)]
+    return gauging
+
+
+def test_temporary_space_is_what_a_counter_rose_by_meanwhile() -> None:
+    gauging = seen(0, 0, 100, 700, 700)
+    assert gauging.temporary_bytes(0.5, 4) == 700
+    assert gauging.temporary_bytes(0.5, 2) == 100 and gauging.temporary_bytes(2.5, 3) == 600
+
+
+def test_a_counter_that_goes_with_its_session_takes_nothing_back() -> None:
+    """SQL Server counts by session: the last look comes when that is gone, one between two tasks may see less."""
+    assert seen(0, 100, 0, 700, 0).temporary_bytes(0, 5) == 700
+
+
+def test_what_is_not_told_is_not_known() -> None:
+    assert seen(None, None).temporary_bytes(0, 2) is None
+    assert seen(None, 50, 80).temporary_bytes(0, 3) == 30
