@@ -144,6 +144,8 @@ class ActionModule(OnTestHost):
 
 
 def _scripts(project: Project) -> dict[str, Any]:
-    return {
+    """Return the scripts that shall pass, and the migrations after which they can."""
+    scripts: dict[str, Any] = {
         kind: [to_wire(project.full(script)) for script in getattr(project, kind)] for kind in ("checks", "samples")
     }
+    return {**scripts, "migrations": [migration.name for migration in project.migrations]}

@@ -87,6 +87,7 @@ windlass_restore_test:
       duration_ms: 2310
       checks: []
       samples: []
+      lacking: []
 windlass_error:
   description: C(restore_untested) or another stable word as C(code).
   returned: on failure
@@ -127,12 +128,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 def order(module: AnsibleModule, target: Target, folder: str) -> adapter.Order:
     given = module.params["trials"][target.name]
-    scripts = {
-        kind: [Script.from_wire(item) for item in unpack(given["scripts"])[kind]] for kind in ("checks", "samples")
-    }
+    sent = unpack(given["scripts"])
+    scripts = {kind: [Script.from_wire(item) for item in sent[kind]] for kind in ("checks", "samples")}
     wanted = trial.Trial(
-        given["path"], client_bin=module.params["client_bin"], identity=module.params["identity"], **scripts
-    )
+        given["path"], client_bin=module.params["client_bin"], identity=module.params["identity"],
+        migrations=sent["migrations"], **scripts,
+    )  # fmt: skip
 
     def test(emit: Any) -> dict[str, Any]:
         with workplace.copy_in(folder, given["path"]):

@@ -73,6 +73,7 @@ windlass_drift:
     salon:
       known: {at: "2025-11-21T04:05:06Z", run_id: 20251121T040506Z-1a2b3c, who: alice, fingerprint: "v1:5d41402abc"}
       unknown: ""
+      new: false
       accepted: false
       changes:
         - kind: column

@@ -223,7 +223,8 @@ def told(bench: Bench) -> list[tuple[str, str, str]]:
 
 
 def test_nothing_is_known_before_the_first_run(bench: Bench) -> None:
-    assert drift.read(bench.target)["unknown"] == "no run has kept the schema yet; the next one does"
+    found = drift.read(bench.target)
+    assert (found["unknown"], found["new"]) == ("no run has kept the schema yet; the next one does", True)
     with pytest.raises(WindlassError, match="nothing was ever deployed"):
         drift.accept(bench.target, OPTIONS)
 

@@ -109,6 +109,21 @@ def test_tested_shown_downloaded_and_pruned(kept: Project, database: str) -> Non
     assert [bool(each.get("verified")) for each in entries(kept)] == [False, True], "the last verified one stays"
 
 
+def test_a_backup_of_before_a_migration_is_not_held_against_what_comes_after_it(kept: Project) -> None:
+    """Else the gate to a first deployment, which asks for a verified backup, could not be opened."""
+    invoked(kept, "backup")
+    kept.migration("001_more", "CREATE TABLE public.b (id int PRIMARY KEY);\n", down="DROP TABLE public.b;\n")
+    kept.write("sql/tried/checks/2_more.sql", "-- check: b is empty\nSELECT id::text FROM public.b;\n")
+    output = invoked(kept, "backup-test")
+    assert "restored and compared on here" in output
+    assert "checks and sample-data tests were left out: it is of before 001_more" in output
+    (entry,) = entries(kept)
+    assert entry["verified"]["host"] == "here"
+    invoked(kept, "deploy", "--yes")
+    invoked(kept, "backup")
+    assert "left out" not in invoked(kept, "backup-test")
+
+
 def test_a_backup_that_does_not_restore_is_marked_and_not_a_success(kept: Project, database: str) -> None:
     invoked(kept, "backup")
     with psycopg.connect(database, autocommit=True) as session:

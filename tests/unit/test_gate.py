@@ -150,6 +150,7 @@ def test_drift_closes_the_gate_and_so_does_not_knowing(tmp_path):
         ({"unknown": "", "known": known, "changes": []}, True),
         ({"unknown": "", "known": known, "changes": [change]}, False),
         ({"unknown": "no run has kept it", "known": None, "changes": []}, False),
+        ({"unknown": "no run has kept it", "new": True, "known": None, "changes": []}, True),
     ):
         assert judged(tmp_path, gate, drift=found)["drift"]["met"] is met
 

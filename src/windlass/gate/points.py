@@ -157,6 +157,8 @@ def _drift(subject: Subject) -> Point:
     found, command = subject.plan.get("drift"), f"invoke drift {subject.arguments}"
     if found is None:
         return Point("drift", False, "nobody looked: the policy says drift: ignore", command)
+    if found.get("new"):
+        return Point("drift", True, "nothing was ever deployed here, so nobody can have changed it since")
     if found["unknown"]:
         return Point("drift", False, f"not known: {found['unknown']}", f"{command} --accept")
     told = drifting.headline(found)

@@ -138,6 +138,10 @@ def test_lines(place: str, result: Mapping[str, Any]) -> Told:
     else:
         spent = console.duration(result["duration_ms"])
         yield f"{place}: backup {result['backup']} restored and compared on {result['host']} in {spent}", "good"
+    lacking = result.get("lacking") or ()
+    if lacking:
+        names = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+        yield f"  checks and sample-data tests were left out: it is of before {names}", ""
     for check in (*(result.get("checks") or ()), *(result.get("samples") or ())):
         for failure in [*check["failures"], *([check["error"]] if check["error"] else [])]:
             yield f"  {check['name']}: {console.printable(str(failure))}", "bad"

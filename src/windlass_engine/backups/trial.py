@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Callable
 
-from .. import scratch
+from .. import journal, scratch
 from ..checking import verify
 from ..dialects.link import ServerError
 from ..errors import WindlassError
@@ -23,24 +23,30 @@ from . import restore
 
 @dataclass(frozen=True)
 class Trial:
-    """What is tested and how: the backup's folder, and the system's checks and samples that shall pass on it."""
+    """What is tested and how: the backup's folder, and the system's checks and samples that shall pass on it.
+
+    They are written for what stands after all of the system's ``migrations``: a backup of before one of them is held
+    against its manifest alone.
+    """
 
     path: str
     checks: Sequence[Script] = ()
     samples: Sequence[Script] = ()
     client_bin: str = ""
     identity: str = ""
+    migrations: Sequence[str] = ()
 
 
 def run(server: Target, trial: Trial, emit: Callable[[Wire], None]) -> Wire:
     """Restore a backup into a scratch database of ``server``, compare it, run the checks, drop it.
 
-    Returns ``{backup, failed, duration_ms, restored, checks, samples}``: ``failed`` says what was wrong, and is empty
-    for a good backup; ``duration_ms`` is the time until the database could be used.  Raises WindlassError only for what
+    Returns ``{backup, failed, duration_ms, restored, checks, samples, lacking}``: ``failed`` says what was wrong, and
+    is empty for a good backup; ``duration_ms`` is the time until the database could be used; ``lacking`` are migrations
+    that checks and samples wait for.  Raises WindlassError only for what
     says nothing about the backup: no login, no program, no room.
     """
     began = time.monotonic()
-    found: Wire = {"failed": "", "restored": None, "checks": [], "samples": []}
+    found: Wire = {"failed": "", "restored": None, "checks": [], "samples": [], "lacking": []}
     with scratch_place(server) as (name, reached):
         try:
             found["restored"] = restore.beside(server, trial.path, name, trial.client_bin, 0, emit, trial.identity)
@@ -51,12 +57,22 @@ def run(server: Target, trial: Trial, emit: Callable[[Wire], None]) -> Wire:
             found["failed"] = error.message
         found["duration_ms"] = int((time.monotonic() - began) * 1000)
         if found["restored"]:
+            found["lacking"] = _lacking(reached, trial.migrations)
+        if found["restored"] and not found["lacking"]:
             found["checks"] = _run(reached, trial.checks, "check", emit)
             found["samples"] = _run(reached, trial.samples, "sample", emit)
     bad = [each for each in (*found["checks"], *found["samples"]) if each["failures"] or each["error"]]
     if bad:
         found["failed"] = f"restored, but {len(bad)} of its checks failed, the first: {bad[0]['name']}"
     return found
+
+
+def _lacking(target: Target, migrations: Sequence[str]) -> list[str]:
+    """Return the migrations that had not been applied when the backup was made."""
+    with connect(target, "windlass restore test") as session:
+        entries = journal.read(session).entries
+    applied = {entry.name for entry in entries if entry.kind == "migration" and entry.state == "applied"}
+    return [name for name in migrations if name not in applied]
 
 
 def _run(target: Target, scripts: Sequence[Script], kind: str, emit: Callable[[Wire], None]) -> list[Wire]:

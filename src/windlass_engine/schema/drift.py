@@ -16,18 +16,21 @@ from .introspect import fingerprint, snapshot
 def look(session: Session) -> Wire:
     """Return what differs from the schema that the last run kept.  Raise ServerError, WindlassError.
 
-    ``known`` tells of that schema, None where there is none to compare with (``unknown`` says why); ``changes`` are in
+    ``known`` tells of that schema, None where there is none to compare with (``unknown`` says why, ``new`` whether that
+    is because nothing was ever deployed); ``changes`` are in
     an order in which the SQL that adopts them (``adopt``) can run, the SQL that undoes them (``undo``) in the reverse.
     """
     kept = memory.recall(session)
     reason = _unknown(session, kept)
     if kept is None or reason:
-        return {"known": None, "unknown": reason, "changes": [], "fingerprint": ""}
+        new = kept is None and not journal.read(session).exists
+        return {"known": None, "unknown": reason, "new": new, "changes": [], "fingerprint": ""}
     now = snapshot(session)
     found = comparison.compare(session.dialect, kept.schema, now)
     return {
         "known": kept.facts(),
         "unknown": "",
+        "new": False,
         "changes": [_wire(item) for item in found],
         "fingerprint": fingerprint(now),
     }
