@@ -103,6 +103,20 @@ def test_a_lock_that_is_held_long_is_caught_and_its_online_form_is_not(theatre: 
     assert short["held_ms"] < 300
 
 
+def test_what_the_plan_does_to_its_own_tables_keeps_nobody_waiting(theatre: Theatre) -> None:
+    """The first migration makes a table, the second locks it; the third locks one that stood before."""
+
+    def rehearsed(table: str) -> dict[str, Any]:
+        first = migration("001_make", "CREATE TABLE public.made (id int, note text);\n", "DROP TABLE public.made;\n")
+        second = migration("002_slow", f"LOCK TABLE {table} IN EXCLUSIVE MODE;\nSELECT pg_sleep(0.4);\n", "SELECT 1;\n")
+        return theatre.rehearse(Bench(theatre.url).plan(system(first, second)))["parts"][0]
+
+    own = rehearsed("public.made")
+    assert own["longest_block"] is None and own["blocked"] == []
+    assert "public.made" in {lock["table"] for lock in own["locks"]}, "it is told all the same"
+    assert rehearsed("public.bookings")["longest_block"]["table"] == "public.bookings"
+
+
 def test_the_load_feels_what_the_plan_does_and_who_waited_for_whom_is_named(theatre: Theatre) -> None:
     """The statement that took the lock is named, although another one runs while it is held."""
     slow = "ALTER TABLE public.bookings ADD COLUMN b int;\nSELECT pg_sleep(0.8);\n"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from windlass_engine.dialects.answers import Gauge
+from windlass_engine.dialects.answers import Gauge, HeldLock
 from windlass_engine.model import Target
-from windlass_engine.rehearsal.gauging import Gauging, Look
+from windlass_engine.rehearsal.gauging import Gauging, Look, longest_block
 
 
 def seen(*counters: int | None) -> Gauging:
@@ -28,3 +28,19 @@ def test_a_counter_that_goes_with_its_session_takes_nothing_back() -> None:
 def test_what_is_not_told_is_not_known() -> None:
     assert seen(None, None).temporary_bytes(0, 2) is None
     assert seen(None, 50, 80).temporary_bytes(0, 3) == 30
+
+
+def test_nobody_waits_for_a_table_that_the_plan_itself_has_made() -> None:
+    """Its name is known to others once its migration is committed, but who would ask for it yet?"""
+    gauging = seen(0, 0, 0)
+    held = (HeldLock("public.New", "ShareLock", "writes", True), HeldLock("public.old", "ShareLock", "writes", True))
+    gauging.looks = [Look(at, at, Gauge(None, held if at else ())) for at in range(3)]
+    assert {lock["table"]: lock["blocks"] for lock in gauging.locks() or ()} == {
+        "public.New": "writes", "public.old": "writes",
+    }  # fmt: skip
+    gauging.standing = frozenset({"public.old"})
+    assert {lock["table"]: lock["blocks"] for lock in gauging.locks() or ()} == {
+        "public.New": "", "public.old": "writes",
+    }  # fmt: skip
+    gauging.standing = frozenset()
+    assert longest_block(gauging.locks()) is None

@@ -10,7 +10,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Optional
 
@@ -64,6 +64,7 @@ class Gauging:
     """A thread that looks until it is told to stop: ``with Gauging(target) as seen: …``, then ask ``seen``.
 
     ``waits``: look for whom others wait, too.  ``worker`` is the session that was looked at, 0 before it was known.
+    ``standing`` are the tables that others can be at work on, None for all: nobody waits for a lock on another.
     """
 
     def __init__(self, target: Target, waits: bool = False) -> None:
@@ -75,6 +76,7 @@ class Gauging:
         self._thread = threading.Thread(target=self._watch, name="windlass gauging", daemon=True)
         self.worker = 0
         self.looks: list[Look] = []
+        self.standing: Optional[frozenset[str]] = None
 
     def __enter__(self) -> Gauging:
         """Begin, and return when the first look was taken: what comes after it is seen."""
@@ -132,7 +134,7 @@ class Gauging:
         going: dict[tuple[str, str, str], Span] = {}
         for before, look in zip(self.looks, self.looks[1:]):
             now: dict[tuple[str, str, str], Span] = {}
-            for lock in sorted(look.gauge.locks or (), key=lambda lock: not lock.granted):
+            for lock in sorted(map(self._felt, look.gauge.locks or ()), key=lambda lock: not lock.granted):
                 key = (lock.table, lock.mode, lock.blocks)
                 span = now[key] = (
                     now.get(key) or going.get(key) or Span(lock, before.asked, before.at, look.at, before.at)
@@ -142,6 +144,11 @@ class Gauging:
             found += [span for key, span in now.items() if key not in going]
             going = now
         return found
+
+    def _felt(self, lock: HeldLock) -> HeldLock:
+        """Return a lock; one of a table that nobody knows yet keeps nobody waiting."""
+        known = self.standing is None or lock.table.lower() in self.standing
+        return lock if known else replace(lock, blocks="")
 
     def locks(self) -> Optional[list[Wire]]:
         """Return each table lock that was seen; None: nobody tells.

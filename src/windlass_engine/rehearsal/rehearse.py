@@ -7,7 +7,7 @@ the scratch database is dropped at the end, whatever happened.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -172,6 +172,7 @@ class _Stage:
         if load:
             self._under_load = (began, Waits(seen, done, load))
         later = self._volumes()
+        seen.standing = _standing(sizes.tables, later.tables)
         part: Wire = {
             "what": what,
             "duration_ms": int((ended - began) * 1000),
@@ -265,6 +266,11 @@ def _blocked(seen: Gauging, began: float) -> list[Wire]:
         }
         for span in sorted(spans, key=lambda span: -span.length)[:MOST_LINES]
     ]
+
+
+def _standing(before: Collection[str], later: Collection[str]) -> Optional[frozenset[str]]:
+    """Return the tables that stood before a run, in lower case; None where some are gone: they may have a new name."""
+    return frozenset(map(str.lower, before)) if set(before) <= set(later) else None
 
 
 def _temporary(by_looks: Optional[int], before: Volumes, later: Volumes) -> Optional[int]:

@@ -47,7 +47,8 @@ SELECT '', temp_bytes, 0 FROM pg_catalog.pg_stat_database WHERE datname = pg_cat
 UNION ALL
 SELECT n.nspname || '.' || c.relname, pg_catalog.pg_total_relation_size(c.oid), pg_catalog.pg_indexes_size(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+WHERE c.relkind IN ('r', 'p', 'm')
+  AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
 
 
