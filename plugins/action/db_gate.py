@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import confirm
+from windlass import confirm, typed
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.gate import verdict
 from windlass.records import record
@@ -25,7 +25,7 @@ class ActionModule(WindlassAction):
 
     COMMON: ClassVar[Mapping[str, Any]] = {}
     OPTIONS: ClassVar[Mapping[str, Any]] = {
-        "plans": "windlass_planned", "digest": "", "approved": False, "only": (), "project_root": "",
+        "plans": "windlass_planned", "digest": "", "approved": False, "only": (), "to": "", "project_root": "",
         "break_glass": "", "look": False,
     }  # fmt: skip
 
@@ -40,12 +40,18 @@ class ActionModule(WindlassAction):
         if not self.args["look"]:
             self._approve(digest, confirm.strictest(run))
         root = Path(self.args["project_root"] or ROOT)
-        gate = verdict.of(root, self.environment, digest, planned, str(self.args["break_glass"] or "").strip())
+        reason = str(self.args["break_glass"] or "").strip()
+        gate = verdict.of(root, self.environment, digest, planned, reason, self._scope())
         self.result["windlass_gate"] = gate
         if not (self._task.check_mode or self.args["look"]):
             verdict.enforce(gate, self.environment, digest)
             if gate["broken_glass"]:
                 self.note(f"the gate is passed by force: {gate['broken_glass']}")
+
+    def _scope(self) -> str:
+        """Return what was typed to limit this run."""
+        hosts, only = str(self.vars.get("ansible_limit") or ""), names_of(self.args["only"])
+        return typed.scope(hosts, only, str(self.args["to"] or ""))
 
     def _planned(self) -> dict[str, dict[str, Any]]:
         """Return every host's plans in this play, as its planning task registered them."""
@@ -78,7 +84,7 @@ class ActionModule(WindlassAction):
         except WindlassError as error:
             error.hint = (
                 f"review the plan, then give its digest: -e windlass_plan_digest={digest[:12]} "
-                f"(or `invoke deploy --env {shlex.quote(self.environment)} --plan {digest[:12]}`)"
+                f"(or `invoke deploy --env {shlex.quote(self.environment)}{self._scope()} --plan {digest[:12]}`)"
             )
             raise
 

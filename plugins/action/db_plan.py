@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from windlass import planning
+from windlass import planning, typed
 from windlass.actions import ROOT, WindlassAction, names_of
 from windlass.environment import Database
 from windlass.gate import points
@@ -159,7 +159,9 @@ class ActionModule(WindlassAction):
             plan, verified = self._plan_of(database), {}
             if database in tested:
                 verified = {"verified": seen[database.name].get("verified")}
-            subject = points.Subject(root, self.environment, database, plan, verified, datetime.now(UTC))
+            to = str(self.args["to"] or "")
+            scope = typed.scope(str(self.vars.get("ansible_limit") or ""), names_of(self.args["only"]), to)
+            subject = points.Subject(root, self.environment, database, plan, verified, datetime.now(UTC), scope, to)
             plan.update(gate=points.judged(subject), approvals=database.policy.gate.approvals)
 
     def _plan_of(self, database: Database) -> dict[str, Any]:

@@ -30,6 +30,10 @@ options:
     description: Names of databases that were asked for; one that no host has is a mistake.
     type: list
     elements: str
+  to:
+    description: The migration at which the plans end, where one was named; it stands in the commands that are advised.
+    type: str
+    default: ""
   project_root:
     description: Folder on the control node that holds C(sql/) and C(approvals/). Empty means this checkout.
     type: path

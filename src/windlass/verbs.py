@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from windlass import confirm, playbook
+from windlass import confirm, playbook, typed
 from windlass.records import record
 from windlass.settings import DEMO, Settings, database_names
 from windlass.telling import console, plans
@@ -30,8 +30,7 @@ class Scope:
     @property
     def arguments(self) -> str:
         """Return the scope as it is typed after a verb, without the environment."""
-        words = [f" --host {shlex.quote(self.hosts)}"] if self.hosts else []
-        return "".join([*words, *(f" --database {shlex.quote(name)}" for name in self.databases)])
+        return typed.scope(self.hosts, self.databases)
 
 
 def scope(settings: Settings, env: str, host: str, database: Sequence[str], verbose: int = 0) -> Scope:
@@ -184,7 +183,9 @@ def approve(settings: Settings, where: Scope, variables: Mapping[str, Any], dige
         return exit_code(reviewed)
     if not reviewed["digest"].startswith(digest.lower()) or len(digest) < SHORTEST_PREFIX:
         message = f"the plan is now {reviewed['digest'][:12] or 'empty'}, not {digest}"
-        raise WindlassError("plan_stale", message, hint="review it again: invoke plan, with the same --host and --to")
+        raise WindlassError(
+            "plan_stale", message, hint="review it again: invoke plan, with the same --host, --database and --to"
+        )
     path = approvals.sign(settings.root, where.environment, reviewed["digest"], approvals.key_of(key))
     print(f"\nApproved {reviewed['digest'][:12]} for {where.environment}: {path.relative_to(settings.root)}")
     print("Commit it with its .sig, so that whoever deploys has it.")

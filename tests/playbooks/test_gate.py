@@ -73,6 +73,8 @@ def test_the_gate_opens_when_every_point_is_met(gated: Project) -> None:
 
     assert gated.invoke("prove", "--env", "staging", "--system", "tried").returncode == 0
     assert gated.invoke("deploy", "--env", "staging", "--yes").returncode == 0
+    limited = gated.invoke("plan", "--env", "prod", "--host", "here", "--database", "d", "--to", "001_table").stdout
+    assert "invoke approve --env prod --host here --database d --to 001_table --plan " in limited
     stale = gated.invoke("approve", "--env", "prod", "--plan", "0123456789", "--key", str(key))
     assert stale.returncode == 13, stale.stdout
     approved = gated.invoke("approve", "--env", "prod", "--plan", digest, "--key", str(key))

@@ -445,6 +445,27 @@ def test_a_closed_gate_lists_every_unmet_point_with_its_command(tmp_path, people
     assert "approvals: 0 of 1 (nobody)\n    invoke approve --env prod --plan abababababab" in caught.value.message
 
 
+def test_the_commands_are_about_what_was_asked_for(tmp_path, people):
+    """Another choice of databases, or another end, is another plan with another digest."""
+    gate = verdict.of(tmp_path, "prod", DIGEST, planned(1), scope=" --host db1 --database d")
+    [(_, _, command)] = verdict.wanting(gate)
+    assert command == "invoke approve --env prod --host db1 --database d --plan abababababab"
+    policy = merge_policy({"gate": {"rehearsed": "24h", "window": ["Thu 21:00-22:00"]}})
+    subject = points.Subject(
+        tmp_path,
+        "prod",
+        Database("d", "tried", "postgresql://", policy=policy),
+        plan(),
+        {},
+        NOW,
+        " --to 001_a",
+        "001_a",
+    )
+    commands = {point["point"]: point["command"] for point in points.judged(subject)}
+    assert commands["rehearsed"] == "invoke rehearse --env prod --database d --to 001_a"
+    assert commands["window"].startswith("invoke deploy --env prod --to 001_a  # from Thu")
+
+
 def test_enough_approvals_open_it(tmp_path, people):
     approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
     one = verdict.of(tmp_path, "prod", DIGEST, planned(2))

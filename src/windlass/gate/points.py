@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from windlass import typed
 from windlass.environment import Database
 from windlass.gate import staged, window
 from windlass.gate.policy import Gate
@@ -32,7 +33,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the points look at: a database's shown ``plan``, its ``info``, and where and when the run is."""
+    """What the points look at: a database's shown ``plan``, its ``info``, and where and when the run is.
+
+    ``scope`` is what the operator typed to limit the run, ``to`` the migration at which it ends.
+    """
 
     root: Path
     environment: str
@@ -40,6 +44,8 @@ class Subject:
     plan: Plan
     info: Mapping[str, Any]
     now: datetime
+    scope: str = ""
+    to: str = ""
 
     @property
     def steps(self) -> list[Mapping[str, Any]]:
@@ -97,15 +103,16 @@ def _backup_verified(subject: Subject) -> Point:
 
 def _rehearsed(subject: Subject) -> Point:
     gate = subject.database.policy.gate
-    known = rehearsals.find(subject.root, subject.plan["digest"])
+    known, command = rehearsals.find(subject.root, subject.plan["digest"]), f"invoke rehearse {subject.arguments}"
+    command += typed.scope(to=subject.to)
     if not known:
-        return Point("rehearsed", False, "this plan was not rehearsed", f"invoke rehearse {subject.arguments}")
+        return Point("rehearsed", False, "this plan was not rehearsed", command)
     spent_s = rehearsals.age_s(known, subject.now)
     found = f"rehearsed {age(max(spent_s, 0))} ago: {known['failed'] or rehearsals.cost(known)}"
     if known["failed"] or spent_s * 1000 > gate.rehearsed:
-        return Point("rehearsed", False, found, f"invoke rehearse {subject.arguments}")
+        return Point("rehearsed", False, found, command)
     over = _over_budget(gate, known["parts"][0])
-    again = f"invoke rehearse {subject.arguments}  # when its scripts take less, or wait less"
+    again = f"{command}  # when its scripts take less, or wait less"
     return Point("rehearsed", not over, f"{found}{over}", again if over else "")
 
 
@@ -132,7 +139,9 @@ def _window(subject: Subject) -> Point:
 
 def _later(subject: Subject, due: datetime) -> str:
     """Return the command for what only time can meet."""
-    return f"invoke deploy --env {shlex.quote(subject.environment)}  # from {due:%a %Y-%m-%d %H:%M} UTC on"
+    return (
+        f"invoke deploy --env {shlex.quote(subject.environment)}{subject.scope}  # from {due:%a %Y-%m-%d %H:%M} UTC on"
+    )
 
 
 def _risk(subject: Subject) -> Point:

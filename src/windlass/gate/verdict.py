@@ -17,9 +17,12 @@ Planned = Mapping[str, Mapping[str, Mapping[str, Any]]]
 SHORTEST_REASON = 10
 
 
-def of(root: Path, environment: str, digest: str, planned: Planned, break_glass: str = "") -> dict[str, Any]:
+def of(
+    root: Path, environment: str, digest: str, planned: Planned, break_glass: str = "", scope: str = ""
+) -> dict[str, Any]:
     """Return the verdict: ``points`` by host and database, ``approvals``, and ``broken_glass`` (the reason, or "").
 
+    ``scope`` is what the operator typed to limit the run: another choice of databases has another digest.
     Raises ``usage`` for a reason that is none.
     """
     _refuse_no_reason(break_glass)
@@ -29,7 +32,7 @@ def of(root: Path, environment: str, digest: str, planned: Planned, break_glass:
     }
     gate: dict[str, Any] = {
         "points": {host: part for host, part in points.items() if part},
-        "approvals": _approvals(root, environment, digest, planned),
+        "approvals": _approvals(root, environment, digest, planned, scope),
         "broken_glass": "",
     }
     if break_glass and any(True for _ in wanting(gate)):
@@ -74,10 +77,10 @@ def _refuse_no_reason(reason: str) -> None:
         raise WindlassError("usage", message, hint="write in a sentence why it cannot wait: it will be read later")
 
 
-def _approvals(root: Path, environment: str, digest: str, planned: Planned) -> dict[str, Any]:
+def _approvals(root: Path, environment: str, digest: str, planned: Planned, scope: str) -> dict[str, Any]:
     plans = [data["plan"] for part in planned.values() for data in part.values()]
     wanted = max((plan.get("approvals", 0) for plan in plans), default=0)
-    command = f"invoke approve --env {shlex.quote(environment)} --plan {digest[:12]}"
+    command = f"invoke approve --env {shlex.quote(environment)}{scope} --plan {digest[:12]}"
     empty: dict[str, Any] = {"wanted": wanted, "by": [], "refused": [], "problem": "", "command": command}
     if not wanted:
         return empty
