@@ -38,6 +38,12 @@ options:
     description: Public keys of age for which the backups are encrypted. Without any they are not.
     type: list
     elements: str
+  offsite:
+    description:
+      - Whether a backup that is asked for is to be copied off-site afterwards. One that cannot be is refused before it
+        begins; a backup before a change is made all the same.
+    type: bool
+    default: false
   size_bands:
     description:
       - Below how many percent of the usual size a backup is strange, by database, as the policy's
@@ -106,6 +112,7 @@ SPEC = {
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
     "recipients": {"type": "list", "elements": "str"},
+    "offsite": {"type": "bool", "default": False},
     "size_bands": {"type": "dict"},
     "moment": {"type": "str", "default": "", "choices": ["", "evidence", "fresh"]},
     "why": {"type": "str", "default": ""},
@@ -121,18 +128,20 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
     options = module.params["settings"][target.name]
     directory = adapter.backup_dir(module, make=not module.check_mode)
     band = int((module.params["size_bands"] or {}).get(target.name, backup.BackupSettings.size_band))
+    moment = module.params["moment"]
+    is_asked_for = not (module.params["by_policy"] or moment)
     settings = backup.BackupSettings(
         directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
         run_id=f"{module.params['run_id']} {module.params['moment']}".strip(),
         recipients=tuple(module.params["recipients"] or ()), size_band=band,
+        offsite=is_asked_for and module.params["offsite"],
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:
         return would_make(target, settings) if module.check_mode else made(target, settings, emit)
 
     # A person who comes back to a backup that he asked for follows it; one before a change is always that change's own.
-    moment = module.params["moment"]
-    by_hand = not (module.params["by_policy"] or module.params.get("scheduled") or moment)
+    by_hand = is_asked_for and not module.params.get("scheduled")
     digest = digest_of({"who": settings.who, "why": settings.why}) if by_hand else ""
     return adapter.order(module, target, f"backup-{moment}" if moment else "backup", digest, "backup", work)
 
@@ -155,7 +164,7 @@ def would_make(target: Target, settings: backup.BackupSettings) -> dict[str, Any
     if found["error"]:
         raise adapter.WindlassError.from_wire(found["error"])
     figures = {"database_bytes": found["size_bytes"], "free_bytes": shutil.disk_usage(adapter.existing(directory)).free}
-    way = backup.foresee(target, settings.client_bin)
+    way = backup.foresee(target, settings)
     return {"skipped": "check mode", "path": home_of(directory, target.name), **figures, **way}
 
 

@@ -55,7 +55,7 @@ def test_the_manifest_is_of_one_state(saved: tuple[Bench, Any, str]) -> None:
 
 def test_how_it_will_be_done_is_known_before(saved: tuple[Bench, Any, str]) -> None:
     bench, made, programs = saved
-    way = backup.foresee(bench.target, programs)
+    way = backup.foresee(bench.target, backup.BackupSettings("", programs))
     assert (way["compression"], way["client_version"]) == (made["compression"], made["client_version"])
     assert way["method"] == manifest.load(made["path"])["method"]
 

@@ -61,7 +61,7 @@ def test_zstd_is_taken_where_client_and_server_have_it_and_comes_back(pg17: Post
         with session.connect(target_of(url)) as there:
             there.run("CREATE TABLE t (id int PRIMARY KEY, words text)")
             there.run("INSERT INTO t SELECT n, repeat('ü' || n, 50) FROM generate_series(1, 5000) n")
-        assert backup.foresee(target_of(url), str(pg17.bin))["compression"] == "zstd:1"
+        assert backup.foresee(target_of(url), backup.BackupSettings("", str(pg17.bin)))["compression"] == "zstd:1"
         made = make(url, tmp_path, pg17)
         files = sorted(path.suffix for path in Path(made["path"], "dump").iterdir())
         assert made["compression"] == "zstd:1" and ".zst" in files and ".gz" not in files

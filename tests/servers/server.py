@@ -60,6 +60,11 @@ class Server(ABC):
         login = f"{quote(user or self.superuser, safe='')}:{quote(password or self.password, safe='')}"
         return f"{self.scheme}://{login}@127.0.0.1:{self.port}/{quote(database, safe='')}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended since, by itself or by anybody."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         for _attempt in range(3):  # the port may be taken between the look and the start

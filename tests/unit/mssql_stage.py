@@ -81,7 +81,7 @@ class Server:
         self.logins = {"0x01": "app_owner"}
         self.users = [("app", "0x01")]
         self.free = 1 << 40
-        self.may_save = self.may_make = 1
+        self.may_save = self.may_make = self.is_sysadmin = 1
         self.default_folder: str | None = FOLDER
         self.sees_folder = True
         self.sent: list[str] = []
@@ -378,6 +378,8 @@ _HANDLERS: list[tuple[str, _Handler]] = [
     (rf"^EXEC \[([^\]]+)\]\.sys\.sp_addextendedproperty @name = N'(\w+)', @value = {_NAME}$", _add_property),
     (r"FROM \[([^\]]+)\]\.sys\.extended_properties WHERE class = 0 AND name = N'(\w+)'$", _property),
     (rf"xp_delete_files? (?:0, )?{_NAME}", _delete),
+    (rf"file_is_a_directory AS int.*dm_os_file_exists\({_NAME}\)", lambda s, k, m, q: _row(int(s.sees_folder))),
+    (r"IS_SRVROLEMEMBER\('sysadmin'\)", lambda s, k, m, q: _row(s.is_sysadmin)),
     (rf"dm_os_file_exists\({_NAME}\)", lambda s, k, m, q: _row(int(_text(m[1]) in s.files), int(s.sees_folder))),
     (rf"SELECT 1 WHERE DB_ID\({_NAME}\) IS NOT NULL", lambda s, k, m, q: _row(1) if _text(m[1]) in s.databases else []),
     (r"FROM sys\.master_files WHERE database_id = DB_ID\(N'([^']*)'\)", lambda s, k, m, q: _row(1) if any(

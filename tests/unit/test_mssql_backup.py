@@ -142,6 +142,7 @@ def test_the_url_names_another_folder(server: Server, tmp_path: Path) -> None:
         ({"engine": 8}, "backup_failed", "Azure SQL Managed Instance"),
         ({"may_save": 0}, "backup_failed", "may not back this database up"),
         ({"may_make": 0}, "backup_failed", "none could be verified"),
+        ({"sees_folder": False}, "backup_failed", f"does not see its folder for backups, {FOLDER}"),
         ({"free": 1 << 20}, "space_missing", f"MB in {FOLDER} of the server, and 1 MB are free"),
     ],
 )
@@ -163,6 +164,15 @@ def test_encryption_of_what_this_host_cannot_read_is_refused(
     with pytest.raises(WindlassError, match="which this host cannot read") as refused:
         make(tmp_path, recipients=("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",))
     assert "backup_share" in refused.value.hint and server.statements("BACKUP") == []
+
+
+def test_a_copy_off_site_that_cannot_be_made_is_refused_before_the_backup(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(WindlassError, match=r"to be copied off-site, .* which this host cannot read") as refused:
+        make(tmp_path, offsite=True)
+    assert "windlass_offsite to {}" in refused.value.hint and server.statements("BACKUP") == []
+    with pytest.raises(WindlassError, match="to be copied off-site"):  # the dry run says the same
+        backup.foresee(TARGET, BackupSettings(str(tmp_path / "backups"), offsite=True))
+    assert backup.foresee(TARGET, BackupSettings(str(tmp_path / "backups")))["elsewhere"].endswith(FOLDER)
 
 
 def test_a_copy_off_site_and_a_download_are_refused(server: Server, tmp_path: Path) -> None:

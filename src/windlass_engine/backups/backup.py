@@ -50,7 +50,7 @@ class BackupSettings:
     ``jobs`` the parallel workers (0: as many as processors, eight at most).  ``space_factor`` is the share of the
     data's size (tables and large objects, no indexes) that a first backup is taken to need; later ones go by the last.
     ``recipients`` are public keys of age for which the files are encrypted.  ``size_band`` says below
-    how many percent of the usual size a backup is strange (0: never).
+    how many percent of the usual size a backup is strange (0: never).  ``offsite`` says that it will be copied away.
     """
 
     directory: str
@@ -63,6 +63,7 @@ class BackupSettings:
     space_factor: float = 0.5
     recipients: tuple[str, ...] = ()
     size_band: int = 50
+    offsite: bool = False
 
 
 def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
@@ -77,14 +78,14 @@ def make(target: Target, settings: BackupSettings, emit: Emit) -> Wire:
         return _Making(target, settings, stamped(emit, target.name), session, keeper).run()
 
 
-def foresee(target: Target, client_bin: str) -> Wire:
+def foresee(target: Target, settings: BackupSettings) -> Wire:
     """Return how a backup would be made: ``{method, client_version, compression, elsewhere}``.  Touches nothing.
 
     Raises WindlassError as :func:`make` does before it begins.
     """
     keeper = keeper_of(target)
     with _told(target), connect(target, "windlass backup") as session:
-        dumping = keeper.dumping(target, session.link, Asked(client_bin, job_count(0)))
+        dumping = _Making(target, settings, lambda _: None, session, keeper).dumping
         names = ("method", "client_version", "compression", "elsewhere")
         return {name: getattr(dumping, name) for name in names}
 
@@ -149,8 +150,8 @@ class _Making:
         self.jobs = job_count(settings.jobs)
         asked = Asked(settings.client_bin, self.jobs, int(settings.lock_wait_s * 1000))
         self.dumping = keeper.dumping(target, session.link, asked)
-        if settings.recipients and self.dumping.elsewhere:
-            raise _out_of_reach(self.dumping.elsewhere)
+        if self.dumping.elsewhere:
+            _require_reach(settings, self.dumping.elsewhere)
         self.began = time.monotonic()
         self.told = 0.0
         self.written = 0
@@ -342,14 +343,20 @@ def _told(target: Target) -> Iterator[None]:
         raise _disk_error(error).located(database=target.name) from None
 
 
-def _out_of_reach(place: str) -> WindlassError:
-    """Return the refusal to encrypt what this host cannot read."""
-    return WindlassError(
-        "backup_failed",
-        f"backups are to be encrypted, and this one's data would lie in {place}, which this host cannot read",
-        hint="let this host share that folder (?backup_folder=…&backup_share=… in the database's URL), or set "
-        "windlass_backup_recipients to [] for it",
+def _require_reach(settings: BackupSettings, place: str) -> None:
+    """Refuse to encrypt, or to copy off-site, what this host cannot read."""
+    wishes = (
+        ("encrypted", settings.recipients, "windlass_backup_recipients to []"),
+        ("copied off-site", settings.offsite, "windlass_offsite to {}"),
     )
+    for what, asked, way_out in wishes:
+        if asked:
+            raise WindlassError(
+                "backup_failed",
+                f"backups are to be {what}, and this one's data would lie in {place}, which this host cannot read",
+                hint="let this host share that folder (?backup_folder=…&backup_share=… in the database's URL), or set "
+                f"{way_out} for it",
+            )
 
 
 def _disk_error(error: OSError) -> WindlassError:

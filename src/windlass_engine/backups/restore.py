@@ -23,7 +23,7 @@ from ..keeping import backup_store, encryption, manifest, workplace
 from ..model import Target, Wire
 from ..schema import introspect
 from ..schema.introspect import Schema
-from ..session import Session, connect
+from ..session import ServerError, Session, connect
 from .backup import SCHEMA, Emit, job_count, keeper_of, stamped
 from .exchange import kept_name, swap, told, undo_swap
 
@@ -51,7 +51,8 @@ def beside(
     and ``restore_done``.
 
     Raises WindlassError: ``backup_failed`` when the backup is not whole (nothing was touched), ``restore_failed``,
-    ``connection_lost``, and those of a login.  After a failure the new database is gone.
+    ``connection_lost``, and those of a login.
+    After a failure the new database is gone, or the hint says how to drop it.
     """
     keeper = keeper_of(target)
     with told(target, "restore"), workplace.in_use(backup_path):
@@ -67,7 +68,9 @@ def beside(
             asked = Asked(client_bin, job_count(jobs), tables=chosen)
             restoring, outlook, notes = _looked(keeper, target, known, folder, new_name, asked)
             _tell(emit, outlook, notes)
-            notes += _restored(restoring, _login_to(target, new_name), folder, known, emit, began)
+            restoring.create()
+            with _dropped_on_failure(restoring, new_name):
+                notes += _Restoring(restoring, _login_to(target, new_name), folder, known, emit, began).run()
         result = {
             "into": new_name,
             "backup": known["id"],
@@ -132,15 +135,6 @@ def _tell(emit: Emit, outlook: Sequence[str], notes: Sequence[str]) -> None:
         emit({"event": "restore_outlook", "text": text})
     if notes:
         emit({"event": "restore_notes", "notes": list(notes)})
-
-
-def _restored(
-    restoring: Restoring, there: Callable[[], Session], folder: str, known: Wire, emit: Emit, began: float
-) -> list[str]:
-    """Restore and verify; return the notes."""
-    restoring.create()
-    with _dropped_on_failure(restoring):
-        return _Restoring(restoring, there, folder, known, emit, began).run()
 
 
 def _chosen(keeper: Keeper, known: Wire, patterns: Sequence[str]) -> tuple[str, ...]:
@@ -264,10 +258,14 @@ def _obstructed(known: Wire, name: str, lines: list[str], way_round: str = "") -
 
 
 @contextmanager
-def _dropped_on_failure(restoring: Restoring) -> Iterator[None]:
-    """Take the new database away again when anything fails."""
+def _dropped_on_failure(restoring: Restoring, name: str) -> Iterator[None]:
+    """Take the new database away again when anything fails; where that fails too, say how to do it later."""
     try:
         yield
+    except (WindlassError, ServerError) as error:
+        if not restoring.drop():
+            error.hint = f"{name} could not be dropped again: drop it when the server answers (--drop), and start again"
+        raise
     except BaseException:
         restoring.drop()
         raise

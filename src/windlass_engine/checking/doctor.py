@@ -196,11 +196,16 @@ class _Patient:
             return
         with session:
             yield good("login", f"answers in {1000 * (time.monotonic() - began):.0f} ms")
-            for checks in (self._server, self._clock, self._pooler, self._lock, self._journal):
+            for checks in (self._server, self._backups, self._clock, self._pooler, self._lock, self._journal):
                 yield from _guarded(checks, session)
 
     def _server(self, session: Session) -> Iterable[Finding]:
         return session.dialect.examine(session.link, self.extensions, self.client_bin)
+
+    def _backups(self, session: Session) -> Iterable[Finding]:
+        if "backup" not in session.dialect.capabilities:
+            return ()
+        return session.dialect.backups().examine(self.target, session.link)
 
     def _clock(self, session: Session) -> Iterable[Finding]:
         before = time.time()

@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from .. import processes
 from ..errors import WindlassError
+from ..finding import Finding
 from ..following import Look
 from ..model import Target, Wire
 from .link import Link, Tick
@@ -176,8 +177,8 @@ class Restoring(ABC):
         """Take the mark away: the database is restored and verified."""
 
     @abstractmethod
-    def drop(self) -> None:
-        """Take the new database away again."""
+    def drop(self) -> bool:
+        """Take the new database away again; return whether that could be done."""
 
 
 class Keeper(ABC):
@@ -219,11 +220,15 @@ class Keeper(ABC):
         return {path: "nobody deletes files of this server" for path in paths}
 
     def lacking(self, target: Target, known: Wire, name: str, kept: str) -> list[str]:
-        """Return what rights and room are lacking, over what :meth:`Restoring.obstacles` says.
+        """Return what rights are lacking, over what :meth:`Restoring.obstacles` says.
 
         It is about a restore into the database ``name`` that then takes the target's place, which is kept as ``kept``.
         """
         return []
+
+    def examine(self, target: Target, link: Link) -> Iterator[Finding]:
+        """Yield whatever would stop or hurt backups, over what the doctor's look at the server finds."""
+        return iter(())
 
     @abstractmethod
     def databases(self, target: Target, prefix: str) -> list[str]:

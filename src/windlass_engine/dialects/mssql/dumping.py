@@ -67,12 +67,9 @@ class SQLServerDumping(backups.Dumping):
         """Look at the server first: an edition or a login that cannot do it ends it here."""
         self.target = target
         self.link = link
-        name, edition, engine, version, may_save, may_look = link.query(_SERVER)[0]
-        self.database = str(name)
-        self.edition = str(edition)
-        self.client_version, self.client_major = str(version), link.server_version // 10_000
-        _require_able(target, int(engine), bool(may_save), bool(may_look))
-        self.compress = compresses(int(engine), self.edition)
+        self.database, self.edition, engine, self.client_version = require_able(link)
+        self.client_major = link.server_version // 10_000
+        self.compress = compresses(engine, self.edition)
         self.compression = "the server's own" if self.compress else "none"
         self.folder = server_files.backup_folder(link, target)
         self.elsewhere = "" if server_files.shared(target) else f"the server's folder {self.folder}"
@@ -95,7 +92,12 @@ class SQLServerDumping(backups.Dumping):
         return _Whole() if path == os.path.join(backups.DUMP, FILE) else None
 
     def begin(self) -> None:
-        """Look for room in the server's folder."""
+        """Look for the server's folder, and for room in it."""
+        if server_files.sees_folder(self.link, self.folder) is False:
+            raise WindlassError(
+                "backup_failed", f"the server does not see its folder for backups, {self.folder}",
+                hint=f"make it, or {server_files.NAME_ANOTHER}",
+            )  # fmt: skip
         self._used = contents.sizes(self.link)[1]
         needed, there = self._used + _SPARE_BYTES, server_files.free(self.link, self.folder)
         # A compressed backup takes a fraction that nobody knows before: only what cannot be is refused.
@@ -105,7 +107,7 @@ class SQLServerDumping(backups.Dumping):
             raise WindlassError(
                 "space_missing",
                 f"{asked}, and {there >> 20} MB are free",
-                hint="make room there, or name another folder of the server: ?backup_folder=… in the database's URL",
+                hint=f"make room there, or {server_files.NAME_ANOTHER}",
                 detail={"needed_bytes": needed, "free_bytes": there, "directory": self.folder},
             )
 
@@ -245,8 +247,13 @@ def compresses(engine_edition: int, edition: str) -> bool:
     return engine_edition == _ENTERPRISE or (engine_edition == _STANDARD and edition.startswith("Standard"))
 
 
-def _require_able(target: Target, engine_edition: int, may_save: bool, may_look: bool) -> None:
-    """Refuse a server that writes no files, and a login that may not let it."""
+def require_able(link: Link) -> tuple[str, str, int, str]:
+    """Refuse a server that writes no files, and a login that may not let it.  Raise WindlassError, ServerError.
+
+    Returns the database's name, the server's edition, its engine edition and its version.
+    """
+    name, edition, engine, version, may_save, may_look = link.query(_SERVER)[0]
+    engine_edition = int(engine)
     if engine_edition in _IN_AZURE:
         raise WindlassError(
             "backup_failed",
@@ -264,3 +271,4 @@ def _require_able(target: Target, engine_edition: int, may_save: bool, may_look:
             "the login may not look into a backup (CREATE ANY DATABASE), so none could be verified",
             hint="ALTER SERVER ROLE dbcreator ADD MEMBER the login",
         )
+    return str(name), str(edition), engine_edition, str(version)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from ...errors import WindlassError
+from ...finding import Finding
 from ...model import Target, Wire
 from .. import backups
 from ..link import Link, ServerError
-from . import backup_sql, databases, exchange, server_files
+from . import backup_examination, backup_sql, databases, exchange, server_files
 from .dumping import SQLServerDumping
 from .restoring import SQLServerRestoring
 from .server_files import maintenance
@@ -61,6 +62,10 @@ class SQLServerKeeper(backups.Keeper):
         """Let the server delete its files."""
         with maintenance(target) as admin:
             return server_files.delete(admin, paths)
+
+    def examine(self, target: Target, link: Link) -> Iterator[Finding]:
+        """Look at edition, rights and folder."""
+        return backup_examination.examine(target, link)
 
     def databases(self, target: Target, prefix: str) -> list[str]:
         """Look into sys.databases."""

@@ -141,13 +141,15 @@ class SQLServerRestoring(backups.Restoring):
                 )
             admin.run(Own(f"ALTER DATABASE {quoted(self.name)} SET MULTI_USER"))
 
-    def drop(self) -> None:
+    def drop(self) -> bool:
         """Drop what this restore made, and nothing else: of RESTORE's database the files tell whose it is."""
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             if self.made_side:
                 admin.run(databases.drop(self.name))
             if self.moves and admin.query(_has_file(self.restored, self.moves)):
                 admin.run(databases.drop(self.restored))
+            return True
+        return False
 
     @contextmanager
     def _source(self) -> Iterator[str]:

@@ -34,6 +34,8 @@ _DRIVES = Own("EXEC master.dbo.xp_fixeddrives")
 _DELETES_ANY = 150_000
 #: The server cannot open a file; cannot find a stored procedure; may not run it.
 CANNOT_OPEN = 3201
+#: What to do about a folder that is of no use.
+NAME_ANOTHER = "name another folder of the server: ?backup_folder=… in the database's URL"
 
 
 @contextmanager
@@ -112,6 +114,17 @@ def exists(link: Link, path: str) -> bool:
     if not folder:  # a share that is away says nothing about what lies on it
         raise ServerError("the server does not see that folder now")
     return bool(file)
+
+
+def sees_folder(link: Link, folder: str) -> Optional[bool]:
+    """Return whether the server sees a folder, None where it does not tell."""
+    asked = "SELECT CAST(file_is_a_directory AS int) FROM sys.dm_os_file_exists({})"
+    try:
+        return bool(link.query(Own(asked.format(literal(folder))))[0][0])
+    except ServerError as error:
+        if error.lost:
+            raise
+        return None
 
 
 def server_name(link: Link) -> str:

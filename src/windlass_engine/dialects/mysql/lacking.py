@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...model import Target, Wire
 from ..link import Link
-from . import code, exchange_plan, outlook, rights, surroundings
+from . import code, exchange_plan, rights, surroundings
 from .address import connect_options
 from .driver import MARIADB
 from .restoring import maintenance
@@ -32,7 +32,7 @@ def obstacles(target: Target, known: Wire, name: str, kept: str) -> list[str]:
         lacking = list(_rights(admin, known, original, (name, kept)))
         # Without the rights the server does not show all code, nor tell whose it is.
         lacking += [] if lacking else _standing(admin, original)
-        return [*lacking, *_room(admin, target, int(known["database_bytes"]))]
+        return lacking
 
 
 def _rights(admin: Link, known: Wire, original: str, beside: tuple[str, ...]) -> Iterator[str]:
@@ -64,11 +64,3 @@ def _standing(admin: Link, original: str) -> Iterator[str]:
     leading = exchange_plan.leading_here(admin, original)
     if leading:
         yield f"foreign keys of other databases lead to {original}: {', '.join(leading[:5])} (drop them first)"
-
-
-def _room(admin: Link, target: Target, needed: int) -> Iterator[str]:
-    """Yield that the room is too small, where it can be seen from here."""
-    free = outlook.free(admin, str(connect_options(target)["host"]))
-    if free is not None and needed > free:
-        there = f"the server's data folder, where {free / 1e6:.1f} MB are free"
-        yield f"it would take about {needed / 1e6:.1f} MB in {there}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from typing import Optional
 
 from ...model import Wire
@@ -13,6 +14,15 @@ from .text import literal
 _NAMED = 5
 _SESSIONS = "SELECT user, COUNT(*) FROM information_schema.PROCESSLIST WHERE db = {name} GROUP BY 1 ORDER BY 2 DESC, 1"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def lacking_room(admin: Link, needed: int, host: str) -> list[str]:
+    """Return that the room is too small for so many bytes, where it can be seen from here."""
+    seen = free(admin, host)
+    if seen is None or needed <= seen:
+        return []
+    there = f"the server's data folder, where {seen / 1e6:.1f} MB are free"
+    return [f"it would take about {needed / 1e6:.1f} MB in {there}"]
 
 
 def lines(admin: Link, known: Wire, original: str, client: str, host: str, whole: bool) -> list[str]:
@@ -43,10 +53,13 @@ def _room(admin: Link, needed: int, host: str) -> str:
 
 
 def free(admin: Link, host: str) -> Optional[int]:
-    """Return the bytes that are free for a server on this machine, None where that cannot be told."""
-    if host not in _LOCAL:
+    """Return the bytes that are free for a server on this machine, None where that cannot be told.
+
+    A loopback address may lead through a tunnel or into a container, whose server calls its machine by another name.
+    """
+    folder, machine = (str(value) for value in admin.query("SELECT @@datadir, @@hostname")[0])
+    if host not in _LOCAL or machine != socket.gethostname():
         return None
-    folder = str(admin.query("SELECT @@datadir")[0][0])
     try:
         while not os.path.ismount(folder) and not os.access(folder, os.X_OK):
             folder = os.path.dirname(folder.rstrip("/"))

@@ -68,6 +68,8 @@ class MySQLRestoring(backups.Restoring):
             lines = self._misfits(admin)
             if not self.whole:
                 return lines, self._near_notes()
+            host = str(connect_options(self.target)["host"])
+            lines += outlook.lacking_room(admin, int(known["database_bytes"]), host)
             lacking = self._lacking_users(admin)
             strange = surroundings.forbidden_definers(admin, known["globals"]["definers"], self.is_mariadb)
         absent_before = [name for name in lacking if name in known["globals"]["missing_definers"]]
@@ -165,10 +167,12 @@ class MySQLRestoring(backups.Restoring):
         with maintenance(self.target) as admin:
             aside.put(admin, self.name, aside.STATE, aside.RESTORED if self.whole else some)
 
-    def drop(self) -> None:
+    def drop(self) -> bool:
         """Drop it."""
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)}")
+            return True
+        return False
 
     def _own_words(self) -> dict[bytes, bytes]:
         """Return the defaults that name the original schema, and what they have to be here."""

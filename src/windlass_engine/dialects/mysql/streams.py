@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import struct
 import termios
 import threading
@@ -210,8 +211,8 @@ class Unpacked:
                 continue
 
     def has_failed(self) -> bool:
-        """Return whether the unpacker has ended badly."""
-        return self._process.has_ended() and self._process.wait().code != 0
+        """Return whether the unpacker has ended badly by itself: one whose reader went away dies of that."""
+        return self._process.has_ended() and self._process.wait().code not in (0, -signal.SIGPIPE)
 
     def wait(self) -> processes.Finished:
         """Wait for the unpacker's end."""

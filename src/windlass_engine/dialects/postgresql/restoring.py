@@ -142,12 +142,14 @@ class PostgresRestoring(backups.Restoring):
         comment = self.known["settings"]["comment"] if self.whole else some
         self._administer([surroundings.comment_statement(self.name, comment)])
 
-    def drop(self) -> None:
+    def drop(self) -> bool:
         """Drop it with the sessions in it."""
         if self.settling:
             self.settling.stop()
         with suppress(ServerError, WindlassError), maintenance(self.target) as admin:
             admin.run(f"DROP DATABASE IF EXISTS {quoted(self.name)} WITH (FORCE)")
+            return True
+        return False
 
     def _login(self) -> Link:
         """Log in to the new database once more."""
