@@ -20,7 +20,7 @@ class ActionModule(WindlassAction):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "plans": None, "by_policy": False, "backup_dir": "", "client_bin": "", "recipients": (), "why": "",
-        "moment": "", "run_id": "",
+        "moment": "", "run_id": "", "copies_offsite": False,
     }  # fmt: skip
 
     def work(self) -> None:
@@ -65,7 +65,17 @@ class ActionModule(WindlassAction):
         more = {key: str(self.args[key] or "") for key in ("backup_dir", "client_bin", "why", "moment")}
         recipients = names_of(self.args["recipients"])
         bands = {database.name: database.policy.backup_size_band for database in asked}
-        return self.follow("db_backup", asked, settings=settings, recipients=recipients, size_bands=bands, **more)
+        # A backup before a change is made all the same: it is not copied with it.
+        copies = bool(self.args["copies_offsite"]) and not (self.args["by_policy"] or self.args["moment"])
+        return self.follow(
+            "db_backup",
+            asked,
+            settings=settings,
+            recipients=recipients,
+            size_bands=bands,
+            copies_offsite=copies,
+            **more,
+        )
 
     def _failed(self, database: str, error: WindlassError, need: str) -> list[WindlassError]:
         """Return the error where a backup is required; else note that the run goes on without."""

@@ -74,6 +74,8 @@ class ActionModule(WindlassAction):
         return {
             "client_bin": str(self.args["client_bin"] or ""), "recipients": recipients, "why": "by the clock",
             "size_bands": {database.name: database.policy.backup_size_band for database in self.databases},
+            # At night a backup that cannot be copied is better than none; the step that copies tells of it.
+            "copies_offsite": False,
         }  # fmt: skip
 
     def _offsite(self, check: bool = False) -> dict[str, Any]:

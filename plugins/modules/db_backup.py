@@ -38,10 +38,10 @@ options:
     description: Public keys of age for which the backups are encrypted. Without any they are not.
     type: list
     elements: str
-  offsite:
+  copies_offsite:
     description:
-      - Whether a backup that is asked for is to be copied off-site afterwards. One that cannot be is refused before it
-        begins; a backup before a change is made all the same.
+      - Whether the backups are to be copied off-site afterwards. One that could not be is refused before it begins.
+      - Left out by the action plugin for a backup before a change, which is made all the same.
     type: bool
     default: false
   size_bands:
@@ -112,7 +112,7 @@ SPEC = {
     "backup_dir": {"type": "path", "default": ""},
     "client_bin": {"type": "path", "default": ""},
     "recipients": {"type": "list", "elements": "str"},
-    "offsite": {"type": "bool", "default": False},
+    "copies_offsite": {"type": "bool", "default": False},
     "size_bands": {"type": "dict"},
     "moment": {"type": "str", "default": "", "choices": ["", "evidence", "fresh"]},
     "why": {"type": "str", "default": ""},
@@ -134,7 +134,7 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
         directory=directory, client_bin=module.params["client_bin"], who=options["who"], why=module.params["why"],
         run_id=f"{module.params['run_id']} {module.params['moment']}".strip(),
         recipients=tuple(module.params["recipients"] or ()), size_band=band,
-        offsite=is_asked_for and module.params["offsite"],
+        offsite=is_asked_for and module.params["copies_offsite"],
     )  # fmt: skip
 
     def work(emit: Any) -> dict[str, Any]:

@@ -156,13 +156,9 @@ def die(server: MariaDBServer, url: str, process: subprocess.Popen[str], victim:
     return kill(programs(process, victim)[:1])
 
 
-def await_moment(process: subprocess.Popen[str], victim: str, seconds: float) -> None:
-    """Let a moment pass, or a short one from a program's start on; or the backup end."""
-    if victim in PROGRAMS:
-        wait_until(lambda: process.poll() is not None or programs(process, victim), seconds=60, what=victim)
-        seconds /= 8
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
+def await_program(process: subprocess.Popen[str], name: str) -> None:
+    """Wait until a backup has started a program of that name, or has ended."""
+    wait_until(lambda: process.poll() is not None or programs(process, name), seconds=60, what=name)
 
 
 def programs(process: subprocess.Popen[str], name: str) -> list[int]:
@@ -185,7 +181,13 @@ def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, n
     for number in range(tries):
         victim, chance = VICTIMS[number % len(VICTIMS)], dice("dying", number)
         process = maker(noisy, tmp_path)
-        await_moment(process, victim, chance.uniform(0, takes) if number else 0)
+        if victim in PROGRAMS:
+            await_program(process, victim)
+            moment = chance.choice((0.0, 0.0, 0.02, 0.05, 0.1, 0.3))
+        else:
+            moment = chance.uniform(0, takes) if number else 0.0
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
         was_there = process.poll() is None and die(server, noisy, process, victim)
         said = process.communicate()[1].strip()
         hit[victim] += was_there and process.returncode != 0
