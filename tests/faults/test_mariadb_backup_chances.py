@@ -158,7 +158,7 @@ def die(server: MariaDBServer, url: str, process: subprocess.Popen[str], victim:
 
 def await_program(process: subprocess.Popen[str], name: str) -> None:
     """Wait until a backup has started a program of that name, or has ended."""
-    wait_until(lambda: process.poll() is not None or programs(process, name), seconds=60, what=name)
+    wait_until(lambda: process.poll() is not None or programs(process, name), what=name)
 
 
 def programs(process: subprocess.Popen[str], name: str) -> list[int]:
@@ -199,7 +199,7 @@ def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, n
             assert left_behind(tmp_path) == ids(noisy, tmp_path), (victim, said)
     assert hit["maker"]
     # What outlived its maker ends by itself, and the next backup clears all remains.
-    wait_until(lambda: not under_way(tmp_path), seconds=60, what="the programs of dead makers to end")
+    wait_until(lambda: not under_way(tmp_path), what="the programs of dead makers to end")
     last = make(noisy, tmp_path)
     assert left_behind(tmp_path) == ids(noisy, tmp_path)
     assert bring_back(noisy, last, f"{name_in(noisy)}_side")["differences"] == []
