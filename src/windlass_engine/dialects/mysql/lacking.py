@@ -1,4 +1,4 @@
-"""What rights and room a restore and an exchange would lack, looked up before anything is touched."""
+"""What rights a restore and an exchange would lack, looked up before anything is touched."""
 
 from __future__ import annotations
 
