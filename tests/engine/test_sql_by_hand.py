@@ -358,3 +358,23 @@ def test_backfill_gives_standing_rows_their_times(empty: ByHand) -> None:
     ]
     versions = "SELECT sum(xmin::text::bigint) FROM whatsapp_messages"
     assert empty.run(versions) == empty.run(folders[4] / "up.sql", versions), "a second run changed rows"
+
+
+def test_the_job_fills_times_that_an_old_application_left_out(empty: ByHand) -> None:
+    deploy(empty, "messaging")
+    job = SQL / "messaging/maintenance/missing_times.sql"
+    empty.run(
+        "INSERT INTO whatsapp_messages (message_id, to_phone, from_phone, direction, status, created_at) "
+        "SELECT status || days, '79001234567', '79001234568', 'outgoing', status, now() - make_interval(days => days) "
+        "FROM unnest(ARRAY['pending', 'sent', 'delivered', 'read', 'failed']) AS status, unnest(ARRAY[1, 8]) AS days",
+        "SELECT apply_message_status('sent1', 'sent', now())",
+    )
+    empty.run(job)
+    filled = empty.run(
+        "SELECT message_id, sent_at = created_at, delivered_at = created_at, read_at = created_at, failed_at = created_at "
+        "FROM whatsapp_messages WHERE (sent_at, delivered_at, read_at, failed_at) IS DISTINCT FROM (NULL, NULL, NULL, NULL) "
+        "ORDER BY 1"
+    )
+    assert filled.splitlines() == ["delivered1|t|t||", "failed1||||t", "read1|t|t|t|", "sent1|f|||"]
+    versions = "SELECT sum(xmin::text::bigint) FROM whatsapp_messages"
+    assert empty.run(versions) == empty.run(job, versions), "a second run changed rows"
