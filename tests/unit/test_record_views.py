@@ -224,6 +224,16 @@ def test_a_dry_run_says_that_a_backup_would_be_made():
     assert summary.backup_text({"skipped": "the policy asks for none"}) == "none"
 
 
+def test_a_failed_way_back_with_the_application_goes_on_with_it():
+    following = "mend it, then: invoke rollback --env prod --steps 1; or: invoke restore --env prod"
+    for scenario, words in (("migration", ""), ("application", " --application")):
+        found = begun("rollback", db1={"windlass_run": {"salon": run("failed", error=ERROR, next=following)}})
+        found["scenario"] = scenario
+        record.close(found)
+        told = f"mend it, then: invoke rollback --env prod{words} --steps 1; or: invoke restore --env prod"
+        assert f"  next: {told}" in text(found)
+
+
 def test_a_rollback_ends_with_what_is_lost_what_comes_next_and_where_its_record_is():
     before = {"at": "2025-01-31T23:59:59+00:00", "backup": {"id": "b1", "started": "2025-01-31T03:00:00+00:00"}}
     swapped = {"into": "salon", "swapped": True, "kept_as": "salon_old", "swapped_at": "2025-02-01T00:00:30+00:00"}

@@ -231,6 +231,11 @@ def _recommend(
     """Return the way to take and why."""
     if not last:
         return "forward", "no migration is applied, so there is nothing to undo"
+    half = next((entry.name for entry in last if entry.state == "reverting"), "")
+    if undoable and half:
+        mended = "say --down-from checkout where its down.sql had to be mended"
+        reason = f"the undoing of {half} stopped half-way, and this goes on there; {mended}"
+        return ("application" if facts.has_application else "migration"), reason
     if undoable:
         reason = "all that the last run applied can be undone, and what that takes away is archived"
         return ("application" if facts.has_application else "migration"), reason

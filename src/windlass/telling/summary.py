@@ -34,7 +34,7 @@ class Row:
 
 _WORDS = {"up": ("applied", "apply"), "down": ("reverted", "revert"), "baseline": ("marked", "mark")}
 #: The start of a command that must not reach further than the failure did.
-_WAY_BACK = re.compile(r"invoke (?:rollback|restore) --env (?:'[^']*'|\S+)")
+_WAY_BACK = re.compile(r"invoke (rollback|restore) --env (?:'[^']*'|\S+)")
 HEADINGS = ("HOST", "DATABASE", "FROM", "TO", "WORK", "CHECKS", "SAMPLES", "BACKUP", "TIME", "RESULT")
 
 
@@ -168,11 +168,19 @@ def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _only_there(following: str, run: record.Record, host: str, database: str) -> str:
-    """Return a command for next with its way back limited to the one database that failed, where there are others."""
+    """Return a command for next with its way back limited to the one database that failed, where there are others.
+
+    The way back with the application stays that: the application is away, and has to return.
+    """
     others = {(name, other) for name, other, _ in record.databases(run)}
     limits = f" --host {shlex.quote(host)}" if len({name for name, _ in others}) > 1 else ""
     limits += f" --database {shlex.quote(database)}" if len({other for _, other in others}) > 1 else ""
-    return _WAY_BACK.sub(lambda found: found[0] + limits, following)
+    away = " --application" if run["scenario"] == "application" else ""
+
+    def whole(found: re.Match[str]) -> str:
+        return found[0] + (away if found[1] == "rollback" else "") + limits
+
+    return _WAY_BACK.sub(whole, following)
 
 
 def news(host: str, result: Mapping[str, Any], verb: str) -> Iterator[str]:
