@@ -185,11 +185,20 @@ def test_what_a_failed_run_undid_again_is_said():
     assert summary.rows(found)[0].result == "FAILED"
 
 
+def test_a_run_whose_checks_were_lost_is_not_called_done():
+    found = begun(db1={"windlass_run": {"salon": run()}})
+    record.fail(found, "db1", {**ERROR, "where": {}})
+    record.close(found)
+    assert summary.rows(found)[0].result == "not verified"
+    following = "invoke verify --env prod --host db1 --database salon"
+    assert text(found).endswith(f"db1 salon: stands well; its checks did not run\n  next: {following}")
+
+
 @pytest.mark.parametrize(
     ("where", "result"), [({"database": "salon"}, "FAILED"), ({"database": "spa"}, "done"), ({}, "done")]
 )
 def test_a_hosts_error_after_a_done_run_is_the_databases_only_when_it_names_it(where, result):
-    found = begun(db1={"windlass_run": {"salon": run()}})
+    found = begun(db1={"windlass_run": {"salon": run()}, "windlass_checks": {"salon": [check()]}})
     record.fail(found, "db1", {**ERROR, "where": where})
     record.close(found)
     assert summary.rows(found)[0].result == result

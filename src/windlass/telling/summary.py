@@ -136,6 +136,8 @@ def _result(part: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> tupl
         return "FAILED", True
     if part["error"] and _concerns(part["error"], name, bool(run)):
         return _host_word(part), True
+    if _is_unverified(part, data):
+        return "not verified", True
     if run:
         words = {"nothing": "nothing to do", "check": "dry run"}
         return words.get(run["status"], str(run["status"])), False
@@ -158,6 +160,13 @@ def _concerns(error: Mapping[str, Any], database: str, ran: bool) -> bool:
     return named == database if named else not ran
 
 
+def _is_unverified(part: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Return whether a host failed between a database's run and its checks."""
+    run = data.get("run") or {}
+    checked = run.get("direction") in ("up", "down") and not run.get("reverted")
+    return bool(part["error"]) and run.get("status") == "done" and checked and "checks" not in data
+
+
 def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
     """Yield (host, database, state, next) for what failed: its state, and the command to type next."""
     for host, database, data in record.databases(run):
@@ -165,6 +174,13 @@ def failures(run: record.Record) -> Iterator[tuple[str, str, str, str]]:
         if result.get("status") == "failed":
             following = _only_there(str(result.get("next", "")), run, host, database)
             yield host, database, str(result.get("state", "")), following
+        elif _is_unverified(run["hosts"][host], data):
+            place = (run["environment"], "--host", host, "--database", database)
+            yield host, database, f"{result['state']}; its checks did not run", _verify(*place)
+
+
+def _verify(*place: str) -> str:
+    return " ".join(["invoke verify --env", *map(shlex.quote, place)])
 
 
 def _only_there(following: str, run: record.Record, host: str, database: str) -> str:

@@ -200,11 +200,11 @@ class _Run:
 
     def _prove(self, step: Step) -> None:
         """Let a migration's verify script pass before it is marked as applied.  Raise StepFailed."""
-        assert step.verify is not None
         self._emit.flush()
-        failed = [r for r in verify.run_script(self._session, step.verify, writable=False) if not r.passed]
-        if failed:
-            raise StepFailed(_does_not_stand(step, failed))
+        try:
+            _require_standing(self._session, step)
+        except WindlassError as error:
+            raise StepFailed(error) from error
 
     def _start(self, step: Step) -> None:
         """Tell that a step begins."""
@@ -303,9 +303,12 @@ class _Run:
 
 
 def _preview(session: Session, plan: Plan, options: Options) -> Wire:
-    """Return the SQL that the plan would run, after the same look at the journal."""
+    """Return the SQL that the plan would run, after the same look at the journal, and at what is to be adopted."""
     began = time.monotonic()
     require_current(journals.read(session), plan)
+    for step in plan.steps:
+        if step.action == "baseline":
+            _require_standing(session, step)
     sql = [
         {"migration": step.name, "sql": step.script.sql(statement)}
         for step in plan.steps
@@ -313,6 +316,14 @@ def _preview(session: Session, plan: Plan, options: Options) -> Wire:
         if step.action != "baseline"
     ]
     return {**outcome.result(plan, options, "check", "nothing was changed", began=began), "changed": True, "sql": sql}
+
+
+def _require_standing(session: Session, step: Step) -> None:
+    """Let the verify script of a migration that is to be adopted pass.  Raise WindlassError (verify_failed)."""
+    assert step.verify is not None
+    failed = [r for r in verify.run_script(session, step.verify, writable=False) if not r.passed]
+    if failed:
+        raise _does_not_stand(step, failed)
 
 
 def _does_not_stand(step: Step, failed: list[CheckResult]) -> WindlassError:
