@@ -143,6 +143,7 @@ def test_help_shows_defaults_and_texts():
         (["new", "nosystem", "a_title"], 2, "no system is called 'nosystem'"),
         (["new", "salon", "!!"], 2, "needs a title"),
         (["tunnel", "--env", "staging", "--database", "nodb"], 2, "has a database called nodb"),
+        (["rollback", "--env", "demo", "--steps", "two"], 2, "--steps takes a whole number, not 'two'"),
         (["status", "--env", "prod", "--host", "nohost"], 2, "no host called nohost"),
     ],
 )

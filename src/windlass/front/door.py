@@ -14,6 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from windlass.front.numbers import Verb
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 
@@ -80,7 +81,7 @@ def verb(**help: str) -> Callable[[Callable[..., int | None]], Any]:
         texts = {name: help.get(name) or HELP[name] for name in names}
         options: dict[str, Any] = {"iterable": [name for name in ("database", "table") if name in names]}
         options |= {"incrementable": ["verbose"]} if "verbose" in names else {}
-        return task(help=texts, auto_shortflags=False, **options)(guarded)
+        return task(help=texts, auto_shortflags=False, klass=Verb, **options)(guarded)
 
     return decorate
 
