@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +58,7 @@ class ActionModule(OnTestHost):
                 client_bin=self.client_bin(), identity=identity.read(self.args["identity"]),
             )  # fmt: skip
         finally:
-            shutil.rmtree(self.transit, ignore_errors=True)
+            self.clear_transit()
         for name, outcome in done.items():
             self.found[name].update(outcome, load_name=self.args["load"])
             rehearsals.keep(self.root, unpack(plans[name])["digest"], self.run_id, self.found[name])

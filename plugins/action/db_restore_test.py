@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +15,11 @@ from windlass.elsewhere import OnTestHost
 from windlass.environment import Database
 from windlass.project import Project, load
 from windlass_engine.errors import WindlassError
+from windlass_engine.keeping import workplace
 from windlass_engine.model import to_wire
 from windlass_engine.wire import pack
+
+_NEXT = "invoke backups --env ENV shows what there is; make a new backup and test it"
 
 
 class ActionModule(OnTestHost):
@@ -40,6 +42,7 @@ class ActionModule(OnTestHost):
         """Find the newest backup of each database, and bring it to the control node where another host tests it."""
         for database in self.databases:
             self._require_host(database)
+        workplace.clear_copies(str(self.transit.parent.parent))
         listed = self.call("db_catalogue", self.databases, backup_dir=self.args["backup_dir"])["databases"]
         for database in self.databases:
             whole = [entry for entry in listed[database.name]["entries"] if entry["state"] == "complete"]
@@ -88,23 +91,35 @@ class ActionModule(OnTestHost):
 
     def _test(self) -> None:
         """Restore each backup, whatever became of another's."""
-        asked = [d for d in self.databases if self._is_to_be_tested(d.name)]
-        if not asked:
-            return
         try:
-            trials = {database.name: self._trial(database) for database in asked}
-            servers = [self.server(database) for database in asked]
+            ready = dict(self._ready())
+            if not ready:
+                return
             done, errors = self.follow_all(
-                "db_restore_test", servers, trials=trials, client_bin=self.client_bin(),
+                "db_restore_test", [server for server, _ in ready.values()],
+                trials={name: trial for name, (_, trial) in ready.items()}, client_bin=self.client_bin(),
                 identity=identity.read(self.args["identity"]),
             )  # fmt: skip
         finally:
-            shutil.rmtree(self.transit, ignore_errors=True)
+            self.clear_transit()
         for name, outcome in done.items():
             self.found[name].update(outcome)
         for name, error in errors.items():
-            self.found[name]["skipped"] = error.message
+            self._skip(name, error)
         self.result["changed"] = bool(done)
+
+    def _ready(self) -> Iterator[tuple[str, tuple[Database, dict[str, Any]]]]:
+        """Yield the databases whose backups can be restored: name, server, and what is restored and run."""
+        for database in self.databases:
+            if not self._is_to_be_tested(database.name):
+                continue
+            try:
+                yield database.name, (self.server(database), self._trial(database))
+            except WindlassError as error:
+                self._skip(database.name, error)
+
+    def _skip(self, name: str, error: WindlassError) -> None:
+        self.found[name].update(skipped=error.message, hint=error.hint)
 
     def _is_to_be_tested(self, name: str) -> bool:
         known = self.found.get(name, {})
@@ -138,7 +153,7 @@ class ActionModule(OnTestHost):
                 raise WindlassError(
                     "restore_untested",
                     known["failed"] or f"not tested: {known['skipped']}",
-                    hint="invoke backups --env ENV shows what there is; make a new backup and test it",
+                    hint=known.get("hint") or _NEXT,
                     where={"host": self.host, "database": name},
                 )
 

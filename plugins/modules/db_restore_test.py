@@ -121,6 +121,7 @@ SPEC = {
 def work(module: AnsibleModule) -> dict[str, Any]:
     folder = os.path.join(state_dir(module.params["state_dir"]), "restore-tests", module.params["run_id"])
     if module.params["place"]:
+        workplace.clear_copies(os.path.dirname(folder))
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return {"folder": folder}
     return adapter.advance(module, [order(module, target, folder) for target in adapter.targets(module)])

@@ -105,6 +105,11 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return str(self.args.get("run_id") or self.vars.get("windlass_run_id") or run_id_of_this_play())
 
     @property
+    def job_id(self) -> str:
+        """Return the id of this run's detached work on a host: the same id on the same database is the same work."""
+        return self.run_id
+
+    @property
     def scheduled(self) -> bool:
         """Return whether a timer started this play, so that a person's run has precedence."""
         return str(self.vars.get("windlass_scheduled", "")).lower() in ("true", "yes", "1")
@@ -152,7 +157,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         ticker, cursor, outcomes = Ticker(self.host), None, {}
         for seconds in _slices():
             # the same id again follows the run and never starts a second one
-            place = {"run_id": self.run_id, "cursor": cursor, "seconds": seconds, "scheduled": self.scheduled}
+            place = {"run_id": self.job_id, "cursor": cursor, "seconds": seconds, "scheduled": self.scheduled}
             reply = self.patiently(module, databases, **more, **place)
             self._tell(ticker.lines(reply["events"]))
             self._keep(reply["events"])

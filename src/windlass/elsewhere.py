@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +27,26 @@ class OnTestHost(WindlassAction):
         return Path(self.args["project_root"] or ROOT)
 
     @property
+    def job_id(self) -> str:
+        """Return an id of this host's own: several hosts may have a database of one name tested on one server."""
+        return f"{self.run_id}-{re.sub(r'[^A-Za-z0-9_.-]', '-', self.host)}"
+
+    @property
     def transit(self) -> Path:
         """Return the folder of this run for backups on their way, on the control node."""
         return Settings(self.root).state / "transit" / self.run_id / self.host
+
+    def clear_transit(self) -> None:
+        """Delete what was brought for this host; the run's folder goes with the last one."""
+        shutil.rmtree(self.transit, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others of this run are still on their way, or nothing was brought
+            self.transit.parent.rmdir()
 
     def path_there(self, database: Database, known: Mapping[str, Any]) -> str:
         """Return where a backup lies on the test host, brought there if it is another's."""
         if not known.get("transit"):
             return str(known["path"])
-        place = self.call("db_restore_test", [self.server(database)], place=True, run_id=self.run_id)["folder"]
+        place = self.call("db_restore_test", [self.server(database)], place=True, run_id=self.job_id)["folder"]
         path = f"{place}/{database.name}/{known['backup']}"
         with transfer.files_of(self._connection, known["host"]) as files:
             files.mkdir(f"{place}/{database.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,17 @@ def test_marks_are_private_and_a_cut_one_proves_nothing(tmp_path: Path) -> None:
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     path.write_text(path.read_text()[:10])
     assert marks.read(str(home), name) == {}
+
+
+def test_copies_that_a_dead_machine_left_are_cleared(tmp_path: Path) -> None:
+    """A copy for a restore test lies in RUN/DATABASE/BACKUP; one that is young, or in use, is left alone."""
+    for name in ("old", "used", "young"):
+        copy = tmp_path / name / "d" / "20251121T040506Z-1a2b3c"
+        copy.mkdir(parents=True)
+        (copy / "manifest.json").write_text("{}")
+    for name in ("old", "used"):
+        os.utime(tmp_path / name, (0, 0))
+    with workplace.in_use(str(tmp_path / "used/d/20251121T040506Z-1a2b3c")):
+        workplace.clear_copies(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["used", "young"]
+    workplace.clear_copies(str(tmp_path / "nowhere"))

@@ -193,6 +193,45 @@ def test_off_site_and_back(kept: Project, tmp_path: Path) -> None:
     assert not [path for path in left if secret.encode() in path.read_bytes()]
 
 
+def test_databases_of_one_name_on_several_hosts_are_each_tested(kept: Project, database: str) -> None:
+    """They meet on the test host, on one server: none is taken for another's, and what has no server is told."""
+    path = kept.root / "inventories/here/hosts.yml"
+    inventory = yaml.safe_load(path.read_text())
+    here = inventory["databases"]["hosts"]["here"]
+    here["windlass_policy"]["restore_test_host"] = "there"
+    away = {**here, "windlass_state_dir": str(kept.root / "away"), "windlass_databases": [
+        {"name": "d", "system": "tried", "url": f"{database}_two"},
+        {"name": "m", "system": "tried", "url": "mysql://nobody@127.0.0.1:1/m"}]}  # fmt: skip
+    inventory["databases"]["hosts"]["away"] = away
+    there = {
+        **{key: value for key, value in here.items() if key.startswith("ansible_")},
+        "windlass_state_dir": str(kept.root / "there"),
+        "windlass_restore_test_servers": [{"url": database}],
+    }
+    inventory["spare"] = {"hosts": {"there": there}}
+    path.write_text(yaml.safe_dump(inventory))
+    name = database.rpartition("/")[2].partition("?")[0]
+    with psycopg.connect(database, autocommit=True) as session:
+        session.execute(f'CREATE DATABASE "{name}_two"')
+    try:
+        with psycopg.connect(f"{database}_two", autocommit=True) as session:
+            session.execute(TABLE)
+            session.execute("INSERT INTO public.a VALUES (-1)")
+        kept.write("sql/tried/checks/1_rows.sql", CHECK.replace("id IS NULL", "id < 0"))
+        kept.invoke("backup", "--env", "here", "--database", "d")
+        output = invoked(kept, "backup-test", code=37)
+    finally:
+        with psycopg.connect(database, autocommit=True) as session:
+            session.execute(f'DROP DATABASE IF EXISTS "{name}_two" WITH (FORCE)')
+    assert "here d: backup" in output and "restored and compared on there" in output
+    assert "away d: FAILED" in output and "1 of its checks failed" in output and "away m: SKIPPED" in output
+    assert "verified" in entries(kept)[0]
+    (bad,) = catalogue.read(str(kept.root / "away/backups"), ["d"])["d"]
+    assert "verified" not in bad and "1 of its checks failed" in bad["failed"]["reason"]
+    assert not list((kept.root / "there/restore-tests").iterdir()), "the copies are gone there"
+    assert not list((kept.root / ".windlass/transit").iterdir()), "and here"
+
+
 def test_a_backup_is_tested_on_another_host(kept: Project, database: str) -> None:
     path = kept.root / "inventories/here/hosts.yml"
     inventory = yaml.safe_load(path.read_text())

@@ -9,6 +9,8 @@ from windlass.telling import console
 
 #: (text, style) of a line; the styles are those of the closing lines.
 Told = Iterator[tuple[str, str]]
+#: A backup that is dated further from now than this was dated by a clock that was wrong.
+_CLOCKS_DIFFER_S = 600
 CATALOGUE = ("HOST", "DATABASE", "BACKUP", "AGE", "SIZE", "TIME", "STATE", "OFF-SITE", "ENCRYPTED", "JOURNAL")
 
 
@@ -135,6 +137,8 @@ def test_lines(place: str, result: Mapping[str, Any]) -> Told:
         return
     if result["failed"]:
         yield f"{place}: FAILED: backup {result['backup']} on {result['host']}: {result['failed']}", "bad"
+    elif "duration_ms" not in result:
+        yield f"{place}: backup {result['backup']} was not tested", "bad"
     else:
         spent = console.duration(result["duration_ms"])
         yield f"{place}: backup {result['backup']} restored and compared on {result['host']} in {spent}", "good"
@@ -155,6 +159,11 @@ def overdue(info: Mapping[str, Any], max_age_ms: int) -> str:
     verified = info.get("verified")
     if not verified:
         return f"no backup has been verified by a restore test; {wanted}"
+    if verified["age_s"] < -_CLOCKS_DIFFER_S:
+        return (
+            f"the newest verified backup, {verified['id']}, is dated {_hours(-verified['age_s'])} from now, by a wrong "
+            f"clock: nobody knows how old it is, and newer ones stay behind it, so move it away; {wanted}"
+        )
     if verified["age_s"] * 1000 <= max_age_ms:
         return ""
     return f"the newest verified backup is {_hours(verified['age_s'])} old; {wanted}"

@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -74,6 +75,27 @@ def copy_in(folder: str, backup_path: str) -> Iterator[None]:
     finally:
         if os.path.dirname(os.path.dirname(backup_path)) == folder:
             shutil.rmtree(os.path.dirname(backup_path), ignore_errors=True)
+            with suppress(OSError):  # another database's copy waits there for its turn
+                os.rmdir(folder)
+
+
+def clear_copies(root: str, older_s: float = 24 * 3600.0) -> None:
+    """Delete what earlier runs brought into folders of ``root`` and could not take away, as their machine went down."""
+    with suppress(OSError):
+        for entry in os.scandir(root):
+            if time.time() - entry.stat().st_mtime > older_s and not _is_at_work(entry.path):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_at_work(folder: str) -> bool:
+    """Return whether somebody uses a backup below a folder."""
+    for place, _, files in os.walk(folder):
+        descriptor = _claim(os.path.join(place, manifest.NAME)) if manifest.NAME in files else -1
+        if descriptor is None:
+            return True
+        if descriptor >= 0:
+            os.close(descriptor)
+    return False
 
 
 def remove(backup_path: str) -> bool:
