@@ -137,9 +137,11 @@ class CallbackModule(CallbackBase):
     def _close(self) -> None:
         run = self._recording.run
         self._recording.finish()
-        for line in closing.lines(run, front=self.get_option("front")):
-            self._say(line.text, COLOURS.get(line.style))
-        page = self._recording.keep()
+        try:
+            for line in closing.lines(run, front=self.get_option("front")):
+                self._say(line.text, COLOURS.get(line.style))
+        finally:  # a record that nobody could read aloud is needed all the more
+            page = self._recording.keep()
         if page:
             self._say(closing.ending(run, _short(page)), COLOURS[closing.ending_style(run)])
 

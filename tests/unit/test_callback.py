@@ -56,6 +56,14 @@ def test_a_failure_is_told_in_windlass_words_and_stays_in_the_record(stage):
     assert "exit 20" in stage.output.splitlines()[-1]
 
 
+def test_a_record_that_cannot_be_read_aloud_is_kept_all_the_same(stage):
+    """Whatever a module returned: what happened stays on record."""
+    code = stage.play(says("1/1 Restore and compare", **salon(restore_test={"odd": True})), name="restore_test.yml")
+    assert code == 0 and "failed for plugin" in stage.output, stage.output
+    assert stage.record["hosts"]["db1"]["databases"]["salon"]["restore_test"] == {"odd": True}
+    assert stage.record["finished"]
+
+
 def test_one_failure_on_many_hosts_is_told_whole_once(stage):
     stage.inventory({f"db{n}": {} for n in (1, 2, 3)})
     stage.play(says("1/1 Plan", fails=True, windlass_error={**ERROR, "where": {"database": "salon"}}))

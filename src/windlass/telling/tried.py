@@ -46,7 +46,8 @@ def verify(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         results = [*(data.get("checks") or ()), *(data.get("samples") or ())]
         yield Line("")
-        passed = f"{summary.passed(results)} passed" if results else "the project has no checks"
+        nothing = "the project has no checks" if "checks" in data else "not verified"
+        passed = f"{summary.passed(results)} passed" if results else nothing
         yield Line(f"{host} {database}: {passed}", "head")
         for result in results:
             mark, style = ("ok  ", "good") if summary.check_passed(result) else ("FAIL", "bad")
