@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,7 +29,8 @@ class ActionModule(WindlassAction):
     }  # fmt: skip
 
     def work(self) -> None:
-        {"plan": self._plan, "require": self._require, "look": self._look}[self.args["stage"]]()
+        stages = {"plan": self._plan, "times": self._times, "require": self._require, "look": self._look}
+        stages[self.args["stage"]]()
 
     # ------------------------------------------------------------ on the control node
 
@@ -58,9 +59,13 @@ class ActionModule(WindlassAction):
                 hint="run it on a control node with systemd, or put lines like these into a crontab "
                 "(choose the times yourself):\n" + "\n".join(lines),
             )
-        for job in self.args["jobs"]:
-            for moment in job["at"]:
-                self._require_time(job["name"], moment)
+
+    def _times(self) -> None:
+        """Show every time to systemd, where there is one."""
+        if self.run_command(["sh", "-c", "command -v systemd-analyze"])["rc"] == 0:
+            for job in self.args["jobs"]:
+                for moment in job["at"]:
+                    self._require_time(job["name"], moment)
 
     def _require_time(self, job: str, moment: str) -> None:
         found = self.run_command(["systemd-analyze", "calendar", "--", moment])
@@ -89,16 +94,24 @@ class ActionModule(WindlassAction):
         if answer["rc"]:
             raise WindlassError("preflight_failed", "systemd does not run here, so there are no timers",
                                 hint="see docs/schedule.md for other schedulers")  # fmt: skip
-        ledger = self.run_command(["cat", "--", f"{self._state()}/ledger.json"])
-        jobs = showing.read(answer["stdout"], str(ledger["stdout"]), prefix, asked)
+        folder = self._state()
+        idle = self.run_command(["sh", "-c", showing.IDLE, "sh", folder])  # before the ledger: what ends closes it
+        ledger = self.run_command(["cat", "--", f"{folder}/ledger.json"])
+        jobs = showing.read(answer["stdout"], str(ledger["stdout"]), prefix, asked, str(idle["stdout"]))
         part: dict[str, Any] = {"jobs": jobs}
         if self.args["changed"] is not None:
             check = bool(self._task.check_mode)
             planned = [{"job": job["name"]} for job in self.args["jobs"]]
             part = {"jobs": planned if check and not self.args["removed"] else jobs, "check": check,
-                    "changed": bool(self.args["changed"]), "removed": bool(self.args["removed"]),
+                    "changed": bool(self.args["changed"]) or (check and self._to_be_started(jobs)),
+                    "removed": bool(self.args["removed"]),
                     "notes": [] if self.args["removed"] else self._notes()}  # fmt: skip
         self.result["windlass_timers"] = {"": part}
+
+    def _to_be_started(self, jobs: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether a planned timer does not run: a dry run could not look at units that are not there yet."""
+        going = {job["job"] for job in jobs if job["enabled"] and job["timer"] in ("active", "running")}
+        return not self.args["removed"] and any(job["name"] not in going for job in self.args["jobs"])
 
     def _state(self) -> str:
         """Return the folder of the ledger: the given one, the control node's, or a target's."""

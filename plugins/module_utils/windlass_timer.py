@@ -78,11 +78,14 @@ def carried_out(work: Mapping[str, Any], job: str) -> Ending:
         except WindlassError as error:
             found.append((error.code, _without_secrets(step, error.message)))
     facts = {work["host"]: _facts(work["jobs"][job][0]["params"])}
+    standing = {host: tuple(known) for host, known in facts.items()}
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Ending(CODES[found[0][0]][0], found[0][1] + more, run_id, facts)
+        return Ending(CODES[found[0][0]][0], found[0][1] + more, run_id, facts, standing)
     count = len(facts[work["host"]])
-    return Ending(0, f"{count} database{'' if count == 1 else 's'}", run_id, facts)
+    if not count:
+        return Ending(CODES["run_incomplete"][0], "there was no database to work on", run_id, facts)
+    return Ending(0, f"{count} database{'' if count == 1 else 's'}", run_id, facts, standing)
 
 
 def _patiently(step: Mapping[str, Any], run_id: str) -> dict[str, Any]:

@@ -10,13 +10,14 @@ short_description: Plan the units of an environment's schedule, and say how its 
 description:
   - With O(stage=plan) reads C(windlass_schedule) of every host in the group C(databases) and returns what the role
     C(schedule) installs. Touches nothing.
-  - With O(stage=require) makes sure that the host runs systemd and that systemd understands every time.
+  - With O(stage=times) makes sure that the host's systemd, if it has one, understands every time.
+  - With O(stage=require) makes sure that the host runs systemd, and proposes a crontab where it does not.
   - With O(stage=look) says of each timer when it runs next, and how its job ended last.
 options:
   stage:
     description: What to do.
     type: str
-    choices: [plan, require, look]
+    choices: [plan, times, require, look]
     required: true
   name:
     description: The environment's name as the units have it.
@@ -73,6 +74,7 @@ windlass_timers:
       jobs:
         - job: backup
           timer: active
+          enabled: true
           next: "2025-11-22T01:04:11+00:00"
           service_result: success
           last:

@@ -141,6 +141,7 @@ def test_timers_fire_fail_tell_and_go(node: ControlNode, heard: list[str]) -> No
     assert "1 timer installed" in said(node)
     assert units(host).split() == ["backup.service", "backup.timer", "failed@.service"]
     assert "1 timer installed already; nothing changed" in said(node)
+    assert "1 timer installed already; nothing would change" in said(node, "--dry-run")
     told = lambda: not jobs(host)["check"]["began"] and heard[-1] != "/hook/start"  # noqa: E731
     wait_until(told, what="the last check to end and be told of")
 
@@ -192,11 +193,12 @@ def test_a_timer_drills_a_rollback(node: ControlNode) -> None:
     assert units(host).split() == ["drill-restore.service", "drill-restore.timer", "failed@.service"]
     wait_until(lambda: jobs(host).get("drill-restore", {}).get("succeeded"), what="the drill to be done")
     assert "control-node  drill-restore" in said(node, "--status")
-    assert "the timers are gone" in said(node, "--remove")
     drilled = json.loads((host.root / "home/deploy/windlass/.windlass/drills/bed/restore/salon.json").read_text())
     assert drilled["exit_code"] == 0 and drilled["duration_ms"] > 0
-    metrics = (host.root / "home/deploy/metrics/windlass-bed.prom").read_text()
-    assert 'windlass_job_last_result{environment="bed",job="drill-restore"} 1' in metrics
+    metrics = host.root / "home/deploy/metrics/windlass-bed.prom"
+    assert 'windlass_job_last_result{environment="bed",job="drill-restore"} 1' in metrics.read_text()
+    assert "the timers are gone" in said(node, "--remove")
+    assert not metrics.exists(), "nobody would renew them"
 
 
 def test_a_time_that_systemd_does_not_know_is_refused_with_its_place(node: ControlNode) -> None:
@@ -214,6 +216,7 @@ def test_without_systemd_a_crontab_is_proposed(node: ControlNode) -> None:
     finally:
         node.host.console("mv /usr/bin/systemctl.away /usr/bin/systemctl")
     assert "systemd does not run here" in output
+    assert "metrics" in json.loads((node.host.root / LEDGER).with_name("telling.json").read_text()), "for cron's jobs"
     assert (
         f"{HOME}/venv/bin/python -m invoke --search-root {HOME}/windlass run-scheduled --env bed --job backup" in output
     )
@@ -255,7 +258,7 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         again = project.playbook("schedule", "fleet", *limited)
         assert again.changed == 0, again.output
         host.console("systemctl stop windlass-fleet-backup.timer")
-        wait_until(lambda: not ledger()["backup"]["began"], what="the last backup to end")
+        wait_until(lambda: _rests(host, "windlass-fleet-backup"), what="the last backup to end")
         host.console("systemctl start windlass-fleet-prune.service")
         host.console("systemctl stop postgresql")
         assert host.console("systemctl start windlass-fleet-backup.service", check=False).returncode
@@ -268,6 +271,12 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         assert gone.code == 0, gone.output
         assert host.console("ls /etc/systemd/system/windlass-* 2>/dev/null", check=False).stdout == ""
         host.console(f"rm -rf {HOME}/.local/state/windlass {HOME}/metrics")
+
+
+def _rests(host: Host, unit: str) -> bool:
+    """Return whether a unit that no timer starts any more has come to its end."""
+    state = host.console(f"systemctl show --property=ActiveState --value {unit}.service").stdout.strip()
+    return state in ("inactive", "failed")
 
 
 def _journal(host: Host, job: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -16,7 +17,7 @@ from windlass.schedule.jobs import Fleet
 from windlass.settings import Settings
 from windlass.telling import closing
 from windlass_engine.errors import CODES, WindlassError
-from windlass_engine.scheduled import account, ledger
+from windlass_engine.scheduled import account, hooks, ledger
 
 ALL = Fleet(tests=True, drills=True, retention=True, offsite=True, periods=frozenset({"hourly"}))
 ID = "20251121T040506Z-1a2b3c"
@@ -66,6 +67,8 @@ def test_a_job_can_be_put_off_moved_and_asked_for():
         ({"environment": {"A B": "c"}}, "A B is not a variable"),
         ({"environment": {"A": "c\nUser=root"}}, "A is not a variable with one line"),
         ({"on_failure": "page me"}, "on_failure names units"),
+        ({"webhook_timeout": "500ms"}, "webhook_timeout is 1 s or more"),
+        ({"timeout": "0"}, "windlass_schedule.timeout is 1 s or more"),
     ],
 )
 def test_a_mistake_is_named_with_its_key(raw, says):
@@ -134,6 +137,32 @@ def test_an_environment_that_is_a_path_gets_a_name_for_units():
     assert place.prefix("/somewhere/else/my inventory") == "windlass-my-inventory"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "unit"),
+    [
+        ("my env", "my-env", "windlass-my-env-backup"),
+        ("prod", "prod-offsite", "windlass-prod-offsite-check"),
+    ],
+)
+def test_two_environments_with_the_same_unit_are_refused(tmp_path, one, other, unit):
+    for name in (one, other, "staging"):
+        (tmp_path / "inventories" / name).mkdir(parents=True)
+    settings = project(tmp_path)
+    for name in (one, other):
+        with pytest.raises(WindlassError) as refusal:
+            units.for_control_node(settings, name, {"db1": host()})
+        assert refusal.value.code == "inventory_invalid" and f"the unit {unit}" in refusal.value.message
+    assert units.for_control_node(settings, "staging", {"db1": host()})["schedule_name"] == "staging"
+
+
+def test_a_job_knows_which_jobs_have_a_timer_where_it_runs(tmp_path):
+    hosts = {"db1": host(windlass_schedule={"where": "target", "jobs": {"offsite": "on", "verify": "off"}})}
+    found = units.for_control_node(project(tmp_path), "prod", hosts)
+    assert found["schedule_telling"]["jobs"] == ["maintain-daily", "check", "drift"]
+    there = units.for_target("prod", hosts["db1"], "/srv/x", "/usr/bin/python3", tmp_path / "windlass.pyz")
+    assert there["schedule_telling"]["jobs"] == ["backup"], "a target without a repository has nothing to copy to"
+
+
 # ---------------------------------------------------------------- judging
 
 
@@ -196,6 +225,16 @@ def test_what_is_pending_is_counted_and_no_failure():
     assert outcome.facts["db1"]["a"]["pending"] == 1 and outcome.facts["db1"]["a"]["verified"] == {"at": 0.0}
 
 
+def test_the_check_says_which_databases_there_are():
+    """Of a host that did not answer nobody knows; a run that was broken off did not see all hosts."""
+    run = run_of("status", {"a": {"info": INFO}, "b": {"info": {**INFO, "error": ERROR}}})
+    record.fail(run, "db2", {**ERROR, "code": "host_unreachable"}, unreachable=True)
+    assert judging.judge(jobs.find("check"), run).standing == {"db1": ("a", "b"), "db2": ()}
+    assert not judging.judge(jobs.find("backup"), run_of("backup", {"a": {"backup": BACKUP}})).standing
+    run["exit_code"] = record.INTERRUPTED
+    assert not judging.judge(jobs.find("check"), run).standing
+
+
 def test_what_others_changed_is_counted():
     found = {"changes": [{"kind": "table"}], "unknown": "", "accepted": False}
     outcome = judging.judge(jobs.find("drift"), run_of("drift", {"a": {"drift": found}}))
@@ -211,17 +250,23 @@ def test_giving_way_to_a_person_is_told_from_a_failure():
 # ---------------------------------------------------------------- a run, around its playbook
 
 
-class Hook:
-    """A webhook on this machine that keeps what it heard."""
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(hooks, "PAUSES_S", (0, 0))
 
-    def __init__(self, status=200):
+
+class Hook:
+    """A webhook on this machine that keeps what it heard; it answers with each status once, and with the last again."""
+
+    def __init__(self, *statuses):
         heard = self.heard = []
+        answers = list(statuses or (200,))
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 text = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 heard.append((self.path, text))
-                self.send_response(status)
+                self.send_response(answers.pop(0) if answers[1:] else answers[0])
                 self.end_headers()
 
             def log_message(self, *_):
@@ -246,6 +291,7 @@ def hook():
 def ready(tmp_path, monkeypatch, runs, **telling):
     """A project whose playbooks end as ``runs`` say."""
     settings = Settings(tmp_path)
+    (tmp_path / "inventories" / "prod").mkdir(parents=True)
     folder = place.folder(settings, "prod")
     record.private_folder(folder)
     (folder / account.TELLING).write_text(json.dumps(telling))
@@ -315,8 +361,24 @@ def test_dead_hooks_fail_no_job_but_are_said_without_the_address(tmp_path, monke
     assert "/does/not/exist cannot be run" in said and "windlass-prod.prom cannot be written" in said
 
 
+@pytest.mark.parametrize(
+    ("statuses", "moments"),
+    [
+        ((500, 200), ["/start", ""]),  # that a job starts is told once: the job shall begin
+        ((200, 500, 503, 200), ["/start", "", "", ""]),
+        ((200, 404, 200), ["/start", ""]),
+    ],
+)
+def test_how_a_job_ended_is_told_again_when_the_webhook_stumbled(tmp_path, monkeypatch, statuses, moments):
+    hook = Hook(*statuses)
+    settings, _, _ = ready(tmp_path, monkeypatch, [run_of("backup", {"a": {"backup": BACKUP}})], webhook=hook.url)
+    assert runner.run(settings, "prod", "backup") == 0
+    hook.close()
+    assert [path.removeprefix("/secret-id") for path, _ in hook.heard] == moments
+
+
 def test_a_webhook_that_refuses_is_said(tmp_path, monkeypatch, capsys):
-    hook = Hook(status=500)
+    hook = Hook(500)
     settings, _, _ = ready(tmp_path, monkeypatch, [run_of("backup", {"a": {"backup": BACKUP}})], webhook=hook.url)
     assert runner.run(settings, "prod", "backup") == 0
     hook.close()
@@ -358,7 +420,44 @@ def test_one_that_died_is_told_once(tmp_path, monkeypatch, hook):
     assert ledger.read(str(folder))["jobs"]["backup"]["exit_code"] == CODES["run_lost"][0]
 
 
+def test_one_that_ended_with_the_machine_is_told_by_the_next_job(tmp_path, monkeypatch, hook, capsys):
+    good = run_of("status", {"a": {"info": INFO}})
+    settings, folder, _ = ready(tmp_path, monkeypatch, [good], webhook=hook.url, webhooks={"backup": f"{hook.url}-2"},
+                                metrics=str(tmp_path), jobs=["check", "backup"])  # fmt: skip
+    ledger.begin(str(folder), "backup")
+    assert runner.run(settings, "prod", "check") == 0
+    assert [path for path, _ in hook.heard] == ["/secret-id-2/fail", "/secret-id/start", "/secret-id"]
+    assert hook.heard[0][1].startswith("windlass-prod-backup: did not come to its end: the machine was restarted")
+    assert ledger.read(str(folder))["jobs"]["backup"]["exit_code"] == CODES["run_lost"][0]
+    assert "backup FAILED, exit 32" in capsys.readouterr().out
+    assert 'windlass_job_last_result{environment="prod",job="backup"} 0' in (tmp_path / "windlass-prod.prom").read_text()
+    assert runner.run(settings, "prod", "check") == 0
+    assert [path for path, _ in hook.heard].count("/secret-id-2/fail") == 1
+
+
+def test_a_job_whose_inventory_went_away_is_told_too(tmp_path, monkeypatch, hook):
+    settings, folder, calls = ready(tmp_path, monkeypatch, [], webhook=hook.url)
+    (tmp_path / "inventories" / "prod").rmdir()
+    assert runner.run(settings, "prod", "backup") == CODES["usage"][0] and not calls
+    assert hook.heard[-1] == ("/secret-id/fail", "windlass-prod-backup: no environment is called 'prod'")
+    assert ledger.read(str(folder))["jobs"]["backup"]["exit_code"] == CODES["usage"][0]
+    with pytest.raises(WindlassError, match="no environment is called 'prd'"):
+        runner.run(settings, "prd", "backup")
+
+
+def test_a_full_disk_of_the_control_node_is_told_too(tmp_path, monkeypatch, hook):
+    settings, _, _ = ready(tmp_path, monkeypatch, [], webhook=hook.url)
+
+    def full(_, call):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(playbook, "run", full)
+    assert runner.run(settings, "prod", "backup") == CODES["internal_error"][0]
+    assert "No space left on device" in hook.heard[-1][1] and hook.heard[-1][0] == "/secret-id/fail"
+
+
 def test_an_unknown_job_is_refused(tmp_path):
+    (tmp_path / "inventories" / "prod").mkdir(parents=True)
     with pytest.raises(WindlassError) as refusal:
         runner.run(Settings(tmp_path), "prod", "bakup")
     assert refusal.value.code == "usage" and "backup-test" in refusal.value.hint
@@ -400,6 +499,55 @@ def test_a_job_that_never_ran_and_one_that_never_told():
     assert showing.result(entry) == "FAILED: exit-code"
     (fresh,) = showing.read(ANSWER.replace("exit-code", "success"), "", "windlass-prod", ["backup"])
     assert showing.result(fresh) == "never ran" and not showing.is_bad(fresh)
+
+
+def test_one_that_ended_with_the_machine_is_shown_so():
+    last = {"status": "ok", "exit_code": 0, "finished": "2026-11-20T01:05:00.000+00:00", "duration_ms": 1500,
+            "message": "well", "began": "2026-11-21T01:00:00.000+00:00"}  # fmt: skip
+    known = json.dumps({"jobs": {"backup": last}})
+    answer = ANSWER.replace("exit-code", "success")
+    (dead,) = showing.read(answer, known, "windlass-prod", ["backup"], "backup\ncheck\n")
+    assert showing.result(dead) == "FAILED, exit 32" and showing.row("h", dead)[2] == "2026-11-21 01:00"
+    for idle in ("check\n", ""):  # one that is started by hand is none of systemd's services
+        (going,) = showing.read(answer, known, "windlass-prod", ["backup"], idle)
+        assert showing.result(going) == "ok"
+
+
+def test_jobs_that_nobody_runs_are_told_by_their_locks(tmp_path):
+    def idle(folder):
+        done = subprocess.run(["sh", "-c", showing.IDLE, "sh", str(folder)], capture_output=True, text=True, check=True)
+        return sorted(done.stdout.split())
+
+    assert idle(tmp_path) == idle(tmp_path / "nowhere") == []
+    with ledger.alone(str(tmp_path), "backup"), ledger.alone(str(tmp_path), "check"):
+        pass
+    with ledger.alone(str(tmp_path), "check"):
+        assert idle(tmp_path) == ["backup"]
+    assert idle(tmp_path) == ["backup", "check"] and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_timer_that_is_not_enabled_is_bad():
+    answer = ANSWER.replace("exit-code", "success").replace("LoadState=loaded\nActiveState=active",
+                                                            "LoadState=loaded\nUnitFileState=disabled\nActiveState=active")  # fmt: skip
+    (entry,) = showing.read(answer, "", "windlass-prod", ["backup"])
+    assert showing.is_bad(entry) and showing.row("h", entry)[5] == "2026-11-22 01:04, not after a restart"
+
+
+@pytest.mark.parametrize(
+    ("check", "changed", "removed", "says"),
+    [
+        (True, True, False, "h: 1 timer to be installed"),
+        (True, False, False, "h: 1 timer installed already; nothing would change"),
+        (False, False, False, "h: 1 timer installed already; nothing changed"),
+        (False, True, False, "h: 1 timer installed"),
+        (True, True, True, "h: 1 timer to be removed"),
+        (True, False, True, "h: there are no timers; nothing would change"),
+        (False, True, True, "h: the timers are gone"),
+    ],
+)
+def test_what_an_installation_says(check, changed, removed, says):
+    part = {"jobs": [{"job": "backup"}], "check": check, "changed": changed, "removed": removed, "notes": []}
+    assert [text for text, _ in showing.installed("h", part)] == [says]
 
 
 def test_a_crontab_says_every_job():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import ExitStack
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from windlass_engine.scheduled import ledger, metrics
 
@@ -30,6 +33,45 @@ def test_what_is_learnt_is_laid_over_what_was_known(tmp_path):
     ledger.learn(folder, {"h": {"d": {"pending": 1, "backup": {"at": 5}}}})
     ledger.learn(folder, {"h": {"d": {"pending": 0}, "e": {"pending": 2}}})
     assert ledger.read(folder)["facts"] == {"h": {"d": {"pending": 0, "backup": {"at": 5}}, "e": {"pending": 2}}}
+
+
+def test_what_is_gone_is_forgotten(tmp_path):
+    folder = str(tmp_path)
+    known = {"pending": 0}
+    ledger.learn(folder, {"h1": {"a": known, "b": known}, "h2": {"c": known}, "gone": {"d": known}})
+    ledger.keep_only(folder, {"h1": ["a"], "h2": [], "new": ["e"]})
+    assert ledger.read(folder)["facts"] == {"h1": {"a": known}, "h2": {"c": known}}
+
+
+def test_a_run_that_ended_without_a_word_is_closed_once(tmp_path):
+    folder = str(tmp_path)
+    ledger.begin(folder, "backup")
+    ledger.finish(folder, "backup", exit_code=0, message="well")
+    for job in ("backup", "check", "prune"):
+        ledger.begin(folder, job)
+    with ledger.alone(folder, "check"), ledger.alone(folder, "prune"):  # prune goes on, and check is who looks
+        assert sorted(ledger.fall(folder, "check")) == ["backup", "check"]
+    assert sorted(ledger.fall(folder)) == ["prune"] and ledger.fall(folder) == {}
+    entry = ledger.read(folder)["jobs"]["backup"]
+    assert entry["status"] == "failed" and entry["exit_code"] == 32 and entry["succeeded"] and not entry["began"]
+    assert entry["finished"] == entry["started"]
+
+
+def test_a_look_at_a_lock_is_not_mistaken_for_a_job(tmp_path, monkeypatch):
+    """Somebody who looks holds the lock for an instant: a job that begins then has to run all the same."""
+    monkeypatch.setattr(ledger, "_PATIENCE_S", 3600.0)
+    with ExitStack() as looking:
+        looking.enter_context(ledger.alone(str(tmp_path), "backup"))
+        monkeypatch.setattr(time, "sleep", lambda _: looking.close())
+        with ledger.alone(str(tmp_path), "backup") as only_one:
+            assert only_one
+
+
+def test_a_clock_that_is_put_back_makes_no_negative_duration(tmp_path, monkeypatch):
+    moments = iter(("2026-11-21T02:00:00.000+00:00", "2026-11-21T01:00:00.000+00:00"))
+    monkeypatch.setattr(ledger, "now", lambda: next(moments))
+    ledger.begin(str(tmp_path), "backup")
+    assert ledger.finish(str(tmp_path), "backup", exit_code=0, message="")["duration_ms"] == 0
 
 
 def test_jobs_that_end_at_once_lose_nothing(tmp_path):
@@ -77,5 +119,26 @@ def test_metrics_name_escape_and_leave_out(tmp_path):
     assert f"windlass_backup_last_timestamp_seconds{labels} 1763697906\n" in text
     assert f"windlass_backup_verified_timestamp_seconds{labels} 0\n" in text
     assert f"windlass_drift{labels} 1\n" in text and "size_bytes" not in text
+    parsed = {sample.name: sample for family in text_string_to_metric_families(text) for sample in family.samples}
+    assert parsed["windlass_drift"].labels == {"environment": "prod", "host": "h", "database": 'a"b\\c'}
+    assert parsed["windlass_backup_last_timestamp_seconds"].value == 1763697906
     named = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(named) == len(set(named)) and all(line.count("{") <= 1 for line in text.splitlines())
+
+
+def test_prometheus_reads_every_metric(tmp_path):
+    folder = str(tmp_path)
+    for job, code in (("backup", 0), ("check", 36)):
+        ledger.begin(folder, job)
+        ledger.finish(folder, job, exit_code=code, message="")
+    data = {"at": 1763697906.5, "bytes": 2**40, "duration_s": 1.25}
+    known = {"backup": data, "verified": data, "pending": 2, "drift": 0, "schema_drift": 3}
+    ledger.learn(folder, {"db-1.example": {"salon": known, "ünï\ncode": known}})
+    families = list(text_string_to_metric_families(metrics.render("prod", ledger.read(folder))))
+    assert len(families) == 12 and all(family.type == "gauge" and family.documentation for family in families)
+    found = {(each.name, each.labels.get("database", each.labels.get("job"))): each.value
+             for family in families for each in family.samples}  # fmt: skip
+    assert len(found) == sum(len(family.samples) for family in families) == 23
+    assert found["windlass_backup_last_size_bytes", "ünï\ncode"] == 2**40
+    assert found["windlass_job_last_result", "backup"] == 1 and found["windlass_job_last_result", "check"] == 0
+    assert found["windlass_backup_verified_timestamp_seconds", "salon"] == 1763697906.5

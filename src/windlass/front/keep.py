@@ -141,9 +141,7 @@ def run_scheduled(_: Context, env: str = "", job: str = "", died: bool = False, 
     """Run one scheduled job as its timer does: with lock, result, metrics and webhook."""
     from windlass.schedule import runner
 
-    settings = project()
-    environment = settings.environment(env)
-    return runner.died(settings, environment, job) if died else runner.run(settings, environment, job, verbose=verbose)
+    return runner.died(project(), env, job) if died else runner.run(project(), env, job, verbose=verbose)
 
 
 @verb(

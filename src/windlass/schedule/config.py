@@ -43,10 +43,10 @@ class Config:
     on_failure: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
 
-    def telling(self) -> dict[str, Any]:
-        """Return what a job under way needs to know, as plain data with secrets in it."""
+    def telling(self, timers: Sequence[Timer]) -> dict[str, Any]:
+        """Return what a job under way needs to know, as plain data with secrets in it; ``timers`` are its host's."""
         names = ("metrics", "webhook", "webhooks", "webhook_timeout", "command")
-        return {name: getattr(self, name) for name in names}
+        return {**{name: getattr(self, name) for name in names}, "jobs": [timer.job.name for timer in timers]}
 
 
 KEYS = ("where", "jobs", "delay", "timeout", "environment", "environment_file", "metrics", "webhook", "webhook_timeout",
@@ -68,13 +68,13 @@ def read(raw: Any, fleet: Fleet, *, host: str = "") -> Config:
     return Config(
         where=where,
         timers=tuple(_timers(listed, _seconds(raw.get("delay", "10min"), "delay", place), fleet, place)),
-        timeout=_seconds(raw.get("timeout", "12h"), "timeout", place),
+        timeout=_seconds(raw.get("timeout", "12h"), "timeout", place, least=1),
         environment=_environment(raw.get("environment"), place),
         environment_file=_path(raw, "environment_file", place),
         metrics=_path(raw, "metrics", place),
         webhook=_address(raw.get("webhook"), "webhook", place),
         webhooks=_webhooks(listed, place),
-        webhook_timeout=_seconds(raw.get("webhook_timeout", "10s"), "webhook_timeout", place),
+        webhook_timeout=_seconds(raw.get("webhook_timeout", "10s"), "webhook_timeout", place, least=1),
         command=_path(raw, "command", place),
         on_failure=tuple(_units(raw.get("on_failure"), place)),
         writable=tuple(_absolute(each, "writable", place) for each in _list(raw.get("writable"))),
@@ -150,8 +150,10 @@ def _units(raw: Any, place: Place) -> list[str]:
     return units
 
 
-def _seconds(value: Any, key: str, place: Place) -> int:
-    return milliseconds(value, f"windlass_schedule.{key}", **place) // 1000
+def _seconds(value: Any, key: str, place: Place, least: int = 0) -> int:
+    seconds = milliseconds(value, f"windlass_schedule.{key}", **place) // 1000
+    check(seconds >= least, f"windlass_schedule.{key} is {least} s or more", **place)
+    return seconds
 
 
 def _list(value: Any) -> Sequence[Any]:

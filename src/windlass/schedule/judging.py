@@ -26,14 +26,14 @@ Facts = dict[str, dict[str, dict[str, Any]]]
 def judge(job: Job, run: record.Record) -> Ending:
     """Return a run's outcome; one that skipped a database, or found one that is not as it should be, is no success."""
     found = list(_problems(job, run))
-    known = facts(run)
+    known, seen = facts(run), standing(job, run)
     if found:
         code, message = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Ending(CODES[code][0], message + more, run["run_id"], known)
+        return Ending(CODES[code][0], message + more, run["run_id"], known, seen)
     if run["exit_code"]:
-        return Ending(run["exit_code"], "was interrupted", run["run_id"], known)
-    return Ending(0, _well(job, run), run["run_id"], known)
+        return Ending(run["exit_code"], "was interrupted", run["run_id"], known, seen)
+    return Ending(0, _well(job, run), run["run_id"], known, seen)
 
 
 def _problems(job: Job, run: record.Record) -> Iterator[tuple[str, str]]:
@@ -76,6 +76,13 @@ def facts(run: record.Record) -> Facts:
         if known:
             found.setdefault(host, {})[name] = known
     return found
+
+
+def standing(job: Job, run: record.Record) -> dict[str, tuple[str, ...]]:
+    """Return all databases by host where a job looked at every one: a host that did not answer has none."""
+    if job.part != "info" or run["exit_code"] == record.INTERRUPTED:
+        return {}
+    return {host: tuple(part["databases"]) for host, part in run["hosts"].items()}
 
 
 def _of_info(info: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from windlass.settings import Settings
@@ -16,6 +17,11 @@ def label(environment: str) -> str:
 def prefix(environment: str) -> str:
     """Return what the names of an environment's units begin with."""
     return f"windlass-{label(environment)}"
+
+
+def units_of(environment: str, jobs: Iterable[str]) -> frozenset[str]:
+    """Return the names, without their kinds, that an environment's units could have."""
+    return frozenset(f"{prefix(environment)}-{name}" for name in (*jobs, "failed@"))
 
 
 def folder(settings: Settings, environment: str) -> Path:

@@ -8,9 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from windlass.telling import console
+from windlass_engine.scheduled.ledger import fallen
 
 HEADINGS = ("HOST", "JOB", "LAST RUN (UTC)", "RESULT", "TIME", "NEXT RUN (UTC)", "MESSAGE")
 PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Result", "NextElapseUSecRealtime", "LastTriggerUSec")
+#: Prints which jobs nobody runs, by their locks in the folder that is its argument.
+IDLE = """\
+cd -- "$1" 2>/dev/null && for lock in *.lock; do
+  [ -e "$lock" ] && flock -n "$lock" true && echo "${lock%.lock}"
+done
+:"""
 #: How systemd writes a moment in the C locale, in UTC.
 _MOMENT = "%a %Y-%m-%d %H:%M:%S UTC"
 
@@ -21,10 +28,16 @@ def question(prefix: str, names: Sequence[str]) -> list[str]:
     return ["env", "LC_ALL=C", "TZ=UTC", "systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *units]
 
 
-def read(answer: str, ledger: str, prefix: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return an entry for every job that has a timer: name, enabled, next, running, and the ledger's last entry."""
+def read(answer: str, ledger: str, prefix: str, names: Sequence[str], idle: str = "") -> list[dict[str, Any]]:
+    """Return an entry for every job that has a timer: name, enabled, next, running, and the ledger's last entry.
+
+    ``idle`` are lines with the names of jobs whose lock nobody holds: one of them that began ended without a word.
+    """
     units = {unit["Id"]: unit for unit in map(_properties, answer.split("\n\n")) if "Id" in unit}
-    known = _ledger(ledger)
+    free = set(idle.split())
+    known = {
+        name: fallen(entry) if entry.get("began") and name in free else entry for name, entry in _ledger(ledger).items()
+    }
     found = []
     for name in names:
         timer, service = (units.get(f"{prefix}-{name}.{kind}", {}) for kind in ("timer", "service"))
@@ -34,6 +47,7 @@ def read(answer: str, ledger: str, prefix: str, names: Sequence[str]) -> list[di
             entry = {
                 "job": name,
                 "timer": "running" if runs else timer["ActiveState"],
+                "enabled": timer.get("UnitFileState") != "disabled",
                 "next": _iso(timer.get("NextElapseUSecRealtime", "")),
                 "service_result": service.get("Result", ""),
                 "last": last or None,
@@ -72,7 +86,7 @@ def row(host: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
         _short(last.get("finished", "")),
         result(entry),
         console.duration(last["duration_ms"]) if ended else "",
-        _short(entry["next"]) or entry["timer"],
+        (_short(entry["next"]) or entry["timer"]) + ("" if entry["enabled"] else ", not after a restart"),
         last.get("message", ""),
     )
 
@@ -89,18 +103,20 @@ def result(entry: Mapping[str, Any]) -> str:
 
 def is_bad(entry: Mapping[str, Any]) -> bool:
     """Return whether somebody should look."""
-    return result(entry).startswith("FAILED") or entry["timer"] not in ("active", "running")
+    asleep = entry["timer"] not in ("active", "running") or not entry["enabled"]
+    return asleep or result(entry).startswith("FAILED")
 
 
 def installed(host: str, part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (text, style): what an installation or a removal came to."""
     count = console.plural(len(part["jobs"]), "timer")
-    if part.get("check"):
+    nothing = "nothing would change" if part.get("check") else "nothing changed"
+    if part.get("check") and part["changed"]:
         yield f"{host}: {count} to be {'removed' if part['removed'] else 'installed'}", "head"
     elif part["removed"]:
-        yield f"{host}: {'the timers are gone' if part['changed'] else 'there are no timers; nothing changed'}", "good"
+        yield f"{host}: {'the timers are gone' if part['changed'] else f'there are no timers; {nothing}'}", "good"
     else:
-        yield f"{host}: {count} {'installed' if part['changed'] else 'installed already; nothing changed'}", "good"
+        yield f"{host}: {count} {'installed' if part['changed'] else f'installed already; {nothing}'}", "good"
     for note in part["notes"]:
         yield f"  {note}", "warn"
 

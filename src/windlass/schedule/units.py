@@ -11,7 +11,7 @@ from windlass.inventory_values import check
 from windlass.project import load
 from windlass.schedule import config, place
 from windlass.schedule.config import Config, Timer
-from windlass.schedule.jobs import NAMES, Fleet
+from windlass.schedule.jobs import NAMES, Fleet, Job
 from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 
@@ -57,6 +57,7 @@ def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, V
 
     Raises ``inventory_invalid`` where the hosts do not agree on a schedule.
     """
+    _alone(settings, environment)
     fleet = fleet_of(settings.root, list(hosts.values()))
     found = {name: config.read(known.get("windlass_schedule"), fleet, host=name) for name, known in hosts.items()}
     first = next(iter(found.values()))
@@ -75,7 +76,7 @@ def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, V
         "schedule_command": command,
         "schedule_directory": str(settings.root),
         "schedule_state": str(folder),
-        "schedule_telling": first.telling(),
+        "schedule_telling": first.telling(here),
         "schedule_writable": [str(settings.state), *_WRITTEN, *_local(hosts), *first.writable, *_metrics(first)],
         "schedule_program": "",
         "schedule_work": {},
@@ -88,17 +89,19 @@ def for_target(environment: str, host: Variables, state: str, python: str, progr
     ``host`` are its variables, ``state`` its folder for run files, ``python`` its interpreter, and ``program`` the
     packed file on this machine.
     """
-    found = config.read(host.get("windlass_schedule"), fleet_of_target(host))
+    fleet = fleet_of_target(host)
+    found = config.read(host.get("windlass_schedule"), fleet)
     folder = f"{state}/schedule/{place.label(environment)}"
     command = [python, f"{folder}/{program.name}"]
     _usable(command)
     own = [str(host[key]) for key in _PATHS if host.get(key)]
+    there = [timer for timer in found.timers if timer.job.on_target and (fleet.offsite or not _is_offsite(timer.job))]
     return {
-        **_common(environment, found, [timer for timer in found.timers if timer.job.on_target]),
+        **_common(environment, found, there),
         "schedule_command": command,
         "schedule_directory": "/",
         "schedule_state": folder,
-        "schedule_telling": found.telling(),
+        "schedule_telling": found.telling(there),
         "schedule_writable": [state, *own, "~/.cache", *found.writable, *_metrics(found)],
         "schedule_program": str(program),
     }
@@ -107,6 +110,10 @@ def for_target(environment: str, host: Variables, state: str, python: str, progr
 def fleet_of_target(host: Variables) -> Fleet:
     """Return what a host has of what decides on jobs that can run on it."""
     return Fleet(retention=bool(host.get("windlass_retention")), offsite=bool(host.get("windlass_offsite")))
+
+
+def _is_offsite(job: Job) -> bool:
+    return job.playbook == "offsite"
 
 
 def _common(environment: str, found: Config, timers: Sequence[Timer]) -> dict[str, Any]:
@@ -123,6 +130,18 @@ def _common(environment: str, found: Config, timers: Sequence[Timer]) -> dict[st
 
 def _job(timer: Timer) -> dict[str, Any]:
     return {"name": timer.job.name, "title": timer.job.title, "at": list(timer.at), "delay": timer.delay_s}
+
+
+def _alone(settings: Settings, environment: str) -> None:
+    """Refuse an environment whose units could be taken for those of another one of this project."""
+    own = place.units_of(environment, NAMES)
+    for other in settings.environments:
+        if other != environment and Path(other).name != Path(environment).name:
+            both = sorted(own & place.units_of(other, NAMES))
+            check(
+                not both, f"the environments {environment} and {other} would both have the unit {(both or [''])[0]}: "
+                "give one of them another name",
+            )  # fmt: skip
 
 
 def _local(hosts: Mapping[str, Variables]) -> list[str]:

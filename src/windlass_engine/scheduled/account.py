@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ..errors import CODES
 from ..model import Wire
 from . import hooks, ledger, metrics
 
-#: The file beside the ledger that says whom to tell: metrics, webhook, webhooks, webhook_timeout, command.
+#: The file beside the ledger that says whom to tell: metrics, webhook, webhooks, webhook_timeout, command; and which
+#: ``jobs`` have a timer.
 TELLING = "telling.json"
 Facts = Mapping[str, Mapping[str, Wire]]
 #: Takes a line for people, and whether it is about something that went wrong.
@@ -25,12 +26,16 @@ Say = Callable[[str, bool], None]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended: 0 for success, one line for people, and what was learnt of databases (by host and name)."""
+    """How a job ended: 0 for success, one line for people, and what was learnt of databases (by host and name).
+
+    ``standing`` are all databases that there are, by host (none of a host: it was not seen); empty: not all were seen.
+    """
 
     exit_code: int
     message: str
     run_id: str = ""
     facts: Facts = field(default_factory=dict)
+    standing: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Account:
         """
         with ledger.alone(self.folder, self.job) as only_one:
             if only_one:
+                self._close_for_fallen()
                 self._write(lambda: ledger.begin(self.folder, self.job))
                 self._tell(hooks.START, "")
             yield only_one
@@ -59,6 +65,8 @@ class Account:
         """Write down, measure and tell how the job ended; return its exit code."""
         code, message = ending.exit_code, ending.message
         self._write(lambda: ledger.learn(self.folder, ending.facts))
+        if ending.standing:
+            self._write(lambda: ledger.keep_only(self.folder, ending.standing))
         self._write(
             lambda: ledger.finish(self.folder, self.job, exit_code=code, message=message, run_id=ending.run_id)
         )  # fmt: skip
@@ -81,6 +89,20 @@ class Account:
 
     # ------------------------------------------------------------ parts
 
+    def _close_for_fallen(self) -> None:
+        """Tell of jobs, this one or others, that ended so that nobody could close their accounts: with the machine."""
+        gone: dict[str, Wire] = {}
+        self._write(lambda: gone.update(ledger.fall(self.folder, self.job)))
+        for job, entry in sorted(gone.items()):
+            unit = self.unit[: -len(self.job)] + job
+            other = replace(self, job=job, unit=unit)
+            ending = Ending(entry["exit_code"], f"{entry['message']} (it began {entry['started']})")
+            other._tell(hooks.FAILURE, ending.message)
+            other._command(hooks.FAILURE, ending)
+            self.say(f"{job} FAILED, exit {ending.exit_code}: {ending.message}", True)
+        if gone:
+            self._measure()
+
     @property
     def _telling(self) -> Wire:
         try:
@@ -98,12 +120,16 @@ class Account:
 
     def _measure(self) -> None:
         """Write the metrics of the environment where a folder for them is set."""
-        folder = self._telling.get("metrics")
+        known = self._telling
+        folder = known.get("metrics")
         if not folder:
             return
         path = os.path.join(folder, f"windlass-{self.environment}.prom")
         try:
-            ledger.publish(path, metrics.render(self.environment, ledger.read(self.folder)), 0o644)
+            found = ledger.read(self.folder)
+            if "jobs" in known:  # one that has no timer any more would look like one that hangs
+                found["jobs"] = {name: entry for name, entry in found["jobs"].items() if name in known["jobs"]}
+            ledger.publish(path, metrics.render(self.environment, found), 0o644)
         except OSError as error:
             self.say(f"the metrics {path} cannot be written: {error.strerror}", True)
 

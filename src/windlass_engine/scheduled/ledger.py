@@ -9,16 +9,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from typing import Any, Callable
 
 from .. import files
+from ..errors import CODES
 from ..model import Wire
 
 OK, FAILED = "ok", "failed"
 _FILE = "ledger.json"
+#: Whoever only looks whether a job runs holds its lock for an instant: a job that begins does not mistake that for one.
+_PATIENCE_S, _PAUSE_S = 1.0, 0.05
 
 
 def read(folder: str) -> Wire:
@@ -51,11 +55,61 @@ def finish(folder: str, job: str, *, exit_code: int, message: str, run_id: str =
         spent = datetime.fromisoformat(moment) - datetime.fromisoformat(started)
         return {
             "status": FAILED if exit_code else OK, "began": "", "started": started, "finished": moment,
-            "duration_ms": round(spent.total_seconds() * 1000), "exit_code": exit_code, "message": message,
+            "duration_ms": max(round(spent.total_seconds() * 1000), 0),  # a clock may be put back meanwhile
+            "exit_code": exit_code, "message": message,
             "run_id": run_id, "succeeded": known.get("succeeded", "") if exit_code else moment,
         }  # fmt: skip
 
     return _change(folder, job, ended)
+
+
+def fall(folder: str, job: str = "") -> dict[str, Wire]:
+    """Close the entries of runs that ended without a word; return them by job.  Raise OSError.
+
+    ``job`` is one whose lock the caller holds; of the others those are meant whose lock nobody holds.
+    """
+    began = [name for name, entry in read(folder)["jobs"].items() if entry.get("began")]
+    gone: dict[str, Wire] = {}
+    for name in began:
+        with _held(folder, name, 0.0) if name != job else nullcontext(True) as mine:
+            if mine:
+                gone.update(_close_fallen(folder, name))
+    return gone
+
+
+def _close_fallen(folder: str, job: str) -> dict[str, Wire]:
+    """Close a job's entry, unless somebody did so meanwhile."""
+    with _locked(folder):
+        ledger = read(folder)
+        entry = ledger["jobs"].get(job, {})
+        if not entry.get("began"):
+            return {}
+        ledger["jobs"][job] = fallen(entry)
+        _write(folder, ledger)
+        return {job: ledger["jobs"][job]}
+
+
+def fallen(entry: Wire) -> Wire:
+    """Return the entry of a run that ended without a word; when it did so nobody knows."""
+    began = entry.get("began", "")
+    return {
+        "status": FAILED, "began": "", "started": began, "finished": began, "duration_ms": 0,
+        "exit_code": CODES["run_lost"][0],
+        "message": "did not come to its end: the machine was restarted, or its process ended",
+        "run_id": "", "succeeded": entry.get("succeeded", ""),
+    }  # fmt: skip
+
+
+def keep_only(folder: str, standing: Mapping[str, Collection[str]]) -> None:
+    """Forget hosts and databases that are no longer there; a host without names keeps what it has.  Raise OSError."""
+    with _locked(folder):
+        ledger = read(folder)
+        left = {
+            host: {name: known for name, known in databases.items() if not standing[host] or name in standing[host]}
+            for host, databases in ledger["facts"].items() if host in standing
+        }  # fmt: skip
+        if left != ledger["facts"]:
+            _write(folder, {**ledger, "facts": left})
 
 
 def learn(folder: str, facts: Mapping[str, Mapping[str, Wire]]) -> Wire:
@@ -73,16 +127,32 @@ def learn(folder: str, facts: Mapping[str, Mapping[str, Wire]]) -> Wire:
 def alone(folder: str, job: str) -> Iterator[bool]:
     """Tell whether this process is the only one that runs a job; it stays so for the length of the block."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    with _held(folder, job, _PATIENCE_S) as held:
+        yield held
+
+
+@contextmanager
+def _held(folder: str, job: str, patience_s: float) -> Iterator[bool]:
+    """Hold a job's lock for the length of the block; tell whether it could be had."""
     descriptor = os.open(os.path.join(folder, f"{job}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience_s
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+        while not _locks(descriptor):
+            if time.monotonic() >= deadline:
+                yield False
+                return
+            time.sleep(_PAUSE_S)
         yield True
     finally:
         os.close(descriptor)
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def publish(path: str, text: str, mode: int = 0o600) -> None:
