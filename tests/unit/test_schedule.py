@@ -15,7 +15,7 @@ from windlass.records import record
 from windlass.schedule import config, jobs, judging, place, runner, showing, units
 from windlass.schedule.jobs import Fleet
 from windlass.settings import Settings
-from windlass.telling import closing
+from windlass.telling import closing, keeping
 from windlass_engine.errors import CODES, WindlassError
 from windlass_engine.scheduled import account, hooks, ledger
 
@@ -430,7 +430,9 @@ def test_one_that_ended_with_the_machine_is_told_by_the_next_job(tmp_path, monke
     assert hook.heard[0][1].startswith("windlass-prod-backup: did not come to its end: the machine was restarted")
     assert ledger.read(str(folder))["jobs"]["backup"]["exit_code"] == CODES["run_lost"][0]
     assert "backup FAILED, exit 32" in capsys.readouterr().out
-    assert 'windlass_job_last_result{environment="prod",job="backup"} 0' in (tmp_path / "windlass-prod.prom").read_text()
+    assert (
+        'windlass_job_last_result{environment="prod",job="backup"} 0' in (tmp_path / "windlass-prod.prom").read_text()
+    )
     assert runner.run(settings, "prod", "check") == 0
     assert [path for path, _ in hook.heard].count("/secret-id-2/fail") == 1
 
@@ -553,3 +555,31 @@ def test_what_an_installation_says(check, changed, removed, says):
 def test_a_crontab_says_every_job():
     lines = units.crontab(["invoke", "run-scheduled"], [{"name": "backup"}, {"name": "check"}])
     assert lines[0].endswith("* * * invoke run-scheduled --job backup") and len(lines) == 2
+
+
+# ---------------------------------------------------------------- the dead man's check, and restore tests
+
+HOUR_S = 3600
+
+
+@pytest.mark.parametrize(
+    ("age_s", "says"),
+    [
+        (25 * HOUR_S, ""),
+        (27 * HOUR_S, "is 27 h old"),
+        (-300, ""),  # two clocks never agree
+        (-48 * HOUR_S, "is dated 48 h from now, by a wrong clock"),
+    ],
+)
+def test_the_newest_verified_backup_is_neither_too_old_nor_from_the_future(age_s, says):
+    told = keeping.overdue({"verified": {"id": ID, "age_s": age_s}}, 26 * HOUR_S * 1000)
+    assert says in told and bool(told) is bool(says)
+
+
+def test_a_restore_test_that_was_cut_off_is_told():
+    """The test host went away in the midst: what there is names the backup, and no time."""
+    tested = {"restore_test": {"backup": ID, "host": "spare", "path": "/x", "failed": ""}}
+    run = run_of("restore_test", {"a": tested}, {**ERROR, "code": "host_unreachable"})
+    shown = [(line.text, line.style) for line in closing.lines(run)]
+    assert (f"db1 a: backup {ID} was not tested", "bad") in shown
+    assert judging.judge(jobs.find("backup-test"), run).exit_code == CODES["host_unreachable"][0]
