@@ -38,7 +38,8 @@ def node(testbed: Testbed) -> Iterator[ControlNode]:
     yield found
     found.host.console("rm -f /etc/systemd/system/page-me.service /run/paged")
     testbed["db1"].console(f"rm -rf {HOME}/.local/state/windlass")
-    found.host.console(f"systemctl stop '{UNITS.rpartition('/')[2]}' || true; rm -f {UNITS}; systemctl daemon-reload")
+    ended = f"systemctl stop '{UNITS.rpartition('/')[2]}' || true; rm -f {UNITS}; systemctl daemon-reload"
+    found.host.console(f"{ended}; systemctl reset-failed")
     found.host.console(f"rm -rf {HOME}/windlass {HOME}/venv {HOME}/metrics")
 
 
@@ -270,7 +271,7 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         gone = project.playbook("schedule", "fleet", *limited, variables={"schedule_remove": True})
         assert gone.code == 0, gone.output
         assert host.console("ls /etc/systemd/system/windlass-* 2>/dev/null", check=False).stdout == ""
-        host.console(f"rm -rf {HOME}/.local/state/windlass {HOME}/metrics")
+        host.console(f"systemctl reset-failed; rm -rf {HOME}/.local/state/windlass {HOME}/metrics")
 
 
 def _rests(host: Host, unit: str) -> bool:
