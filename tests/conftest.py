@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 AnyMysqld = TypeVar("AnyMysqld", bound="Mysqld")
 
 module_names.install()
+# Plain Ansible refuses to start in any other; what Windlass does about that has tests of its own.
+os.environ["LC_ALL"] = "C.UTF-8"
 # Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
