@@ -87,6 +87,10 @@ def record_of(project: Project) -> dict[str, Any]:
 
 def test_microsofts_driver_comes_beside_pyodbc(runner: Project, host: Host) -> None:
     host.console(f"base64 --decode > {WHEELS}/mssql_python_odbc-18.6.0-py3-none-any.whl", text=wheel())
+    before = installed(host)
+    shown = runner.playbook("prepare", "bed", variables=STATE, check=True)
+    assert (shown.code, shown.changed > 0) == (0, True), shown.output
+    assert installed(host) == before
     first = runner.playbook("prepare", "bed", variables=STATE)
     assert (first.code, first.changed > 0) == (0, True), first.output
     assert "python3-pyodbc" in installed(host) and "tdsodbc" not in installed(host)
