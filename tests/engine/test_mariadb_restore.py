@@ -195,6 +195,11 @@ def test_never_over_a_database_that_is_there(mariadb: MariaDBServer, url: str, t
     made = make(url, tmp_path)
     with pytest.raises(WindlassError, match="a database of that name already"):
         bring_back(url, made, name_in(url))
+    for name, way_round in (("side", "--into"), ("restored", "--into, or take that database away with --drop")):
+        mariadb.create_database(f"{name_in(url)}_{name}")
+        with pytest.raises(WindlassError, match="a database of that name already") as caught:
+            bring_back(url, made, f"{name_in(url)}_{name}")
+        assert caught.value.hint == f"nothing was touched; give another name with {way_round}"
     with pytest.raises(WindlassError, match="1 to 64 characters"):
         bring_back(url, made, "x" * 65)
 

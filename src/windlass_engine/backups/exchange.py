@@ -61,7 +61,7 @@ def drop(target: Target, name: str) -> Wire:
     keeper = keeper_of(target)
     own = keeper.database_name(target)
     with told(target, "dropping"):
-        if not _is_given(keeper, own, name):
+        if not is_given(keeper, own, name):
             raise refusal(
                 f"{name!r} is no name that a restore or a swap of {own!r} gives; drop it with the server's own means"
             )
@@ -122,7 +122,7 @@ def _begin(keeper: Keeper, target: Target, incoming: str, kept: str, emit: Emit)
     return keeper.exchange(target, incoming, kept, started)
 
 
-def _is_given(keeper: Keeper, own: str, name: str) -> bool:
+def is_given(keeper: Keeper, own: str, name: str) -> bool:
     """Return whether a name is one that a restore or a swap gives beside the database ``own``."""
     begins = [_with_end(keeper, own, word) for word in (_BEFORE, _UNDONE)]
     dated = any(name.startswith(begin) and _STAMPED.fullmatch(name[len(begin) :]) for begin in begins)

@@ -25,7 +25,7 @@ from ..schema import introspect
 from ..schema.introspect import Schema
 from ..session import ServerError, Session, connect
 from .backup import SCHEMA, Emit, job_count, keeper_of, stamped
-from .exchange import kept_name, swap, told, undo_swap
+from .exchange import is_given, kept_name, swap, told, undo_swap
 
 __all__ = ["UNFINISHED", "beside", "look", "require_possible", "swap", "undo_swap"]
 
@@ -69,7 +69,7 @@ def beside(
             restoring, outlook, notes = _looked(keeper, target, known, folder, new_name, asked)
             _tell(emit, outlook, notes)
             restoring.create()
-            with _dropped_on_failure(restoring, new_name):
+            with _dropped_on_failure(restoring, new_name, is_given(keeper, keeper.database_name(target), new_name)):
                 notes += _Restoring(restoring, _login_to(target, new_name), folder, known, emit, began).run()
         result = {
             "into": new_name,
@@ -242,9 +242,11 @@ def _require_fit(keeper: Keeper, restoring: Restoring, target: Target, known: Wi
 
 def _way_round(keeper: Keeper, target: Target, name: str) -> str:
     """Return what to do about a database of that name, where there is one beside the target's."""
-    if name == keeper.database_name(target) or name not in keeper.databases(target, name):
+    own = keeper.database_name(target)
+    if name == own or name not in keeper.databases(target, name):
         return ""
-    return "; give another name with --into, or take that database away with --drop"
+    away = ", or take that database away with --drop" if is_given(keeper, own, name) else ""
+    return f"; give another name with --into{away}"
 
 
 def _obstructed(known: Wire, name: str, lines: list[str], way_round: str = "") -> WindlassError:
@@ -258,13 +260,14 @@ def _obstructed(known: Wire, name: str, lines: list[str], way_round: str = "") -
 
 
 @contextmanager
-def _dropped_on_failure(restoring: Restoring, name: str) -> Iterator[None]:
+def _dropped_on_failure(restoring: Restoring, name: str, is_ours: bool) -> Iterator[None]:
     """Take the new database away again when anything fails; where that fails too, say how to do it later."""
     try:
         yield
     except (WindlassError, ServerError) as error:
         if not restoring.drop():
-            error.hint = f"{name} could not be dropped again: drop it when the server answers (--drop), and start again"
+            way = f"give --drop {name}" if is_ours else f"drop {name} with the server's own means"
+            error.hint = f"{name} could not be dropped again: {way} when the server answers, and start again"
         raise
     except BaseException:
         restoring.drop()
