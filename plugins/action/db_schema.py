@@ -49,7 +49,10 @@ class ActionModule(WindlassAction):
     def _drift(self) -> None:
         accept = bool(self.args["accept"])
         found = self._ask(accept=accept)
-        self.result["windlass_drift"] = {name: {**told, "accepted": accept} for name, told in found.items()}
+        systems = {database.name: database.system for database in self.databases}
+        self.result["windlass_drift"] = {
+            name: {**told, "accepted": accept, "system": systems[name]} for name, told in found.items()
+        }
         self.result["changed"] = accept and any(told["changes"] or told["unknown"] for told in found.values())
         if not accept:
             drifting.refuse(self.host, found)

@@ -75,6 +75,7 @@ windlass_drift:
       unknown: ""
       new: false
       accepted: false
+      system: salon
       changes:
         - kind: column
           identity: public.clients.nickname

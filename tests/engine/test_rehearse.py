@@ -108,7 +108,7 @@ def test_what_the_plan_does_to_its_own_tables_keeps_nobody_waiting(theatre: Thea
 
     def rehearsed(table: str) -> dict[str, Any]:
         first = migration("001_make", "CREATE TABLE public.made (id int, note text);\n", "DROP TABLE public.made;\n")
-        second = migration("002_slow", f"LOCK TABLE {table} IN EXCLUSIVE MODE;\nSELECT pg_sleep(0.4);\n", "SELECT 1;\n")
+        second = migration("002_slow", f"LOCK TABLE {table} IN EXCLUSIVE MODE;\nSELECT pg_sleep(0.8);\n", "SELECT 1;\n")
         part: dict[str, Any] = theatre.rehearse(Bench(theatre.url).plan(system(first, second)))["parts"][0]
         return part
 

@@ -82,6 +82,8 @@ def test_a_look_at_drift_counts_as_what_a_plan_found_does(tmp_path: Path) -> Non
         found = {"unknown": "", "known": known, "changes": changes, "accepted": False, **more}
         return record_of.closed("drift", db1={"windlass_drift": {"salon": found}})
 
+    keep(tmp_path / "alone", "r0", 9, looked([], system="salon"), report=False)
+    assert "System prod salon not known" in re.sub(r"\s+", " ", page(tmp_path / "alone"))
     planned = record_of.plan(drift={"unknown": "", "known": known, "changes": []})
     parts = {"windlass_plan": {"salon": planned}, "windlass_run": {"salon": record_of.run()}}
     keep(tmp_path, "r1", 9, record_of.closed(db1=parts))

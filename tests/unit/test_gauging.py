@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from windlass_engine.dialects.answers import Gauge, HeldLock
 from windlass_engine.model import Target
+from windlass_engine.rehearsal import load
 from windlass_engine.rehearsal.gauging import Gauging, Look, longest_block
 
 
@@ -44,3 +45,23 @@ def test_nobody_waits_for_a_table_that_the_plan_itself_has_made() -> None:
     }  # fmt: skip
     gauging.standing = frozenset()
     assert longest_block(gauging.locks()) is None
+
+
+def test_what_is_said_of_locks_is_what_became_known_of_them() -> None:
+    """Before the session at work is known there is nothing to be tried: that is not how the run went."""
+    gauging = seen(0, 0)
+    gauging.looks = [Look(0, 0, Gauge(None, None, "not told")), Look(1, 1, Gauge(None, (), "tried instead"))]
+    assert gauging.note == "tried instead"
+    gauging.looks.pop()
+    assert gauging.note == "not told"
+
+
+def test_who_waits_is_at_the_call_that_takes_long() -> None:
+    """A look sees a wait a little before or after its call: the short calls beside it are not meant."""
+    work = load.Workload(Target("test", "test", "mysql://nobody@127.0.0.1:1/nothing"), (), 0)
+    calls = [("before.sql", 0.0, 0.9), ("waits.sql", 1.0, 0.8), ("after.sql", 1.85, 0.5)]
+    work._samples = [load.Sample(name, began, took, pid=7) for name, began, took in calls]
+    work._samples.append(load.Sample("other.sql", 0.0, 3.0, pid=8))
+    assert work.script_of(7, 0.85, 1.9) == "waits.sql"
+    assert work.script_of(7, 2.0, 2.1) == "after.sql"
+    assert work.script_of(9, 0.0, 3.0) == "" and work.script_of(7, 2.9, 3.0) == ""

@@ -77,7 +77,7 @@ def _row(host: str, part: Mapping[str, Any], name: str, data: Mapping[str, Any])
 
 def system(data: Mapping[str, Any]) -> str:
     """Return the system of a database, as any part of its record names it."""
-    parts = (data.get(part) or {} for part in ("plan", "run", "info"))
+    parts = (data.get(part) or {} for part in ("plan", "run", "info", "proof", "drift"))
     return next((str(part["system"]) for part in parts if part.get("system")), "")
 
 

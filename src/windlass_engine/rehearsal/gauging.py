@@ -126,7 +126,8 @@ class Gauging:
     @property
     def note(self) -> str:
         """Return what of the locks is not known, and what would let the server tell."""
-        return next((look.gauge.note for look in self.looks if look.gauge.note), "")
+        told = [look.gauge for look in self.looks if look.gauge.note]
+        return next((gauge.note for gauge in told if gauge.locks is not None), told[0].note if told else "")
 
     def spans(self) -> list[Span]:
         """Return every lock that was seen, in the order in which they were."""

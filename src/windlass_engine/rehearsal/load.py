@@ -39,6 +39,10 @@ class Sample:
         """Return whether it was under way between two times."""
         return self.began < end and self.began + self.took > begin
 
+    def shared(self, begin: float, end: float) -> float:
+        """Return for how long it was under way between two times, below 0 where it was not (seconds)."""
+        return min(self.began + self.took, end) - max(self.began, begin)
+
 
 class Workload:
     """Runs load scripts at random until it is told to stop: ``with Workload(…) as load: …``, then ``load.result()``.
@@ -98,11 +102,15 @@ class Workload:
 
     # ------------------------------------------------------------ result
 
-    def script_of(self, pid: int, at: float) -> str:
-        """Return the script that a session of the load was at (a time of the monotonic clock), "" for no such one."""
-        moment = at - self.zero
-        own = (sample for sample in self._samples if sample.pid == pid)
-        return next((sample.name for sample in own if sample.began <= moment <= sample.began + sample.took), "")
+    def script_of(self, pid: int, begin: float, end: float) -> str:
+        """Return the script that a session of the load was at longest between two times, "" for no such one.
+
+        Times of the monotonic clock.  Somebody who waits makes one long call, and short ones before and after it.
+        """
+        own = [sample for sample in self._samples if sample.pid == pid]
+        there = [sample for sample in own if sample.shared(begin - self.zero, end - self.zero) >= 0]
+        longest = max(there, key=lambda sample: sample.shared(begin - self.zero, end - self.zero), default=None)
+        return longest.name if longest else ""
 
     def result(self) -> Wire:
         """Return throughput and latencies while the plan ran and without it, errors, and a picture over time.

@@ -74,13 +74,16 @@ class Waits:
         wait, worker, middle = waited.wait, self._seen.worker, (waited.begin + waited.end) / 2
         if wait.waiter == worker:
             own = self._statements.at(middle)
-            return (*_told(own), self._load.script_of(wait.holder, middle) or SOMEBODY, "", wait.table)
-        who = self._load.script_of(wait.waiter, middle) or "another session"
+            return (*_told(own), self._at_work(wait.holder, waited) or SOMEBODY, "", wait.table)
+        who = self._at_work(wait.waiter, waited) or "another session"
         if wait.holder and wait.holder != worker:
-            return (who, wait.sql, self._load.script_of(wait.holder, middle) or "another session", "", wait.table)
+            return (who, wait.sql, self._at_work(wait.holder, waited) or "another session", "", wait.table)
         # Where the server does not tell for whom: on a copy nobody but the plan locks a table.
         table, ran = self._holding(wait.table, middle)
         return (who, wait.sql, *_told(ran), table)
+
+    def _at_work(self, pid: int, waited: _Waited) -> str:
+        return self._load.script_of(pid, waited.begin, waited.end)
 
     def _holding(self, table: str, moment: float) -> tuple[str, Optional[Ran]]:
         """Return a table with the statement of the plan that took the lock of it which stood at a time."""
