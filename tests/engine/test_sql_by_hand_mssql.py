@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -219,20 +220,23 @@ def test_the_word_lets_rows_go(empty: ByHand) -> None:
 def test_eight_workers_claim_each_row_exactly_once(deployed: ByHand, flow: str, rows: int) -> None:
     table, key, prefix = FLOWS[flow]
     fill(deployed, table, rows)
+    all_at_work = Barrier(8)
 
     def work(number: int) -> list[tuple[int, int]]:
-        worker, mine = f"host:{number}", []
+        claim = f"EXEC dbo.Clinic_Claim{flow}Messages @WorkerID = N'host:{number}', @Limit = 50"
         with deployed.other() as session:
+            claimed = until_no_deadlock(session, claim)
+            # Nobody goes on before all of them have claimed something: however busy the machine is, they meet.
+            all_at_work.wait(120)
             while session.value(f"SELECT COUNT(*) FROM dbo.{table} WITH (NOLOCK) WHERE {prefix}Status = 0"):
-                claim = f"EXEC dbo.Clinic_Claim{flow}Messages @WorkerID = N'{worker}', @Limit = 50"
-                claimed = [row[0] for row in until_no_deadlock(session, claim)]
-                mine += [(found, number) for found in claimed]
-        return mine
+                claimed += until_no_deadlock(session, claim)
+        return [(row[0], number) for row in claimed]
 
     with ThreadPoolExecutor(8) as pool:
         claims = [claim for claims in pool.map(work, range(8)) for claim in claims]
     assert len(claims) == rows
     assert len({row for row, _ in claims}) == rows
+    assert {number for _, number in claims} == set(range(8)), "not all of them worked at once"
     kept = deployed.run(f"SELECT {key}, {prefix}WorkerID FROM dbo.{table} WHERE {prefix}Status = 1")
     assert sorted(kept) == sorted((row, f"host:{number}") for row, number in claims)
 
