@@ -88,17 +88,17 @@ def test_forth_back_and_forth_again(theatre: Theatre) -> None:
 
 def test_a_lock_that_is_held_long_is_caught_and_its_online_form_is_not(theatre: Theatre) -> None:
     """A transaction that alters a table first and works long afterwards keeps everybody waiting to its end."""
-    slow = "ALTER TABLE public.bookings ADD COLUMN a int;\nSELECT pg_sleep(0.6);\n"
+    slow = "ALTER TABLE public.bookings ADD COLUMN a int;\nSELECT pg_sleep(1.2);\n"
     down = "ALTER TABLE public.bookings DROP COLUMN a;\n"
 
     def block(up: str) -> dict[str, Any]:
         found = theatre.rehearse(theatre.plan(up, down))["parts"][0]["longest_block"]
         return found or {"held_ms": 0}
 
-    long = measured(lambda: block(slow), lambda found: found["held_ms"] >= 500)
+    long = measured(lambda: block(slow), lambda found: found["held_ms"] >= 1000)
     assert (long["table"], long["blocks"]) == ("public.bookings", "reads and writes")
-    assert long["held_ms"] >= 500
-    online = "SELECT pg_sleep(0.6);\nALTER TABLE public.bookings ADD COLUMN a int;\n"
+    assert long["held_ms"] >= 1000
+    online = "SELECT pg_sleep(1.2);\nALTER TABLE public.bookings ADD COLUMN a int;\n"
     short = measured(lambda: block(online), lambda found: found["held_ms"] < 300)
     assert short["held_ms"] < 300
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, takewhile
 from typing import Optional
 
 from ..dialects.link import ServerError
@@ -40,7 +43,7 @@ class Sample:
         return self.began < end and self.began + self.took > begin
 
     def shared(self, begin: float, end: float) -> float:
-        """Return for how long it was under way between two times, below 0 where it was not (seconds)."""
+        """Return for how long it was under way between two times (seconds)."""
         return min(self.began + self.took, end) - max(self.began, begin)
 
 
@@ -105,12 +108,24 @@ class Workload:
     def script_of(self, pid: int, begin: float, end: float) -> str:
         """Return the script that a session of the load was at longest between two times, "" for no such one.
 
-        Times of the monotonic clock.  Somebody who waits makes one long call, and short ones before and after it.
+        Times of the monotonic clock; ask when the load is over.  Somebody who waits makes one long call, and short ones
+        before and after it.
         """
-        own = [sample for sample in self._samples if sample.pid == pid]
-        there = [sample for sample in own if sample.shared(begin - self.zero, end - self.zero) >= 0]
-        longest = max(there, key=lambda sample: sample.shared(begin - self.zero, end - self.zero), default=None)
+        ends, own = self._calls.get(pid, ([], []))
+        begin, end = begin - self.zero, end - self.zero
+        there = takewhile(lambda sample: sample.began <= end, islice(own, bisect_left(ends, begin), None))
+        longest = max(there, key=lambda sample: sample.shared(begin, end), default=None)
         return longest.name if longest else ""
+
+    @cached_property
+    def _calls(self) -> dict[int, tuple[list[float], list[Sample]]]:
+        """Return each session's calls, one after the other, with their ends: there may be very many."""
+        found: dict[int, tuple[list[float], list[Sample]]] = {}
+        for sample in self._samples:
+            ends, own = found.setdefault(sample.pid, ([], []))
+            ends.append(sample.began + sample.took)
+            own.append(sample)
+        return found
 
     def result(self) -> Wire:
         """Return throughput and latencies while the plan ran and without it, errors, and a picture over time.
