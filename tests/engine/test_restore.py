@@ -143,9 +143,11 @@ def test_a_damaged_backup_is_refused_before_anything_is_made(
     made = make(original, tmp_path, pg)
     file = next(Path(made["path"]).glob("dump/*.dat*"))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(WindlassError, match=file.name) as caught:
-        restore.beside(target_of(original), made["path"], side, str(pg.bin), 2, silent)
-    assert caught.value.code == "backup_failed"
+    # Damage is told before anything else that stands in the way: here, that the name is taken.
+    for name in (side, name_in(original)):
+        with pytest.raises(WindlassError, match=file.name) as caught:
+            restore.beside(target_of(original), made["path"], name, str(pg.bin), 2, silent)
+        assert caught.value.code == "backup_failed"
     assert side not in databases(pg)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
@@ -59,18 +60,22 @@ def beside(
         emit = stamped(emit, target.name)
         began = time.monotonic()
         emit({"event": "restore_started", "path": backup_path, "into": new_name})
-        backup_store.check(backup_path, job_count(jobs))
-        known = manifest.load(backup_path)
-        _require_engine(keeper, known)
-        keeper.recheck(target, known)
-        with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
-            chosen = _chosen(keeper, known, tables)
-            asked = Asked(client_bin, job_count(jobs), tables=chosen)
-            restoring, outlook, notes = _looked(keeper, target, known, folder, new_name, asked)
-            _tell(emit, outlook, notes)
-            restoring.create()
-            with _dropped_on_failure(restoring, new_name, is_given(keeper, keeper.database_name(target), new_name)):
-                notes += _Restoring(restoring, _login_to(target, new_name), folder, known, emit, began).run()
+        with _hashed_meanwhile(backup_path, job_count(jobs)) as require_whole:
+            known = manifest.load(backup_path)
+            _require_engine(keeper, known)
+            keeper.recheck(target, known)
+            if known.get("encryption"):
+                require_whole()
+            with encryption.opened(backup_path, known, identity, job_count(jobs)) as folder:
+                chosen = _chosen(keeper, known, tables)
+                asked = Asked(client_bin, job_count(jobs), tables=chosen)
+                restoring, outlook, notes = _looked(keeper, target, known, folder, new_name, asked)
+                require_whole()
+                _tell(emit, outlook, notes)
+                given = is_given(keeper, keeper.database_name(target), new_name)
+                restoring.create()
+                with _dropped_on_failure(restoring, new_name, given):
+                    notes += _Restoring(restoring, _login_to(target, new_name), folder, known, emit, began).run()
         result = {
             "into": new_name,
             "backup": known["id"],
@@ -118,6 +123,21 @@ def require_possible(target: Target, backup_path: str, new_name: str, client_bin
     if lines:
         raise _obstructed(known, new_name, lines)
     return manifest.summary(backup_path, known)
+
+
+@contextmanager
+def _hashed_meanwhile(path: str, threads: int) -> Iterator[Callable[[], object]]:
+    """Hash every file of a backup beside what only looks; give what waits for the end, and raises where one is damaged.
+
+    Whatever else goes wrong, damage is told first: it may be the reason.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        hashing = aside.submit(backup_store.check, path, threads)
+        try:
+            yield hashing.result
+        except Exception:
+            hashing.result()
+            raise
 
 
 def _looked(
