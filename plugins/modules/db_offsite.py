@@ -27,7 +27,7 @@ options:
     type: bool
     default: false
   fetch:
-    description: Id of a backup to bring back.
+    description: Id of a backup to bring back. A local one that is whole stays (C(here)); a damaged one makes room.
     type: str
     default: ""
   backup_dir:
@@ -58,6 +58,7 @@ windlass_offsite:
       created: false
       copied: [20251121T040506Z-1a2b3c]
       fetched: ""
+      here: ""
       checked: false
 """
 

@@ -15,7 +15,7 @@ import pytest
 from tests.keeping import stock
 from tests.servers import sshd
 from windlass_engine.errors import WindlassError
-from windlass_engine.keeping import catalogue, manifest, marks, offsite, pruning
+from windlass_engine.keeping import catalogue, copying, manifest, marks, offsite, pruning, workplace
 from windlass_engine.keeping.retention import Policy
 from windlass_engine.model import Wire
 
@@ -61,6 +61,38 @@ def test_a_copy_is_read_back_and_comes_back(repository: offsite.Repository, tmp_
     assert manifest.damages(fetched, manifest.load(fetched)) == []
     assert os.stat(fetched).st_mode & 0o777 == 0o700
     assert [each["state"] for each in joined(tmp_path, repository)] == ["complete"]
+    assert not list(stock.home(tmp_path).glob(".partial*"))
+
+
+@pytest.mark.parametrize("harm", ["a byte", "the manifest"])
+def test_a_damaged_backup_makes_room_for_its_copy(repository: offsite.Repository, tmp_path: Path, harm: str) -> None:
+    known = stock.put(tmp_path, 1)
+    path = stock.home(tmp_path) / known["id"]
+    offsite.copy(repository, str(path), known)
+
+    def fetched(check_mode: bool = False) -> Wire:
+        wish = copying.Wish(fetch=known["id"])
+        return copying.carry_out(
+            repository, stock.directory(tmp_path), stock.DATABASE, wish, check_mode, lambda _: None
+        )
+
+    before = os.stat(path).st_ino
+    assert (fetched()["fetched"], fetched()["here"]) == ("", known["id"]), "a whole one stays"
+    assert os.stat(path).st_ino == before
+    if harm == "a byte":
+        stock.break_one(tmp_path, known["id"])
+    else:
+        (path / "manifest.json").unlink()
+    marks.failed(str(stock.home(tmp_path)), known["id"], "damaged")
+    assert fetched(check_mode=True)["fetched"] == known["id"]
+    assert manifest.hash_files(str(path)) != known["files"] or not (path / "manifest.json").exists()
+    if harm == "a byte":
+        with workplace.in_use(str(path)), pytest.raises(WindlassError, match="is in use"):
+            fetched()
+    assert fetched()["fetched"] == known["id"]
+    assert manifest.damages(str(path), manifest.load(str(path))) == []
+    (entry,) = local(tmp_path)[stock.DATABASE]
+    assert entry["state"] == "complete" and "failed" not in entry
     assert not list(stock.home(tmp_path).glob(".partial*"))
 
 

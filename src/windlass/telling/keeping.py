@@ -108,6 +108,8 @@ def offsite_lines(place: str, result: Mapping[str, Any]) -> Told:
         yield f"{place}: made the repository {result['repository']}", "good"
     if result["fetched"]:
         yield f"{place}: fetched {result['fetched']}", "good"
+    elif result.get("here"):
+        yield f"{place}: {result['here']} is here already, and whole", "good"
     elif result["copied"]:
         yield (
             f"{place}: copied to {result['repository']}, read back and compared: {', '.join(result['copied'])}",

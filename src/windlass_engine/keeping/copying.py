@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from ..errors import WindlassError
 from ..model import Wire
 from . import catalogue, manifest, offsite, outside
 
@@ -27,16 +26,28 @@ def carry_out(
     check_mode: bool,
     emit: Callable[[Wire], None],
 ) -> Wire:
-    """Copy, or fetch, and check; return ``{repository, created, copied, fetched, checked}``.
+    """Copy, or fetch, and check; return ``{repository, created, copied, fetched, here, checked}``.
+
+    ``here`` is the backup that was to be fetched, where the local one is whole.
 
     Emits ``offsite_copied`` and ``offsite_fetched``.  Raises WindlassError (offsite_failed, backup_failed).
     """
-    done: Wire = {"repository": repository.shown, "created": False, "copied": [], "fetched": "", "checked": False}
+    done: Wire = {
+        "repository": repository.shown,
+        "created": False,
+        "copied": [],
+        "fetched": "",
+        "here": "",
+        "checked": False,
+    }
     if wish.create and not check_mode:
         done["created"] = offsite.create(repository)
     if wish.fetch:
         done["fetched"] = _fetch(repository, directory, database, wish.fetch, check_mode)
-        emit({"event": "offsite_fetched", "database": database, "id": wish.fetch})
+        if done["fetched"]:
+            emit({"event": "offsite_fetched", "database": database, "id": wish.fetch})
+        else:
+            done["here"] = wish.fetch
         return done
     for entry in _missing(repository, directory, database):
         known = manifest.load(entry["path"])
@@ -59,19 +70,21 @@ def _missing(repository: offsite.Repository, directory: str, database: str) -> l
 
 
 def _fetch(repository: offsite.Repository, directory: str, database: str, wanted: str, check_mode: bool) -> str:
-    """Bring one backup back; a local one that is whole stays, one that is broken stands in the way and is told of."""
-    local = {each["id"]: each for each in catalogue.read(directory, [database])[database]}
-    if wanted in local:
-        if local[wanted]["state"] == catalogue.COMPLETE:
-            return ""
-        raise WindlassError(
-            "backup_failed", f"the broken backup {wanted} lies in the way: {local[wanted]['path']}",
-            hint="move it away, then fetch again",
-        )  # fmt: skip
+    """Bring one backup back; a local one that is whole stays, one that is broken or damaged makes room."""
+    if _is_whole_here(directory, database, wanted):
+        return ""
     if check_mode:
-        return wanted if is_only_there(repository, directory, database, wanted) else ""
+        return wanted if any(each["id"] == wanted for each in offsite.snapshots(repository, database)) else ""
     offsite.fetch_by_id(repository, catalogue.home_of(directory, database), database, wanted)
     return wanted
+
+
+def _is_whole_here(directory: str, database: str, wanted: str) -> bool:
+    """Return whether a backup is here, and every file of it is what the manifest says."""
+    found = [each for each in catalogue.read(directory, [database])[database] if each["id"] == wanted]
+    if not found or found[0]["state"] != catalogue.COMPLETE:
+        return False
+    return not manifest.damages(found[0]["path"], manifest.load(found[0]["path"]))
 
 
 def is_only_there(repository: offsite.Repository, directory: str, database: str, wanted: str) -> bool:

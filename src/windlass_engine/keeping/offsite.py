@@ -131,7 +131,8 @@ def check(repository: Repository, full: bool = False, tick: Optional[Tick] = Non
 def fetch(repository: Repository, copy_of: Wire, home: str, tick: Optional[Tick] = None) -> str:
     """Bring a copy back under the backup's own name; return its path.
 
-    It appears whole and hashed, or not at all.  Raises WindlassError (offsite_failed, backup_failed), OSError.
+    It appears whole and hashed, or not at all; a backup of that name that is here goes when the copy is.
+    Raises WindlassError (offsite_failed, backup_failed), OSError.
     """
     final = os.path.join(home, str(copy_of["id"]))
     with workplace.folder(home, "fetched") as place:
@@ -139,8 +140,11 @@ def fetch(repository: Repository, copy_of: Wire, home: str, tick: Optional[Tick]
         known = manifest.load(found)
         _refuse_damage(repository, found, known)
         manifest.sync(found)
+        replaced = _make_room(final)
         os.rename(found, final)
         manifest.sync_path(home)
+    if replaced:  # what failed was the one that is gone
+        marks.change(home, known["id"], failed=None)
     marks.change(
         home, known["id"], offsite={
             "repository": repository.shown, "snapshot": copy_of["snapshot"], "at": copy_of["at"],
@@ -148,6 +152,18 @@ def fetch(repository: Repository, copy_of: Wire, home: str, tick: Optional[Tick]
         },
     )  # fmt: skip
     return final
+
+
+def _make_room(path: str) -> bool:
+    """Delete a backup in whose place a copy comes; return whether there was one."""
+    if not os.path.isdir(path):
+        return False
+    if not workplace.remove(path):
+        raise WindlassError(
+            "backup_failed", f"the damaged backup {path} is in use",
+            hint="wait until its restore or its copy ends, then fetch again",
+        )  # fmt: skip
+    return True
 
 
 def fetch_by_id(repository: Repository, home: str, database: str, backup_id: str) -> str:
