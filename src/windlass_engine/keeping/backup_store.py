@@ -114,8 +114,8 @@ def check(path: str, threads: int = 4) -> Wire:
         raise WindlassError(
             "backup_failed",
             f"the backup {known['id']} is damaged: {'; '.join(lines[:5])}" + (" …" if len(lines) > 5 else ""),
-            hint=f"choose another backup, or bring back its off-site copy (invoke backups --fetch {known['id']} --env ENV); "
-            "and look at the disk that this one lies on",
+            hint=f"choose another backup, or bring its off-site copy back (invoke backups --fetch {known['id']} "
+            "--env ENV); and look at the disk that this one lies on",
             where={"database": known["database"]},
             detail={"path": path, "damages": lines},
         )
