@@ -60,6 +60,7 @@ windlass_offsite:
       fetched: ""
       here: ""
       checked: false
+      intended: false
 """
 
 from typing import Any

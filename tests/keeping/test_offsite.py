@@ -84,7 +84,7 @@ def test_a_damaged_backup_makes_room_for_its_copy(repository: offsite.Repository
     else:
         (path / "manifest.json").unlink()
     marks.failed(str(stock.home(tmp_path)), known["id"], "damaged")
-    assert fetched(check_mode=True)["fetched"] == known["id"]
+    assert (fetched(check_mode=True)["fetched"], fetched(check_mode=True)["intended"]) == (known["id"], True)
     assert manifest.hash_files(str(path)) != known["files"] or not (path / "manifest.json").exists()
     if harm == "a byte":
         with workplace.in_use(str(path)), pytest.raises(WindlassError, match="is in use"):
@@ -94,6 +94,14 @@ def test_a_damaged_backup_makes_room_for_its_copy(repository: offsite.Repository
     (entry,) = local(tmp_path)[stock.DATABASE]
     assert entry["state"] == "complete" and "failed" not in entry
     assert not list(stock.home(tmp_path).glob(".partial*"))
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_nowhere_cannot_be_fetched(repository: offsite.Repository, tmp_path: Path, check_mode: bool) -> None:
+    wish = copying.Wish(fetch=stock.id_of(1))
+    with pytest.raises(WindlassError, match="has no copy of") as caught:
+        copying.carry_out(repository, stock.directory(tmp_path), stock.DATABASE, wish, check_mode, lambda _: None)
+    assert caught.value.code == "backup_failed"
 
 
 def test_what_changed_on_the_way_is_no_copy(repository: offsite.Repository, tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ def offsite_lines(place: str, result: Mapping[str, Any]) -> Told:
         return
     if result["created"]:
         yield f"{place}: made the repository {result['repository']}", "good"
-    if result["fetched"]:
+    if result.get("intended") and (result["fetched"] or result["copied"]):
+        what = f"fetch {result['fetched']}" if result["fetched"] else f"copy {', '.join(result['copied'])}"
+        yield f"{place}: would {what} ({result['repository']})", ""
+    elif result["fetched"]:
         yield f"{place}: fetched {result['fetched']}", "good"
     elif result.get("here"):
         yield f"{place}: {result['here']} is here already, and whole", "good"

@@ -26,9 +26,9 @@ def carry_out(
     check_mode: bool,
     emit: Callable[[Wire], None],
 ) -> Wire:
-    """Copy, or fetch, and check; return ``{repository, created, copied, fetched, here, checked}``.
+    """Copy, or fetch, and check; return ``{repository, created, copied, fetched, here, checked, intended}``.
 
-    ``here`` is the backup that was to be fetched, where the local one is whole.
+    ``here`` is the backup that was to be fetched, where the local one is whole; ``intended`` is set in check mode.
 
     Emits ``offsite_copied`` and ``offsite_fetched``.  Raises WindlassError (offsite_failed, backup_failed).
     """
@@ -39,6 +39,7 @@ def carry_out(
         "fetched": "",
         "here": "",
         "checked": False,
+        "intended": check_mode,
     }
     if wish.create and not check_mode:
         done["created"] = offsite.create(repository)
@@ -73,9 +74,9 @@ def _fetch(repository: offsite.Repository, directory: str, database: str, wanted
     """Bring one backup back; a local one that is whole stays, one that is broken or damaged makes room."""
     if _is_whole_here(directory, database, wanted):
         return ""
-    if check_mode:
-        return wanted if any(each["id"] == wanted for each in offsite.snapshots(repository, database)) else ""
-    offsite.fetch_by_id(repository, catalogue.home_of(directory, database), database, wanted)
+    found = offsite.find(repository, database, wanted)
+    if not check_mode:
+        offsite.fetch(repository, found, catalogue.home_of(directory, database))
     return wanted
 
 

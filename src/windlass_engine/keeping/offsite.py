@@ -168,6 +168,11 @@ def _make_room(path: str) -> bool:
 
 def fetch_by_id(repository: Repository, home: str, database: str, backup_id: str) -> str:
     """Bring the backup of that id back; return its path.  Raise WindlassError (offsite_failed, backup_failed)."""
+    return fetch(repository, find(repository, database, backup_id), home)
+
+
+def find(repository: Repository, database: str, backup_id: str) -> Wire:
+    """Return what :func:`snapshots` says of that backup.  Raise WindlassError (offsite_failed, backup_failed)."""
     copies = snapshots(repository, database)
     found = next((each for each in copies if each["id"] == backup_id), None)
     if found is None:
@@ -177,7 +182,7 @@ def fetch_by_id(repository: Repository, home: str, database: str, backup_id: str
             f"{repository.shown} has no copy of {backup_id} of {database}",
             hint=f"there are: {there}",
         )
-    return fetch(repository, found, home)
+    return found
 
 
 def forget(repository: Repository, ids: Sequence[str]) -> None:
