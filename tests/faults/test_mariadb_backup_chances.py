@@ -32,6 +32,7 @@ from tests.engine.mariadb_backups import (
     left_behind,
     make,
     name_in,
+    path_with,
     run,
     target_of,
 )
@@ -205,6 +206,19 @@ def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, n
     assert bring_back(noisy, last, f"{name_in(noisy)}_side")["differences"] == []
     server.drop_database(f"{name_in(noisy)}_side")
     print(f"{tries} tries, {made} backups made; broken: {dict(sorted(hit.items()))}")
+
+
+def test_a_packer_that_is_long_in_dying_is_named(noisy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dump program is dead before it, and of it."""
+    script = "head -c 1000 >/dev/null; exec 0<&-; sleep 0.5; echo 'No space left on device' >&2; exit 1"
+    packer = tmp_path / "bin" / "zstd"
+    packer.parent.mkdir()
+    packer.write_text(f'#!/bin/sh\ncase "$*" in *-dc*) exec {shutil.which("zstd")} "$@";; esac\n{script}\n')
+    packer.chmod(0o755)
+    path_with(str(packer.parent), monkeypatch)
+    with pytest.raises(WindlassError, match="filled up in the middle") as caught:
+        make(noisy, tmp_path)
+    assert caught.value.code == "space_missing" and left_behind(tmp_path) == []
 
 
 def stand(url: str, folder: Path) -> None:

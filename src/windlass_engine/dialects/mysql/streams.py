@@ -27,6 +27,8 @@ _BEGUN_BYTES = 2048
 _POLL_S = 0.005
 #: Others' commits are held up while a dump program begins: for so long at most.
 _BEGINNING_S = 15.0
+#: A program whose pipe is closed has ended after so long, or hangs.
+_LINGERING_S = 5.0
 _CHUNK = 1 << 20
 _KEPT = 4096
 #: Linux's F_SETPIPE_SZ, which Python names from 3.10 on.
@@ -76,7 +78,9 @@ class Part:
 
     def check(self) -> None:
         """Raise WindlassError, OSError when a program ended badly."""
-        # A dead packer kills the dump program, so it is looked at first.
+        # A dead packer kills the dump program, and may be seen dead after it: it is looked at first.
+        if self._packing and self._dumping.has_ended() and self._dumping.wait().code != 0:
+            _await(self._packing)
         for process, name in ((self._packing, self.packer), (self._dumping, self.name)):
             if process and process.has_ended():
                 backups.require_success(process.wait(), name, "backup_failed", _HINT, self.folder)
@@ -211,12 +215,20 @@ class Unpacked:
                 continue
 
     def has_failed(self) -> bool:
-        """Return whether the unpacker has ended badly by itself: one whose reader went away dies of that."""
+        """Return, when its reader has ended, whether the unpacker ended badly by itself and not of that."""
+        _await(self._process)
         return self._process.has_ended() and self._process.wait().code not in (0, -signal.SIGPIPE)
 
     def wait(self) -> processes.Finished:
         """Wait for the unpacker's end."""
         return self._process.wait()
+
+
+def _await(process: processes.Process) -> None:
+    """Wait for a process whose neighbour in the pipe has ended, unless it hangs."""
+    deadline = time.monotonic() + _LINGERING_S
+    while not process.has_ended() and time.monotonic() < deadline:
+        process.pause()
 
 
 def _pipe() -> tuple[int, int]:
