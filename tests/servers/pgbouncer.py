@@ -50,17 +50,21 @@ class Pool:
     def __init__(self, server: Behind, *, mode: str = "transaction", listen: str = "127.0.0.1") -> None:
         self.behind = server
         self.listen = listen
-        self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="windlass-pgbouncer-"))
         unprivileged.give(self.folder)
         self._write("users", f'"{server.user}" "{server.password}"\n')
-        text = _CONFIGURATION.format(server=server, port=self.port, folder=self.folder, mode=mode, listen=listen)
-        self._write("pgbouncer.ini", text)
-        self._process = subprocess.Popen(
-            unprivileged.command([program(), str(self.folder / "pgbouncer.ini")], dies_with_parent=True),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wait_until(self._answers, what="pgbouncer")
+        for _attempt in range(3):  # the port may be taken between the look and the start
+            self.port = free_port()
+            text = _CONFIGURATION.format(server=server, port=self.port, folder=self.folder, mode=mode, listen=listen)
+            self._write("pgbouncer.ini", text)
+            self._process = subprocess.Popen(
+                unprivileged.command([program(), str(self.folder / "pgbouncer.ini")], dies_with_parent=True),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            wait_until(lambda: self._has_ended() or self._answers(), what="pgbouncer")
+            if not self._has_ended():
+                return
+        raise RuntimeError(f"pgbouncer ended: {(self.folder / 'log').read_text()}")
 
     def url_of(self, database: str) -> str:
         """Return the URI of `database` through pgbouncer."""
@@ -79,9 +83,10 @@ class Pool:
         path.chmod(0o600)
         unprivileged.give(path)
 
+    def _has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def _answers(self) -> bool:
-        if self._process.poll() is not None:
-            raise RuntimeError(f"pgbouncer ended: {(self.folder / 'log').read_text()}")
         with suppress(OSError), socket.create_connection((self.listen, self.port), timeout=5):
             return True
         return False

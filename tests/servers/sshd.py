@@ -33,7 +33,6 @@ class Sshd:
     """A running sshd; `client_key` lets `user` in, `known_hosts` holds its host key."""
 
     def __init__(self, *, more: str = "", key_type: str = "ed25519") -> None:
-        self.port = free_port()
         self.user = getpass.getuser()
         self.folder = Path(tempfile.mkdtemp(prefix="windlass-sshd-"))
         self.client_key = self.folder / "client_key"
@@ -41,10 +40,15 @@ class Sshd:
         self.known_hosts = self.folder / "known_hosts"
         make_key(self.client_key, "ed25519")
         make_key(self.host_key, key_type)
-        self.record(self.host_key)
         self.configuration = self.folder / "sshd_config"
-        self.configuration.write_text(_CONFIGURATION.format(port=self.port, folder=self.folder) + more)
-        self.start()
+        for _attempt in range(3):  # the port may be taken between the look and the start
+            self.port = free_port()
+            self.record(self.host_key)
+            self.configuration.write_text(_CONFIGURATION.format(port=self.port, folder=self.folder) + more)
+            with suppress(RuntimeError):
+                self.start()
+                return
+        raise RuntimeError(f"sshd ended: {(self.folder / 'log').read_text()}")
 
     @property
     def common_args(self) -> str:
