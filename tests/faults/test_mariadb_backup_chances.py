@@ -37,6 +37,7 @@ from tests.engine.mariadb_backups import (
     target_of,
 )
 from tests.faults.chance import dice, many
+from tests.faults.flipping import each_flip_is_found
 from windlass_engine.backups import backup, exchange
 from windlass_engine.dialects.mysql import dumping, outlook
 from windlass_engine.errors import WindlassError
@@ -68,25 +69,9 @@ _TABLES = 3
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MariaDBServer]:
-    """A server that may be killed."""
-    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
-    from tests.servers import mariadb as module
-
-    if not (module.program("mariadbd") and module.program("mariadb-install-db")):
-        pytest.skip("no MariaDB server: apt-get install mariadb-server")
-    own = module.MariaDBServer({"innodb-flush-log-at-trx-commit": "1"})
-    try:
-        own.start()
-        yield own
-    finally:
-        own.remove()
-
-
-@pytest.fixture(scope="module")
-def noisy(server: MariaDBServer) -> Iterator[str]:
+def noisy(mortal_mariadb: MariaDBServer) -> Iterator[str]:
     """A database whose backup takes a moment: two tables that no packer makes smaller, one that is small, and code."""
-    with server.database() as url:
+    with mortal_mariadb.database() as url:
         noise = ", ".join(["RANDOM_BYTES(1024)"] * 32)
         for name in ("noise_a", "noise_b"):
             run(url, f"CREATE TABLE {name} (id int PRIMARY KEY, raw longblob)")
@@ -171,7 +156,9 @@ PROGRAMS = ("mariadb-dump", "zstd")
 VICTIMS = ("maker", "everything", *PROGRAMS, "connections", "server")
 
 
-def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, noisy: str, tmp_path: Path) -> None:
+def test_whatever_dies_no_backup_looks_good_that_is_not(
+    mortal_mariadb: MariaDBServer, noisy: str, tmp_path: Path
+) -> None:
     began = time.monotonic()
     whole = maker(noisy, tmp_path)
     assert whole.wait() == 0, whole.communicate()[1]
@@ -189,7 +176,7 @@ def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, n
             moment = chance.uniform(0, takes) if number else 0.0
         with suppress(subprocess.TimeoutExpired):
             process.wait(moment)
-        was_there = process.poll() is None and die(server, noisy, process, victim)
+        was_there = process.poll() is None and die(mortal_mariadb, noisy, process, victim)
         said = process.communicate()[1].strip()
         hit[victim] += was_there and process.returncode != 0
         made += process.returncode == 0
@@ -204,7 +191,7 @@ def test_whatever_dies_no_backup_looks_good_that_is_not(server: MariaDBServer, n
     last = make(noisy, tmp_path)
     assert left_behind(tmp_path) == ids(noisy, tmp_path)
     assert bring_back(noisy, last, f"{name_in(noisy)}_side")["differences"] == []
-    server.drop_database(f"{name_in(noisy)}_side")
+    mortal_mariadb.drop_database(f"{name_in(noisy)}_side")
     print(f"{tries} tries, {made} backups made; broken: {dict(sorted(hit.items()))}")
 
 
@@ -243,30 +230,16 @@ def under_way(folder: Path) -> list[Path]:
 
 
 def test_a_byte_flipped_anywhere_is_found(
-    server: MariaDBServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mortal_mariadb: MariaDBServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dumping, "_WORTH_A_PART", 1)
-    with server.database() as url:
+    with mortal_mariadb.database() as url:
         fill(url, *REACHING)
         run(url, "DROP TABLE numbered")  # with a default that asks a sequence there is but one part
         path = Path(make(url, tmp_path)["path"])
-    chance = dice("flipped bytes of MariaDB")
-    files = sorted(each for each in path.rglob("*") if each.is_file())
-    assert {"part-001.sql.zst", "part-002.sql.zst", "code.json", "code.sql"} < {each.name for each in files}
-    for file in files:
-        whole = file.read_bytes()
-        for _ in range(many(5, 100)):
-            at = chance.randrange(len(whole))
-            bad = bytearray(whole)
-            bad[at] ^= 1 << chance.randrange(8)
-            if file.name == "manifest.json" and bad.strip() == whole.strip():
-                continue  # a newline at its end means nothing
-            file.write_bytes(bad)
-            with pytest.raises(WindlassError) as caught:
-                backup.check(str(path))
-            assert caught.value.code == "backup_failed", (file, at)
-        file.write_bytes(whole)
-    assert backup.check(str(path))["state"] == "complete"
+    files = {each.name for each in path.rglob("*") if each.is_file()}
+    assert {"part-001.sql.zst", "part-002.sql.zst", "code.json", "code.sql"} < files
+    each_flip_is_found(path, "flipped bytes of MariaDB")
 
 
 @contextmanager

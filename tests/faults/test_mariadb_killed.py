@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -21,30 +20,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MariaDBServer]:
-    pytest.importorskip("pymysql", reason="the driver is missing: pip install PyMySQL")
-    from tests.servers import mariadb as module
-
-    if not (module.program("mariadbd") and module.program("mariadb-install-db")):
-        pytest.skip("no MariaDB server: apt-get install mariadb-server")
-    own = module.MariaDBServer({"innodb-flush-log-at-trx-commit": "1"})
-    try:
-        own.start()
-        yield own
-    finally:
-        own.remove()
-
-
-@pytest.fixture(scope="module")
-def wanted(server: MariaDBServer) -> tuple[object, ...]:
-    with server.database() as url:
+def wanted(mortal_mariadb: MariaDBServer) -> tuple[object, ...]:
+    with mortal_mariadb.database() as url:
         clean = Bench(url)
         assert clean.deploy(PROJECT)["error"] is None
         return state(clean)
 
 
 @pytest.mark.parametrize("number", range(many(6, 60)))
-def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, ...], number: int) -> None:
+def test_killed_at_a_random_moment(mortal_mariadb: MariaDBServer, wanted: tuple[object, ...], number: int) -> None:
     chance = dice("server killed", number)
     at, delay_s = chance.randint(1, 18), chance.choice([0.0, 0.0, 0.002, 0.01, 0.03])
     seen, reached = 0, threading.Event()
@@ -55,13 +39,13 @@ def test_killed_at_a_random_moment(server: MariaDBServer, wanted: tuple[object, 
         if seen == at:
             reached.set()
 
-    with server.database() as url, ThreadPoolExecutor(1) as pool:
+    with mortal_mariadb.database() as url, ThreadPoolExecutor(1) as pool:
         bench = Bench(url)
         running = pool.submit(bench.deploy, PROJECT, emit)
         assert reached.wait(LIMIT_S)
         time.sleep(delay_s)  # a moment of its own, not a wait for something
-        server.kill()
-        server.start()
+        mortal_mariadb.kill()
+        mortal_mariadb.start()
         result = running.result(LIMIT_S)
         if result["status"] == "failed":
             applied = [name for name, told in bench.states().items() if told == "applied"]
