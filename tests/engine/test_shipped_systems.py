@@ -10,9 +10,9 @@ import pytest
 from tests.servers.mysqld import Mysqld
 from tests.systems import Bench
 from windlass import project as projects
-from windlass_engine import plan
+from windlass_engine import maintain, plan
 from windlass_engine.checking import verify
-from windlass_engine.model import Plan
+from windlass_engine.model import Options, Plan
 
 ROOT = Path(__file__).parents[2]
 SERVERS = {
@@ -64,6 +64,19 @@ def verify_failures(bench: Bench, project: projects.Project) -> list[str]:
     return [f"{r.name}: {r.error or r.failures}" for r in verify.run_checks(bench.target, scripts) if not r.passed]
 
 
+def maintained(bench: Bench, project: projects.Project) -> list[tuple[str, str, int]]:
+    """Run every job; return (name, how it ended, rows) of each that has no schedule, did not end well or found work."""
+    assert project.maintenance, "a system has something to look after"
+    scripts = [project.full(script) for script in project.maintenance]
+    jobs = [maintain.Job(Path(script.path).stem, script) for script in scripts]
+    done = maintain.run(bench.target, jobs, Options("run", "tester", "here", "test"))["jobs"]
+    return [
+        (item["name"], item["status"], item["rows"])
+        for item, script in zip(done, scripts, strict=True)
+        if (item["status"], item["rows"]) != ("done", 0) or not script.directives.schedule
+    ]
+
+
 def test_deploys_verifies_and_is_undone_to_nothing(empty: Bench, shipped: projects.Project) -> None:
     before = empty.fingerprint()
     assert empty.run(planned(empty, shipped))["error"] is None
@@ -72,6 +85,7 @@ def test_deploys_verifies_and_is_undone_to_nothing(empty: Bench, shipped: projec
     assert verify_failures(empty, shipped) == []
     assert failures(empty, shipped, "check") == []
     assert failures(empty, shipped, "sample") == []
+    assert maintained(empty, shipped) == []
     undone = empty.run(empty.plan_down(steps=len(shipped.migrations)), allow_data_loss=True, scratch=True)
     assert undone["error"] is None
     assert empty.fingerprint() == before
