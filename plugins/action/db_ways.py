@@ -27,7 +27,7 @@ LOOKED_AT = 5
 class ActionModule(WindlassAction):
     """See plugins/modules/db_ways.py."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"project_root": "", "backup_dir": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"project_root": "", "backup_dir": "", "backup": ""}
 
     def work(self) -> None:
         self.result["windlass_ways"] = {}
@@ -40,6 +40,7 @@ class ActionModule(WindlassAction):
         again = self.call("db_info", self.databases, texts_of=newest)["databases"]
         runs = {name: ways.last_run_id(journal) for name, journal in journals.items()}
         look = {"stage": "look", "settings": {}, "runs": runs, "backup_dir": self.args["backup_dir"]}
+        look["backup"] = str(self.args["backup"] or "")
         seen = self.call("db_incident", self.databases, **look)["databases"]
         losses = self._losses({name: planning.standing(found) for name, found in again.items()})
         for database in self.databases:

@@ -206,9 +206,12 @@ def looked(module: AnsibleModule, target: Target) -> dict[str, Any]:
     entries = backup_store.catalogue(adapter.backup_dir(module, make=False), target.name)
     whole = [entry for entry in entries if entry["state"] == "complete"]
     run_id = (module.params["runs"] or {}).get(target.name, "")
-    compared = ([entry for entry in whole if run_id and entry["run_id"] == run_id] or whole)[:1]
+    ref = module.params["backup"]
+    asked = {**backup_store.find(adapter.backup_dir(module, make=False), target.name, ref), "ref": ref} if ref else None
+    usual = [entry for entry in whole if run_id and entry["run_id"] == run_id] or whole
+    compared = [asked] if asked else usual[:1]
     rows = {entry["id"]: manifest.load(entry["path"])["rows"] for entry in compared}
-    return {**state(module, target), "backups": whole[:20], "backup_rows": rows}
+    return {**state(module, target), "backups": whole[:20], "backup_rows": rows, "asked": asked}
 
 
 def state(module: AnsibleModule, target: Target) -> dict[str, Any]:

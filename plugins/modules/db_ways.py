@@ -20,6 +20,12 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  backup:
+    description:
+      - The backup that somebody wants to bring back, an id, V(latest) or V(before:RUN). What exactly that loses is said
+        first. By default the one from before the last run, else the newest.
+    type: str
+    default: ""
 notes:
   - This is an action plugin. On the target it runs M(db_info) and M(db_incident).
 seealso:

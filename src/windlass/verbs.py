@@ -249,8 +249,10 @@ def go_back(
 def _reviewed(settings: Settings, where: Scope, variables: Mapping[str, Any], scenario: str) -> tuple[str, int | None]:
     """Show what would be done and ask; return the plan's digest, or the exit code where it ends here."""
     first = "rollback_options" if scenario == "restore" else "plan"
-    shown = _run(settings, where, first, variables, front=True)
-    if shown["exit_code"] and scenario != "restore":  # a database that does not even answer may be restored
+    asked = {"windlass_scenario": scenario} if scenario == "restore" else {}
+    shown = _run(settings, where, first, {**variables, **asked}, front=True)
+    lacking = any(error["code"] == "backup_failed" for _, error in record.errors(shown))
+    if shown["exit_code"] and (lacking or scenario != "restore"):  # one that does not even answer may be restored
         return "", exit_code(shown)
     if scenario != "restore" and not shown["digest"]:
         return "", 0

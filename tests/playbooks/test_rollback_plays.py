@@ -88,6 +88,9 @@ def test_advice_names_what_each_way_loses_and_recommends_one(place: Place) -> No
     assert "1. migration: undo what the last run applied (recommended)" in shown
     assert len(shown.splitlines()) <= 30, "it is more than one screen"
     assert "--restore before:" in shown
+    assert "there is no backup 'nope'" in place.refused(26, "rollback", "--env", "here", "--restore", "nope")
+    shown = place.refused(14, "rollback", "--env", "here", "--restore", "latest")
+    assert "as you asked for; this loses all that was written" in shown and "give --confirm here" in shown
     assert not place.incidents()
     undoing_keeps_evidence_and_writes_an_incident(place)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from windlass.rollback import ways
+from tests.unit.record_of import closed
+from windlass.rollback import tree, ways
 from windlass_engine.model import Journal, JournalEntry
 
 
@@ -31,6 +32,22 @@ def test_the_way_to_take(tmp_path: Path, state: str, has_down: bool, application
     journal = Journal(entries=(entry("001_a", "applied", 1), entry("002_b", state, 2, has_down=has_down)))
     found = ways.weigh(ways.Facts(journal, (), {}, {}, {}, application), tmp_path, "tried", "--env prod")
     assert found["recommended"] == way
-    assert words in found["reason"]
+    assert words in found["reason"] and not found["asked"]
     forward = next(each for each in found["ways"] if each["way"] == "forward")
     assert (forward["command"], "invoke deploy --env prod" in forward["loses"][0]) == ("invoke new tried mend", True)
+
+
+def test_who_asked_for_a_backup_reads_first_what_exactly_that_one_loses(tmp_path: Path) -> None:
+    journal = Journal(entries=(entry("001_a", "applied", 1),))
+    old = {"id": "b0", "run_id": "", "started": "2025-01-01T00:00:00+00:00", "ref": "b0"}
+    new = {"id": "b1", "run_id": "r", "started": "2025-01-02T00:00:00+00:00"}
+    seen = {"backups": [new, old], "rows": {"a": 9}, "backup_rows": {"b0": {"a": 2}}}
+    for asked, command in ((old, "--restore b0"), (None, "--restore before:r")):
+        facts = ways.Facts(journal, (), {}, {**seen, "asked": asked}, {}, False)
+        found = ways.weigh(facts, tmp_path, "tried", "--env prod")
+        assert next(way for way in found["ways"] if way["way"] == "restore")["command"].endswith(command)
+        assert (found["recommended"] == "restore", "+7 in a" in found["reason"]) == (bool(asked), bool(asked))
+        run = closed("rollback_options", db1={"windlass_ways": {"d": found}})
+        shown = [line.text for line in tree.lines(run)]
+        assert any("(asked for)" in text for text in shown) is bool(asked)
+        assert any("(recommended)" in text for text in shown) is (not asked)

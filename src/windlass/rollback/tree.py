@@ -26,7 +26,7 @@ def lines(run: record.Record) -> Lines:
         yield Line("")
         yield from _answer(place, known)
         if len(found) <= WHOLE:
-            yield from _grounds(known)
+            yield from _grounds(known, "asked for" if known.get("asked") else "recommended")
     if len(found) > WHOLE:
         yield from (Line(""), Line("Add --host HOST or --database NAME to see the grounds and the other ways.", "dim"))
     yield from host_errors(run)
@@ -40,8 +40,8 @@ def _answer(place: str, known: Mapping[str, Any]) -> Lines:
     yield Line(f"  {known['reason']}")
 
 
-def _grounds(known: Mapping[str, Any]) -> Lines:
-    """Yield what the last runs did, what stands, and every way."""
+def _grounds(known: Mapping[str, Any], mark: str) -> Lines:
+    """Yield what the last runs did, what stands, and every way, the one to take with its ``mark``."""
     yield Line("")
     for run in known["runs"]:
         at = str(run["at"])[:16].replace("T", " ")
@@ -51,7 +51,7 @@ def _grounds(known: Mapping[str, Any]) -> Lines:
         yield from map(Line, console.table(("MIGRATION", "STATE", "WAY BACK"), rows, indent="  "))
     yield Line("")
     for number, way in enumerate(known["ways"], 1):
-        yield from _way(number, way, way["way"] == known["recommended"])
+        yield from _way(number, way, mark if way["way"] == known["recommended"] else "")
 
 
 def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -59,13 +59,13 @@ def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
     return item["name"], item["state"], back if item["reversible"] else f"IRREVERSIBLE: {item['irreversible']}"
 
 
-def _way(number: int, way: Mapping[str, Any], recommended: bool) -> Iterator[Line]:
+def _way(number: int, way: Mapping[str, Any], mark: str) -> Iterator[Line]:
     """Yield a way: its command, what it loses, how long it took."""
     if not way["possible"]:
         yield Line(f"  {number}. {way['way']}: not possible: {way['why_not']}", "dim")
         return
-    mark = " (recommended)" if recommended else ""
-    yield Line(f"  {number}. {way['way']}: {_TITLES[way['way']]}{mark}", "head" if recommended else "")
+    marked = f" ({mark})" if mark else ""
+    yield Line(f"  {number}. {way['way']}: {_TITLES[way['way']]}{marked}", "head" if mark else "")
     yield Line(f"       {way['command']}")
     yield Line(f"       loses {'; '.join(way['loses'])}")
     if way["drilled"]:

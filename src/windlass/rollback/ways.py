@@ -74,6 +74,8 @@ def weigh(facts: Facts, root: Path, system: str, scope: str) -> dict[str, Any]:
         },
     ]  # fmt: skip
     recommended, reason = _recommend(facts, last, undoable, backup)
+    if facts.seen.get("asked"):
+        recommended, reason = "restore", f"as you asked for; this loses {'; '.join(found[2]['loses'])}"
     return {
         "version": facts.seen.get("schema_version", ""),
         "runs": _runs(facts)[:3],
@@ -83,6 +85,7 @@ def weigh(facts: Facts, root: Path, system: str, scope: str) -> dict[str, Any]:
         "backup": backup,
         "ways": found,
         "recommended": recommended,
+        "asked": bool(facts.seen.get("asked")),
         "reason": reason,
     }
 
@@ -135,17 +138,17 @@ def _is_proved(entry: JournalEntry, root: Path, system: str) -> bool:
 
 
 def _backup(facts: Facts, last: Sequence[JournalEntry]) -> dict[str, Any] | None:
-    """Return the backup to restore: that from before the last run where there is one, else the newest."""
-    backups = facts.seen.get("backups") or []
+    """Return the backup to restore: the one asked for, that from before the last run where there is one, the newest."""
+    backups, asked = facts.seen.get("backups") or [], facts.seen.get("asked")
     before = [item for item in backups if last and item["run_id"] == last[0].run_id]
-    chosen = (before or backups or [None])[0]
+    chosen = asked or (before or backups or [None])[0]
     if chosen is None:
         return None
     known = (facts.seen.get("backup_rows") or {}).get(chosen["id"])
     now = {table: count for table, count in (facts.seen.get("rows") or {}).items() if count is not None}
     changed = {t: now[t] - (known or {}).get(t, 0) for t in now if now[t] != (known or {}).get(t, 0)}
     age = datetime.now(UTC) - datetime.fromisoformat(chosen["started"])
-    ref = f"before:{last[0].run_id}" if before else "latest"
+    ref = asked["ref"] if asked else f"before:{last[0].run_id}" if before else "latest"
     return {
         "id": chosen["id"], "ref": ref, "started": chosen["started"], "age_s": int(age.total_seconds()),
         "bytes": chosen.get("bytes") or 0, "duration_ms": chosen.get("duration_ms") or 0,
