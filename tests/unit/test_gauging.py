@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.systems import Maker
 from windlass_engine.dialects.answers import Gauge, HeldLock
 from windlass_engine.model import Target
 from windlass_engine.rehearsal import load
@@ -58,10 +59,15 @@ def test_what_is_said_of_locks_is_what_became_known_of_them() -> None:
 
 def test_who_waits_is_at_the_call_that_takes_long() -> None:
     """A look sees a wait a little before or after its call: the short calls beside it are not meant."""
-    work = load.Workload(Target("test", "test", "mysql://nobody@127.0.0.1:1/nothing"), (), 0)
+    scripts = [Maker("mysql").read(f"SELECT  {n},\n  a\nFROM t;\n", f"load/{n}.sql") for n in range(2)]
+    work = load.Workload(Target("test", "test", "mysql://nobody@127.0.0.1:1/nothing"), scripts, 0)
     calls = [("before.sql", 0.0, 0.9), ("waits.sql", 1.0, 0.8), ("after.sql", 1.85, 0.5)]
     work._samples = [load.Sample(name, began, took, pid=7) for name, began, took in calls]
     work._samples.append(load.Sample("other.sql", 0.0, 3.0, pid=8))
     assert work.script_of(7, 0.85, 1.9) == "waits.sql"
     assert work.script_of(7, 2.0, 2.1) == "after.sql"
+    work._samples += [load.Sample("0.sql", 4.0, 0.1, pid=7), load.Sample("1.sql", 4.2, 0.5, pid=7)]
+    del work._calls
+    assert work.script_of(7, 3.9, 5.0) == "1.sql"
+    assert work.script_of(7, 3.9, 5.0, "SELECT 0, a FROM t") == "0.sql", "its text is known"
     assert work.script_of(9, 0.0, 3.0) == "" and work.script_of(7, 2.9, 3.0) == ""

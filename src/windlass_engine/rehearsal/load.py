@@ -105,17 +105,26 @@ class Workload:
 
     # ------------------------------------------------------------ result
 
-    def script_of(self, pid: int, begin: float, end: float) -> str:
+    def script_of(self, pid: int, begin: float, end: float, sql: str = "") -> str:
         """Return the script that a session of the load was at longest between two times, "" for no such one.
 
         Times of the monotonic clock; ask when the load is over.  Somebody who waits makes one long call, and short ones
-        before and after it.
+        before and after it; where its ``sql`` is known, one of a script that has it.
         """
         ends, own = self._calls.get(pid, ([], []))
         begin, end = begin - self.zero, end - self.zero
-        there = takewhile(lambda sample: sample.began <= end, islice(own, bisect_left(ends, begin), None))
-        longest = max(there, key=lambda sample: sample.shared(begin, end), default=None)
+        there = list(takewhile(lambda sample: sample.began <= end, islice(own, bisect_left(ends, begin), None)))
+        named = [sample for sample in there if sql and sql in self._texts.get(sample.name, "")]
+        longest = max(named or there, key=lambda sample: sample.shared(begin, end), default=None)
         return longest.name if longest else ""
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """Return each script's statements with single blanks."""
+        return {
+            _name(script): "; ".join(" ".join(script.sql(each).split()) for each in script.statements)
+            for script in self._scripts
+        }
 
     @cached_property
     def _calls(self) -> dict[int, tuple[list[float], list[Sample]]]:

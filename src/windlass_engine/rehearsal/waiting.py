@@ -75,15 +75,15 @@ class Waits:
         if wait.waiter == worker:
             own = self._statements.at(middle)
             return (*_told(own), self._at_work(wait.holder, waited) or SOMEBODY, "", wait.table)
-        who = self._at_work(wait.waiter, waited) or "another session"
+        who = self._at_work(wait.waiter, waited, wait.sql) or "another session"
         if wait.holder and wait.holder != worker:
             return (who, wait.sql, self._at_work(wait.holder, waited) or "another session", "", wait.table)
         # Where the server does not tell for whom: on a copy nobody but the plan locks a table.
         table, ran = self._holding(wait.table, middle)
         return (who, wait.sql, *_told(ran), table)
 
-    def _at_work(self, pid: int, waited: _Waited) -> str:
-        return self._load.script_of(pid, waited.begin, waited.end)
+    def _at_work(self, pid: int, waited: _Waited, sql: str = "") -> str:
+        return self._load.script_of(pid, waited.begin, waited.end, sql)
 
     def _holding(self, table: str, moment: float) -> tuple[str, Optional[Ran]]:
         """Return a table with the statement of the plan that took the lock of it which stood at a time."""
