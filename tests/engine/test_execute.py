@@ -301,8 +301,9 @@ def test_baseline_marks_only_what_verifies(bench: Bench) -> None:
     stands = "-- check: table one stands\nSELECT 'one is missing' WHERE to_regclass('one') IS NULL"
     project = system(migration("001_one", "CREATE TABLE one (id int)", "DROP TABLE one", stands), TWO)
     planned = plan.plan_baseline(project, bench.journal(), database="test", to="001_one")
-    with pytest.raises(WindlassError, match="one is missing"):  # a dry run looks, too
+    with pytest.raises(WindlassError, match="one is missing") as dry:  # a dry run looks, too
         bench.run(planned, check_mode=True)
+    assert dry.value.where["database"] == "test"
     refused = bench.run(planned)
     assert "001_one was not marked" in refused["state"]
     assert refused["error"]["code"] == "verify_failed" and "one is missing" in refused["error"]["message"]

@@ -323,7 +323,7 @@ def _require_standing(session: Session, step: Step) -> None:
     assert step.verify is not None
     failed = [r for r in verify.run_script(session, step.verify, writable=False) if not r.passed]
     if failed:
-        raise _does_not_stand(step, failed)
+        raise _does_not_stand(step, failed).located(database=session.target.name)
 
 
 def _does_not_stand(step: Step, failed: list[CheckResult]) -> WindlassError:
