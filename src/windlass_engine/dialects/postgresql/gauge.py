@@ -41,14 +41,19 @@ LEFT JOIN pg_catalog.pg_class c ON c.oid = w.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock'
 """
-# The first row is the database's temporary files.
+# The first row is the database's temporary files.  Indexes are measured once: many relations are many files.
 _VOLUMES = """
 SELECT '', temp_bytes, 0 FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()
 UNION ALL
-SELECT n.nspname || '.' || c.relname, pg_catalog.pg_total_relation_size(c.oid), pg_catalog.pg_indexes_size(c.oid)
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm')
-  AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+SELECT s.name, s.own + s.indexes, s.indexes
+FROM (
+  SELECT n.nspname || '.' || c.relname AS name, pg_catalog.pg_table_size(c.oid) AS own,
+    pg_catalog.pg_indexes_size(c.oid) AS indexes
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'm')
+    AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+  OFFSET 0
+) s
 """
 
 
