@@ -95,9 +95,10 @@ class ActionModule(WindlassAction):
             raise WindlassError("preflight_failed", "systemd does not run here, so there are no timers",
                                 hint="see docs/schedule.md for other schedulers")  # fmt: skip
         folder = self._state()
-        idle = self.run_command(["sh", "-c", showing.IDLE, "sh", folder])  # before the ledger: what ends closes it
-        ledger = self.run_command(["cat", "--", f"{folder}/ledger.json"])
-        jobs = showing.read(answer["stdout"], str(ledger["stdout"]), prefix, asked, str(idle["stdout"]))
+        read = ["cat", "--", f"{folder}/ledger.json"]
+        looks = [self.run_command(argv) for argv in (read, ["sh", "-c", showing.IDLE, "sh", folder], read)]
+        earlier, idle, ledger = (str(look["stdout"]) for look in looks)
+        jobs = showing.read(answer["stdout"], ledger, prefix, asked, earlier, idle)
         part: dict[str, Any] = {"jobs": jobs}
         if self.args["changed"] is not None:
             check = bool(self._task.check_mode)

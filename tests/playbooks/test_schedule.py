@@ -17,6 +17,7 @@ from testbed.host import ROLE, Host
 from testbed.waiting import wait_until
 from tests.control_node import HOME, ControlNode
 from tests.project import Project
+from windlass.schedule.jobs import NAMES
 
 ODD = 'a "b" 100% \\ $HOME; #'
 JOBS = {"verify": "off", "drift": "off", "backup": "02:00", "check": {"at": "*:*:0/5", "delay": "0"}}
@@ -209,6 +210,12 @@ def test_a_time_that_systemd_does_not_know_is_refused_with_its_place(node: Contr
     assert "inventories/bed/hosts.yml:" in output and units(node.host) == ""
 
 
+def test_a_schedule_without_jobs_is_settled_too(node: ControlNode) -> None:
+    environment(node, jobs=dict.fromkeys(NAMES, "off"))
+    assert "0 timers installed" in said(node) and units(node.host) == ""
+    assert "0 timers installed already; nothing changed" in said(node)
+
+
 def test_without_systemd_a_crontab_is_proposed(node: ControlNode) -> None:
     environment(node)
     node.host.console("mv /usr/bin/systemctl /usr/bin/systemctl.away")
@@ -231,7 +238,9 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
     (folder / "group_vars" / "all").mkdir(parents=True)
     schedule = {"where": "target", "metrics": f"{HOME}/metrics", "jobs": {"backup": {"at": "*:*:0/5", "delay": "0"}}}
     common = folder / "group_vars" / "all" / "main.yml"
-    common.write_text(yaml.safe_dump({"windlass_schedule": schedule, "windlass_retention": {"last": 2}}))
+    kept = f"{HOME}/100% kept"  # it is not there yet, and a job may make no folder in a home
+    own = {"windlass_schedule": schedule, "windlass_retention": {"last": 2}, "windlass_backup_dir": kept}
+    common.write_text(yaml.safe_dump(own))
     host.console(f"install -d -o deploy {HOME}/metrics")
     place = f"{HOME}/.local/state/windlass/schedule/fleet"
 
@@ -250,7 +259,7 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         assert host.console(f"stat -c %a {place}/work.json {place}/windlass.pyz").stdout.split() == ["600", "600"]
         told = "windlass fleet backup ok: 1 database"
         wait_until(lambda: told in _journal(host, "backup"), what="the line in the journal")
-        backups = host.console(f"ls {HOME}/.local/state/windlass/backups/salon").stdout.split()
+        backups = host.console(f"ls '{kept}/salon'").stdout.split()
         assert len(backups) >= 1
         metrics = host.console(f"cat {HOME}/metrics/windlass-fleet.prom").stdout
         assert 'windlass_backup_last_size_bytes{environment="fleet",host="db2",database="salon"}' in metrics
@@ -271,7 +280,7 @@ def test_targets_have_timers_of_their_own(project: Project, testbed: Testbed) ->
         gone = project.playbook("schedule", "fleet", *limited, variables={"schedule_remove": True})
         assert gone.code == 0, gone.output
         assert host.console("ls /etc/systemd/system/windlass-* 2>/dev/null", check=False).stdout == ""
-        host.console(f"systemctl reset-failed; rm -rf {HOME}/.local/state/windlass {HOME}/metrics")
+        host.console(f"systemctl reset-failed; rm -rf {HOME}/.local/state/windlass {HOME}/metrics '{kept}'")
 
 
 def _rests(host: Host, unit: str) -> bool:

@@ -508,10 +508,15 @@ def test_one_that_ended_with_the_machine_is_shown_so():
             "message": "well", "began": "2026-11-21T01:00:00.000+00:00"}  # fmt: skip
     known = json.dumps({"jobs": {"backup": last}})
     answer = ANSWER.replace("exit-code", "success")
-    (dead,) = showing.read(answer, known, "windlass-prod", ["backup"], "backup\ncheck\n")
+    (dead,) = showing.read(answer, known, "windlass-prod", ["backup"], known, "backup\ncheck\n")
     assert showing.result(dead) == "FAILED, exit 32" and showing.row("h", dead)[2] == "2026-11-21 01:00"
-    for idle in ("check\n", ""):  # one that is started by hand is none of systemd's services
-        (going,) = showing.read(answer, known, "windlass-prod", ["backup"], idle)
+    ended, newer = json.dumps({"jobs": {"backup": {**last, "began": ""}}}), known.replace("T01:00", "T01:30")
+    # one that is started by hand is none of systemd's services; one may begin or end while somebody looks
+    for earlier, later, idle in (
+        (known, known, "check\n"), (known, known, ""), (ended, known, "backup\n"), (known, newer, "backup\n"),
+        (known, ended, "backup\n"), ("", known, "backup\n"),
+    ):  # fmt: skip
+        (going,) = showing.read(answer, later, "windlass-prod", ["backup"], earlier, idle)
         assert showing.result(going) == "ok"
 
 

@@ -28,15 +28,19 @@ def question(prefix: str, names: Sequence[str]) -> list[str]:
     return ["env", "LC_ALL=C", "TZ=UTC", "systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *units]
 
 
-def read(answer: str, ledger: str, prefix: str, names: Sequence[str], idle: str = "") -> list[dict[str, Any]]:
+def read(
+    answer: str, ledger: str, prefix: str, names: Sequence[str], earlier: str = "", idle: str = ""
+) -> list[dict[str, Any]]:
     """Return an entry for every job that has a timer: name, enabled, next, running, and the ledger's last entry.
 
-    ``idle`` are lines with the names of jobs whose lock nobody holds: one of them that began ended without a word.
+    ``idle`` are lines with the names of jobs whose lock nobody held at a moment between two looks at the ledger, of
+    which ``earlier`` is the first: a run that both say is under way ended without a word.
     """
     units = {unit["Id"]: unit for unit in map(_properties, answer.split("\n\n")) if "Id" in unit}
-    free = set(idle.split())
+    free, before = set(idle.split()), _ledger(earlier)
     known = {
-        name: fallen(entry) if entry.get("began") and name in free else entry for name, entry in _ledger(ledger).items()
+        name: fallen(entry) if name in free and _is_same_run(entry, before.get(name, {})) else entry
+        for name, entry in _ledger(ledger).items()
     }
     found = []
     for name in names:
@@ -54,6 +58,11 @@ def read(answer: str, ledger: str, prefix: str, names: Sequence[str], idle: str 
             }
             found.append(entry)
     return found
+
+
+def _is_same_run(entry: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return whether two looks saw one and the same run under way."""
+    return bool(entry.get("began")) and entry["began"] == before.get("began")
 
 
 def _properties(block: str) -> dict[str, str]:

@@ -78,6 +78,7 @@ def for_control_node(settings: Settings, environment: str, hosts: Mapping[str, V
         "schedule_state": str(folder),
         "schedule_telling": first.telling(here),
         "schedule_writable": [str(settings.state), *_WRITTEN, *_local(hosts), *first.writable, *_metrics(first)],
+        "schedule_folders": _local(hosts),
         "schedule_program": "",
         "schedule_work": {},
     }
@@ -103,6 +104,7 @@ def for_target(environment: str, host: Variables, state: str, python: str, progr
         "schedule_state": folder,
         "schedule_telling": found.telling(there),
         "schedule_writable": [state, *own, "~/.cache", *found.writable, *_metrics(found)],
+        "schedule_folders": own,
         "schedule_program": str(program),
     }
 
