@@ -12,6 +12,7 @@ from windlass.environment import Database
 from windlass.project import Project
 from windlass_engine import dialects
 from windlass_engine import plan as planner
+from windlass_engine.dialects import poolers
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Journal, JournalEntry, Plan, Script, Step, to_wire
 from windlass_engine.project import script
@@ -181,13 +182,18 @@ def texts_needed(project: Project, journal: Journal, wish: Wish) -> tuple[str, .
 
 
 def preflight(plan: Plan, stands: Mapping[str, Any]) -> None:
-    """Refuse work that the server will not take.  Raises ``read_only_server`` or ``preflight_failed``."""
+    """Refuse work that the server will not take.
+
+    Raises ``read_only_server``, ``pooler_detected`` or ``preflight_failed``.
+    """
     if not plan.steps:
         return
     where = {"host": plan.host, "database": plan.database}
     if stands["read_only"]:
         hint = "point the inventory's url at the primary"
         raise WindlassError("read_only_server", "the server is a standby or read-only", hint=hint, where=where)
+    if stands["pooler"]:
+        raise poolers.refusal(stands["pooler"]).located(**where)
     if not stands["may_create_schema"] and not stands["journal"]["exists"]:
         message = f"the login {stands['user']} may not create a schema, which the journal needs"
         hint = f'GRANT CREATE ON DATABASE "{stands["database"]}" TO "{stands["user"]}", as the database\'s owner'

@@ -39,6 +39,10 @@ class Session:
         """Return the rows of one statement.  Raise ServerError."""
         return self.link.query(sql)
 
+    def pooler(self) -> str:
+        """Return how a pooler was found that gives each transaction another session of the server, else empty."""
+        return self.dialect.pooler(lambda: connect(self.target, "windlass second", 5).link, self.link)
+
     def close(self) -> None:
         """End the connection; never raises."""
         self.link.close()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.playbooks.background import playing
 from tests.project import Play, Project
+from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.postgresql import PostgresServer
 from windlass.environment import part_url
 from windlass_engine.model import Target
@@ -315,6 +316,19 @@ def test_a_read_only_server_is_refused_before_anything(tried: Project, database:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     refused(tried.playbook("deploy", "here"), "read_only_server")
     refused(tried.playbook("plan", "here"), "read_only_server")
+
+
+def test_a_transaction_pooler_is_refused_before_anything(tried: Project, pgbouncer: Pgbouncer) -> None:
+    with pgbouncer.server.database() as url:
+        pooled = pgbouncer.url_of(Path(url).name)
+        tried.local_environment("here", [{"name": "d", "system": "tried", "url": pooled}], policy={"confirm": "none"})
+        tried.write("inventories/here/group_vars/all/clients.yml", f"windlass_client_bin: {pgbouncer.server.bin}\n")
+        refused(tried.playbook("deploy", "here"), "pooler_detected")
+        refused(tried.playbook("plan", "here"), "pooler_detected")
+        refused(tried.playbook("deploy", "here", check=True), "pooler_detected")
+        assert not list(tried.root.rglob("manifest.json")), "nothing was backed up"
+        with psycopg.connect(url) as direct:
+            assert direct.execute("SELECT to_regclass('windlass.migrations')").fetchall() == [(None,)]
 
 
 def test_a_login_without_rights_is_told_which_it_lacks(tried: Project, database: str, pg: PostgresServer) -> None:

@@ -216,9 +216,7 @@ class _Patient:
         yield clock_finding("clock of the database server", apart(clock.timestamp(), before, after))
 
     def _pooler(self, session: Session) -> Iterable[Finding]:
-        found = session.dialect.pooler(
-            lambda: connect(self.target, "windlass doctor", CONNECT_TIMEOUT_S).link, session.link
-        )
+        found = session.pooler()
         needed = "a session of one's own, for the deployer lock"
         if not found:
             yield good("pooler", "none that pools transactions", needed)

@@ -40,8 +40,11 @@ def _read(session: Session, texts_of: Collection[str], history: int, newest: int
     if newest:
         stands = journal.read(session, {*texts_of, *_newest(stands, newest)})
     lock = session.dialect.lock_holder(session.link)
+    facts = facts_of(session)
     return {
-        **facts_of(session),
+        **facts,
+        # A pooler gives itself away by another number than the server's: only then is it looked for.
+        "pooler": session.pooler() if facts["backend_pid"] != session.backend_pid else "",
         "schema_version": schema_version(stands),
         "applied": sum(entry.state == "applied" for entry in stands.entries),
         "journal_head": stands.head,

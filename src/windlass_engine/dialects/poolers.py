@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from ..errors import WindlassError
 from .link import Link, Message, ServerError
 
 
@@ -30,3 +31,12 @@ def found(connect: Callable[[], Link], link: Link, own_number: str, begin: Messa
     finally:
         other.close()
     return "the server's session changes between two statements of one connection" if moved else ""
+
+
+def refusal(how: str) -> WindlassError:
+    """Return the error of work that needs a session of its own, where :func:`found` said how there is none."""
+    return WindlassError(
+        "pooler_detected",
+        f"a transaction pooler stands in front of this database: {how}",
+        hint="put the server's own address and port into the inventory, or a pool in session mode",
+    )

@@ -8,6 +8,7 @@ from typing import Callable, Optional
 from .. import journal as journals
 from ..archiving import kept
 from ..checking import verify
+from ..dialects import poolers
 from ..dialects.answers import Volumes
 from ..dialects.link import ServerError
 from ..errors import WindlassError
@@ -73,14 +74,9 @@ def refuse_unfit(session: Session, options: Options) -> None:
         )
     if facts.backend_pid == session.backend_pid:
         return
-    found = session.dialect.pooler(lambda: connect(session.target, _application(options), 5).link, session.link)
+    found = session.pooler()
     if found:
-        raise WindlassError(
-            "pooler_detected",
-            f"a transaction pooler stands in front of this database: {found}",
-            hint="put the server's own address and port into the inventory, or a pool in session mode",
-            where=where,
-        )
+        raise poolers.refusal(found).located(**where)
 
 
 class _Run:
