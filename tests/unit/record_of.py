@@ -64,3 +64,30 @@ def closed(verb: str = "deploy", **results: dict[str, Any]) -> record.Record:
     found = begun(verb, **results)
     record.close(found)
     return found
+
+
+#: The id of a backup, which says when it was made.
+ID = "20251121T040506Z-1a2b3c"
+
+
+def run_of(verb: str, databases: dict[str, dict[str, Any]], error: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the closed record of a playbook that told this of databases on one host."""
+    run = record.new(verb, "prod", "run-1")
+    for name, data in databases.items():
+        record.merge(run, "db1", {f"windlass_{part}": {name: value} for part, value in data.items()})
+    if error:
+        record.fail(run, "db1", error)
+    record.close(run)
+    return run
+
+
+BACKUP = {"id": ID, "bytes": 2_000_000, "duration_ms": 1500, "path": "/x"}
+INFO = {
+    "pending": ["m3"],
+    "changed": [],
+    "unknown": [],
+    "partial": [],
+    "overdue": [],
+    "backup": BACKUP,
+    "verified": None,
+}
