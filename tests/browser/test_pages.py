@@ -78,22 +78,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def looked(site: Path) -> tuple[list[dict[str, Any]], str]:
-    """What the browser saw of each page, and what it wrote to its console."""
+def shown(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Open a page and return what became of it."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip(f"no browser, none of {', '.join(PROGRAMS)}: apt-get install chromium-headless-shell")
+    return subprocess.run(
+        [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+         "--disable-background-networking", "--no-first-run", f"--user-data-dir={folder / 'profile'}",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr",
+         "--virtual-time-budget=10000", "--dump-dom", address],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def looked(site: Path) -> tuple[list[dict[str, Any]], str]:
+    """What the browser saw of each page, and what it wrote to its console."""
+    up = shown("data:text/html,<p>up", site)
+    if "<p>up" not in up.stdout:
+        pytest.skip(f"the browser does not run on this machine: {up.stderr[-300:]}")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        done = subprocess.run(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-             "--disable-background-networking", "--no-first-run", f"--user-data-dir={site / 'profile'}",
-             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr",
-             "--virtual-time-budget=10000", "--dump-dom", f"http://127.0.0.1:{server.server_port}/look.html"],
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        done = shown(f"http://127.0.0.1:{server.server_port}/look.html", site)
     finally:
         server.shutdown()
     told = re.search(r"TOLD(.*)END", done.stdout, re.DOTALL)
