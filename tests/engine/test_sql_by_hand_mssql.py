@@ -352,7 +352,7 @@ BROKEN = [
     (
         CLINIC / "checks/1_schema.sql",
         f"ALTER TABLE dbo.{APPOINTMENTS} DROP COLUMN ScheduleWhatsAppWorkerID",
-        "ScheduleWhatsAppWorkerID is missing",
+        "ScheduleWhatsAppWorkerID should be nvarchar(128) null, is missing",
     ),
     (
         CLINIC / "checks/2_health.sql",

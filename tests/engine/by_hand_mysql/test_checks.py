@@ -90,9 +90,9 @@ BROKEN = [
     (
         "blazz/checks/1_schema",
         "ALTER TABLE chats DROP COLUMN queue_job_id",
-        "column chats.queue_job_id is missing",
+        "chats.queue_job_id should be varchar(255)",
     ),
-    ("blazz/checks/1_schema", "DROP TABLE session_cleanup_logs", "column session_cleanup_logs.reason is missing"),
+    ("blazz/checks/1_schema", "DROP TABLE session_cleanup_logs", "session_cleanup_logs.reason should be enum("),
     ("blazz/checks/1_schema", "DROP PROCEDURE expire_webhook_retries", "procedure expire_webhook_retries is missing"),
     (
         "blazz/checks/2_health",
