@@ -193,7 +193,8 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         (``reconnect``) ends.
         """
         patience = max(database.policy.reconnect for database in databases) / 1000
-        began, pause = time.monotonic(), 1.0
+        first: float | None = None  # when the link was first missed: the call itself may have taken an hour until then
+        pause = 1.0
         while True:
             try:
                 reply = self.call(module, databases, **more)
@@ -202,7 +203,8 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             except AnsibleConnectionFailure as error:
                 if not self.reached:
                     raise
-                lost = time.monotonic() - began
+                first = time.monotonic() if first is None else first
+                lost = time.monotonic() - first
                 if lost > patience:
                     raise self._gone(error, lost) from None
                 left = duration((patience - lost) * 1000)
