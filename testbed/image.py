@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import machine, mirror, shell
+from testbed import building, machine, mirror, shell
+from testbed.errors import TestbedError, TestbedUnavailable
 
 _CACHE = Path(os.environ.get("WINDLASS_TESTBED_CACHE", "/var/cache/windlass-testbed"))
 #: Servers of other releases, which are no images.
@@ -26,6 +24,16 @@ _PACKAGES = (
     "mariadb-server", "python3-pymysql",
 )  # fmt: skip
 _SETUP = Path(__file__).with_name("setup.sh")
+#: debootstrap downloads with wget, which would wait a quarter of an hour for a mirror that falls silent, and give up
+#: at the first answer that a proxy is too busy.
+_WGETRC = """\
+timeout = 30
+tries = 8
+waitretry = 5
+retry_connrefused = on
+retry_on_host_error = on
+retry_on_http_error = 429,500,502,503,504
+"""
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,11 @@ def ready() -> bool:
 def get() -> Image:
     """Return the image, building it (a minute or two) when the cache does not have it.
 
-    Raises TestbedError when debootstrap or the set-up inside the new system fails.
+    Raises TestbedUnavailable when its packages cannot be had, TestbedError when the set-up inside the new system fails.
     """
     folder = _folder()
     if not folder.exists():
-        with _build_lock():
-            if not folder.exists():
-                _build(folder)
+        building.once(_CACHE / "lock", folder.exists, lambda: _build(folder))
     return Image(folder / "root", (folder / "password").read_text())
 
 
@@ -59,30 +65,31 @@ def _folder() -> Path:
     return _CACHE / hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-@contextmanager
-def _build_lock() -> Iterator[None]:
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(folder: Path) -> None:
     _discard_unused()
-    building = _CACHE / f"building-{os.getpid()}"
-    root = building / "root"
+    begun = _CACHE / f"building-{os.getpid()}"
+    root = begun / "root"
     root.mkdir(parents=True)
-    source = mirror.find(_SUITE)
-    shell.run(
-        "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root), source.url,
-        timeout=1800, env={**os.environ, **source.environment},
-    )  # fmt: skip
+    _bootstrap(root, begun / "wgetrc")
     password = secrets.token_urlsafe(15)
     machine.run_once(root, f"DEPLOY_PASSWORD='{password}'\n{_SETUP.read_text()}")
-    secret = building / "password"
+    secret = begun / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)
-    building.rename(folder)
+    begun.rename(folder)
+
+
+def _bootstrap(root: Path, wgetrc: Path) -> None:
+    """Let debootstrap make a system.  Raises TestbedUnavailable when it cannot."""
+    wgetrc.write_text(_WGETRC)
+    try:
+        source = mirror.find(_SUITE)
+        shell.run(
+            "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root), source.url,
+            timeout=1800, env={**os.environ, **source.environment, "WGETRC": str(wgetrc)},
+        )  # fmt: skip
+    except TestbedError as error:
+        raise TestbedUnavailable(f"Debian {_SUITE} cannot be had: {error}") from error
 
 
 def _discard_unused() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from testbed import Testbed, TestbedUnavailable
+from testbed import Testbed, TestbedError, TestbedUnavailable, image, requirements
 from tests import module_names
 from tests.servers import debian
 from tests.servers import pgbouncer as pooler
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.servers.mysqld import Mysqld
 
 AnyMysqld = TypeVar("AnyMysqld", bound="Mysqld")
+#: Why target hosts have nothing to start from.
+NO_IMAGE = pytest.StashKey[TestbedError]()
 
 module_names.install()
 # Plain Ansible refuses to start in any other; what Windlass does about that has tests of its own.
@@ -79,7 +81,7 @@ def each_pg(request: pytest.FixtureRequest) -> PostgresServer:
 def _unpacked(suite: str) -> Path:
     try:
         return debian.get(suite)
-    except debian.Missing as missing:
+    except TestbedUnavailable as missing:
         pytest.skip(str(missing))
 
 
@@ -179,10 +181,22 @@ def pgbouncer(request: pytest.FixtureRequest) -> Iterator[pooler.Pgbouncer]:
         running.remove()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what target hosts start from, where it is not there yet: a first time may take longer than a test may."""
+    if any("testbed" in getattr(item, "fixturenames", ()) for item in session.items):
+        try:
+            requirements.check()
+            image.get()
+        except TestbedError as error:
+            session.config.stash[NO_IMAGE] = error
+
+
 @pytest.fixture(scope="session")
-def testbed() -> Iterator[Testbed]:
+def testbed(pytestconfig: pytest.Config) -> Iterator[Testbed]:
     """Three target hosts (db1, db2, db3), reached over SSH, with systemd and PostgreSQL."""
     try:
+        if NO_IMAGE in pytestconfig.stash:
+            raise pytestconfig.stash[NO_IMAGE]
         bed = Testbed(hosts=3)
     except TestbedUnavailable as reason:
         pytest.skip(f"no target hosts: {reason}")

@@ -6,16 +6,13 @@ of that folder, so they run as any account, see the same files as the tests, and
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from testbed import image, mirror, shell
-from testbed.errors import TestbedError
+from testbed import TestbedError, TestbedUnavailable, building, image, mirror, shell
 
 _PACKAGES = {
     "trixie": ("mariadb-server-core", "mariadb-client", "postgresql-17"),
@@ -27,21 +24,15 @@ _APT_OPTION = 'Acquire::Check-Valid-Until "false"'
 _BUILDERS = ("mmdebstrap", "patchelf")
 
 
-class Missing(Exception):
-    """Why a release cannot be had here."""
-
-
 def get(suite: str) -> Path:
     """Return the folder with the packages of a release, unpacking them (some ten seconds) where that was not done yet.
 
-    Raises Missing with the reason.
+    Raises TestbedUnavailable with the reason.
     """
     folder = image.SERVERS / f"{suite}-{_recipe(suite)}"
     if not (folder / "ready").exists():
         _require_builders(suite)
-        with _lock(folder):
-            if not (folder / "ready").exists():
-                _build(suite, folder)
+        building.once(folder.with_suffix(".lock"), (folder / "ready").exists, lambda: _build(suite, folder))
     return folder / "root"
 
 
@@ -52,18 +43,10 @@ def _recipe(suite: str) -> str:
 
 def _require_builders(suite: str) -> None:
     if os.geteuid() != 0:
-        raise Missing(f"Debian {suite}'s packages were not unpacked here yet, which needs root once")
+        raise TestbedUnavailable(f"Debian {suite}'s packages were not unpacked here yet, which needs root once")
     missing = [program for program in _BUILDERS if shutil.which(program) is None]
     if missing:
-        raise Missing(f"{' and '.join(missing)} missing: apt-get install {' '.join(missing)}")
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        raise TestbedUnavailable(f"{' and '.join(missing)} missing: apt-get install {' '.join(missing)}")
 
 
 def _build(suite: str, folder: Path) -> None:
@@ -78,7 +61,7 @@ def _build(suite: str, folder: Path) -> None:
             suite, str(root), source.url, timeout=300, env={**os.environ, **source.environment},
         )  # fmt: skip
     except TestbedError as error:
-        raise Missing(f"Debian {suite}'s packages cannot be had: {error}") from error
+        raise TestbedUnavailable(f"Debian {suite}'s packages cannot be had: {error}") from error
     for program in _programs(root):
         _relink(program, root)
     (folder / "ready").touch()

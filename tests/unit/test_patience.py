@@ -13,7 +13,7 @@ from windlass import actions
 from windlass_engine.errors import WindlassError
 
 HOUR_S = 3600.0
-DATABASES = [SimpleNamespace(policy=SimpleNamespace(reconnect=300_000))]
+DATABASES: list[Any] = [SimpleNamespace(policy=SimpleNamespace(reconnect=300_000))]
 
 
 class Clock:
