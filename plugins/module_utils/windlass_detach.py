@@ -29,6 +29,8 @@ SYSTEM_STATE = "/var/lib/windlass"
 USER_STATE = "~/.local/state/windlass"
 KEPT_LOGS = 50
 REPLY_BYTES = 256 * 1024
+#: How often a lock is read that is being written at this moment, and how long one waits in between (seconds).
+HOLDER_LOOKS, HOLDER_PAUSE_S = 10, 0.002
 #: So long a scheduled job that was asked to end may take to end what it had started (seconds).
 WAY_S = 20.0
 #: Room that a job keeps for its closing line, for the case that the disk is full by then.
@@ -152,13 +154,20 @@ def current(folder: str, lock: str = "run") -> Optional[Job]:
 
 
 def holder_of(lock_path: str) -> Optional[dict[str, Any]]:
-    """Return who last took a lock: run_id, kind, who, origin, since, digest, pid."""
-    try:
-        with open(lock_path, encoding="utf-8") as stream:
-            info: dict[str, Any] = json.load(stream)
-    except (OSError, ValueError):
-        return None
-    return info
+    """Return who last took a lock: run_id, kind, who, origin, since, digest, pid.  None where nobody has said it.
+
+    The file is written in place, as its lock belongs to it: what is half-written is read again.
+    """
+    for _ in range(HOLDER_LOOKS):
+        try:
+            with open(lock_path, encoding="utf-8") as stream:
+                info: dict[str, Any] = json.load(stream)
+            return info
+        except OSError:
+            return None
+        except ValueError:
+            time.sleep(HOLDER_PAUSE_S)
+    return None
 
 
 def running(folder: str, lock: str = "run") -> Optional[dict[str, Any]]:
@@ -203,8 +212,11 @@ def has_ended(job: Job) -> bool:
 
 
 def _is_alive(job: Job) -> bool:
-    """Return whether a job's process lives: the lock is held, and by this job."""
-    return not _is_free(job.lock_path) and current(job.folder, job.lock) == job
+    """Return whether a job's process lives: the lock is held, and not by another job.
+
+    A holder that has not yet said who it is may be this one: only what is known to be dead is called so.
+    """
+    return not _is_free(job.lock_path) and current(job.folder, job.lock) in (None, job)
 
 
 def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:

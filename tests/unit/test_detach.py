@@ -124,6 +124,20 @@ def test_a_killed_worker_is_lost_and_the_next_one_starts(job: Job, gate: Path) -
     assert follow(job, 0, LIMIT_S).lost, "the dead run stays dead while another is at work"
 
 
+@pytest.mark.parametrize("written", ["", '{"run_id": "run-1", "kind": "migr'])
+def test_a_holder_that_is_just_writing_who_it_is_is_not_dead(job: Job, gate: Path, written: str) -> None:
+    ensure(job, WHO, held(gate))
+    whole = Path(job.lock_path).read_text()
+    Path(job.lock_path).write_text(written)
+    news = follow(job, 0, 0.2)
+    assert not news.lost and news.end is None
+    Path(job.lock_path).write_text(whole)
+    told = running(job.folder)
+    gate.touch()
+    assert told and told["run_id"] == "run-1"
+    assert follow(job, 0, LIMIT_S).end
+
+
 def test_jobs_with_other_locks_do_not_exclude_each_other(job: Job, gate: Path) -> None:
     ensure(job, WHO, held(gate))
     backup = Job(job.folder, "run-1", "backup", lock="backup")
