@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testbed import Testbed, TestbedError, TestbedUnavailable, image, requirements
 from tests import module_names
@@ -30,6 +31,9 @@ NO_IMAGE = pytest.StashKey[TestbedError]()
 module_names.install()
 # Plain Ansible refuses to start in any other; what Windlass does about that has tests of its own.
 os.environ["LC_ALL"] = "C.UTF-8"
+# A machine may be busy: how long an example takes to make or to try says nothing of the product.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 # Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

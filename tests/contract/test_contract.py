@@ -8,8 +8,9 @@ from tests.contract.engines import parted, stands, transactional, words
 from tests.systems import Bench
 from windlass_engine import plan, session
 from windlass_engine.errors import WindlassError
-from windlass_engine.model import Target
+from windlass_engine.model import Step, Target
 from windlass_engine.project.view import Migration, ProjectView
+from windlass_engine.running.steps import StepFailed, StepRunner
 
 LOOSE = "-- windlass: no-transaction\n"
 
@@ -194,6 +195,52 @@ def test_a_killed_session_is_reported_with_the_true_state(bench: Bench) -> None:
     assert result["applied"] == ["001_one"]
     assert stands(bench, "b") is not transactional(bench)
     assert ("undone whole" if transactional(bench) else "1 of 3 statements are permanent") in result["state"]
+
+
+def lose_the_answer_to(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the connection go when a step's commit has arrived and its answer has not."""
+    run_alone = StepRunner.run_alone
+
+    def cut(self: StepRunner, step: Step) -> None:
+        run_alone(self, step)
+        if step.name == name:
+            self._context.session.close()
+            raise StepFailed(WindlassError("connection_lost", "no answer came"), lost=True)
+
+    monkeypatch.setattr(StepRunner, "run_alone", cut)
+
+
+def test_a_commit_whose_answer_was_lost_is_told_as_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = parted(bench, "CREATE TABLE t3 (id int);\nINSERT INTO t3 VALUES (1)")  # too long to be sent ahead
+    more = (bench.make.migration("002_t", "CREATE TABLE t2 (id int)"), bench.make.migration("003_t", last))
+    project = bench.make.system(one(bench), *more)
+    with monkeypatch.context() as patch:
+        lose_the_answer_to(patch, "002_t")
+        result = bench.deploy(project)
+    assert result["status"] == "failed" and result["error"]["code"] == "connection_lost"
+    assert result["applied"] == ["001_one", "002_t"] == [name for name, state in bench.states().items()]
+    assert [(line["name"], line["status"]) for line in result["steps"]] == [("001_one", "done"), ("002_t", "done")]
+    assert (
+        "002_t is applied: its commit had arrived" in result["state"] and result["next"] == "invoke deploy --env test"
+    )
+    told = [event["event"] for event in bench.events if event.get("migration") == "002_t"]
+    assert "step_done" in told and "step_failed" not in told
+    assert bench.deploy(project)["applied"] == ["003_t"]
+
+
+@pytest.mark.parametrize(
+    ("last", "following"), [("003_t", "rollback --env test --steps 1"), ("002_t", "status --env test")]
+)
+def test_of_a_lost_rollback_only_the_rest_is_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, last: str, following: str
+) -> None:
+    more = (bench.make.migration(f"00{n}_t", f"CREATE TABLE t{n} (id int)", f"DROP TABLE t{n}") for n in (2, 3))
+    bench.deploy(bench.make.system(one(bench), *more))
+    lose_the_answer_to(monkeypatch, last)
+    result = bench.roll_back(steps=2)
+    assert f"{last} is undone: its commit had arrived" in result["state"]
+    assert result["applied"] == [name for name in ("003_t", "002_t") if name >= last]
+    assert result["next"] == f"invoke {following}"
 
 
 def test_a_refused_login_does_not_tell_the_secret(bench: Bench) -> None:

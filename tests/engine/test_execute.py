@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from tests.systems import Bench, migration, system
 from windlass_engine import session
 from windlass_engine.errors import WindlassError
+from windlass_engine.model import Step
+from windlass_engine.running.steps import StepFailed, StepRunner
 
 ONE = migration("001_one", "CREATE TABLE one (id int PRIMARY KEY)", "DROP TABLE IF EXISTS one")
 TWO = migration("002_two", "CREATE TABLE two (id int); CREATE INDEX two_id ON two (id)", "DROP TABLE IF EXISTS two")
@@ -135,6 +139,23 @@ def test_atomic_starts_over_when_a_lock_is_lost(bench: Bench) -> None:
         result = bench.deploy(system(ONE, TWO, alter), emit, atomic=True)
     assert (result["status"], result["applied"]) == ("done", ["002_two", "003_alter"])
     assert freed
+
+
+def test_an_atomic_run_whose_last_answer_was_lost_is_told_as_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_together = StepRunner.run_together
+
+    def cut(self: StepRunner, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:
+        run_together(self, steps, tell)
+        self._context.session.close()
+        raise StepFailed(WindlassError("connection_lost", "no answer came"), lost=True)
+
+    monkeypatch.setattr(StepRunner, "run_together", cut)
+    result = bench.deploy(system(ONE, TWO), atomic=True)
+    assert (result["status"], result["applied"], result["changed"]) == ("failed", ["001_one", "002_two"], True)
+    assert "002_two is applied: its commit had arrived" in result["state"]
+    assert bench.states() == {"001_one": "applied", "002_two": "applied"}
 
 
 def test_a_step_of_several_transactions_has_its_whole_duration_in_the_history(bench: Bench) -> None:

@@ -206,7 +206,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(st.lists(PIECES, min_size=1, max_size=6), min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_batches_come_back_as_they_were_written(batches: list[list[str]]) -> None:
     written = ["SELECT 0 " + " ".join(parts) + "\nEND_OF_IT" for parts in batches]
     if any(re.search(r"\$\([A-Za-z_]", text) for text in written):
@@ -215,7 +215,7 @@ def test_batches_come_back_as_they_were_written(batches: list[list[str]]) -> Non
 
 
 @given(AWKWARD)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_lexer_loses_nothing(text: str) -> None:
     try:
         found = list(every(text))

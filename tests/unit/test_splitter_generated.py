@@ -68,7 +68,7 @@ def statements(draw: st.DrawFn) -> str:
 
 
 @given(st.lists(statements(), min_size=1, max_size=5), BLANKS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_statements_part_where_the_parser_parts_them(parts: list[str], gap: str) -> None:
     text = f"{gap};{gap}".join(parts)
     try:
@@ -92,7 +92,7 @@ SOUP = st.lists(
 
 
 @given(SOUP)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_token_soup_parts_where_the_scanner_would(text: str) -> None:
     try:
         expected = scanner_spans(text)

@@ -222,22 +222,35 @@ class _Run:
         failed.error.located(host=plan.host, database=plan.database)
         after = self._look_again() if failed.lost else self._note_failure(step, failed)
         changed = None if failed.lost else self._sizes()
-        gone = self._forget_lost_steps(after) if failed.lost and after else ""
-        self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
+        gone = self._settle(after) if failed.lost and after else ""
+        steps = self._end_of(step, failed, after)
         self._tell_end("failed")
         state = outcome.state_after(plan, step, after, options) + gone
-        result = outcome.result(plan, options, "failed", state, began=self._began)
-        far = outcome.progress(self._finished, after, options)
-        far["steps"] = [*far["steps"], outcome.step_result(step, "failed")]
         next_command = outcome.next_command(plan, step, len(self._finished), after, options)
+        result = outcome.result(plan, options, "failed", state, began=self._began)
+        far = {**outcome.progress(self._finished, after, options), "steps": steps}
         far |= {"sizes": changed, "fingerprint": self._fingerprint}
         return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
 
-    def _forget_lost_steps(self, after: Journal) -> str:
-        """Take back what was told of steps that went with a crash of the server; return that in words."""
-        kept = outcome.standing(self._plan, self._finished, after, self._options)
-        lost = [item["name"] for item in self._finished if item not in kept]
-        self._finished = kept
+    def _end_of(self, step: Step, failed: StepFailed, after: Optional[Journal]) -> list[Wire]:
+        """Tell that a step failed, unless only the answer to its commit did; return each step's line."""
+        if failed.lost and after and outcome.has_arrived(step, after.get(step.kind, step.name), self._options):
+            return self._finished
+        self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
+        return [*self._finished, outcome.step_result(step, "failed")]
+
+    def _settle(self, after: Journal) -> str:
+        """Hold what was told of the steps against the journal after the server was lost; return in words what is gone.
+
+        A commit may have arrived whose answer did not, and the last ones that were answered may have gone with a crash.
+        """
+        told, self._finished = self._finished, []
+        for item in outcome.standing(self._plan, told, after, self._options):
+            self._finished.append(item)
+            if item not in told:
+                counts = {"index": len(self._finished), "of": len(self._plan.steps)}
+                self._tell("step_done", migration=item["name"], **counts, duration_ms=item["duration_ms"])
+        lost = [item["name"] for item in told if item not in self._finished]
         return f"; with the server's crash these are gone again, journal and all: {', '.join(lost)}" if lost else ""
 
     def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:

@@ -69,10 +69,10 @@ def progress(finished: Sequence[Wire], after: Optional[Journal], options: Option
 
 
 def standing(plan: Plan, finished: Sequence[Wire], after: Journal, options: Options) -> list[Wire]:
-    """Return the finished steps that the journal still has after the server was lost: the last may be gone."""
-    steps = plan.steps[: len(finished)]
-    kept = (has_arrived(step, after.get(step.kind, step.name), options) for step in steps)
-    return [item for item, stays in zip(finished, kept) if stays]
+    """Return the steps that the journal has after the server was lost: those told as finished may not be all."""
+    told = [*finished, *(step_result(step, "done") for step in plan.steps[len(finished) :])]
+    kept = (has_arrived(step, after.get(step.kind, step.name), options) for step in plan.steps)
+    return [item for item, stays in zip(told, kept) if stays]
 
 
 def schema_version(journal: Journal) -> str:
@@ -124,6 +124,8 @@ def next_command(plan: Plan, step: Step, finished: int, after: Optional[Journal]
     if after is None:
         return f"invoke status --env {environment}"
     if plan.direction == "down":
+        if finished == len(plan.steps):
+            return f"invoke status --env {environment}"
         again = f"invoke rollback --env {environment} --steps {len(plan.steps) - finished}"
         if has_arrived(step, after.get(step.kind, step.name), options):
             return again
