@@ -183,9 +183,14 @@ BLOCK = {"table": "t", "blocks": "writes", "mode": "X", "held_ms": 400, "longest
         ({"duration_ms": 9000}, 1, False, "5.0 s are allowed for the run"),
         ({"longest_block": {**BLOCK, "longest_ms": 600}}, 1, False, "0.5 s are allowed for keeping others waiting"),
         ({"longest_block": None}, 1, True, "keeps nobody waiting"),
+        ({"longest_block": None, "unseen_ms": 499}, 1, True, "keeps nobody waiting for longer than 0.5 s"),
+        ({"longest_block": None, "unseen_ms": 501}, 1, False, "for 0.5 s of it the server did not answer who waits"),
         ({"locks": None, "lock_note": "INSTALL SONAME"}, 1, False, "is not known, and the policy has a limit for that (INSTALL"),
     ],
-    ids=["met", "too old", "failed", "too long", "waits too long", "nobody waits", "locks unknown"],
+    ids=[
+        "met", "too old", "failed", "too long", "waits too long", "nobody waits", "unseen for a while", "unseen for too long",
+        "locks unknown",
+    ],
 )  # fmt: skip
 def test_rehearsed_within_time_and_budget(tmp_path, kept, age, met, words):
     part = {"duration_ms": 2000, "longest_block": BLOCK, "locks": [], **kept}

@@ -32,6 +32,16 @@ def test_what_is_not_told_is_not_known() -> None:
     assert seen(None, 50, 80).temporary_bytes(0, 3) == 30
 
 
+def test_how_long_nobody_looked_is_known() -> None:
+    """Slow answers, a first one that comes late, and looks that broke off: what happened meanwhile is not known."""
+    gauging = seen()
+    gauging.looks = [Look(at, at + 0.5, Gauge(None, ())) for at in (0.0, 1.0, 4.0)]
+    assert gauging.unseen_s(0.6, 4.6) == 3.5, "it was asked at 1.0, and next answered at 4.5"
+    assert gauging.unseen_s(0.6, 2.0) == 1.0, "the end came before the next look"
+    assert gauging.unseen_s(3.0, 9.0) == 5.0, "nobody looked any more"
+    assert gauging.unseen_s(5.0, 9.0) == 4.0, "nobody looked at all"
+
+
 def test_nobody_waits_for_a_table_that_the_plan_itself_has_made() -> None:
     """Its name is known to others once its migration is committed, but who would ask for it yet?"""
     gauging = seen(0, 0, 0)

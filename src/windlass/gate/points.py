@@ -124,6 +124,10 @@ def _over_budget(gate: Gate, part: Mapping[str, Any]) -> str:
     if gate.longest_block and part["locks"] is None:
         note = f" ({part['lock_note']})" if part.get("lock_note") else ""
         return f"; how long it keeps others waiting is not known, and the policy has a limit for that{note}"
+    unseen_ms = rehearsals.unseen_ms(part)
+    if gate.longest_block and unseen_ms > gate.longest_block >= blocked_ms:
+        allowed = f"{duration(gate.longest_block)} are allowed for keeping others waiting"
+        return f"; for {duration(unseen_ms)} of it the server did not answer who waits, and {allowed}"
     if gate.longest_block and blocked_ms > gate.longest_block:
         return f"; {duration(gate.longest_block)} are allowed for keeping others waiting"
     return ""

@@ -49,13 +49,18 @@ def cost(rehearsal: Mapping[str, Any]) -> str:
     if part["locks"] is None:
         return f"{needs}; whom it keeps waiting is not known"
     if not block:
-        return f"{needs}, keeps nobody waiting for longer than {SHORTEST_MS} ms"
+        return f"{needs}, keeps nobody waiting for longer than {console.duration(max(SHORTEST_MS, unseen_ms(part)))}"
     return f"{needs}, keeps {block['blocks']} of {block['table']} waiting for {console.duration(blocked_ms(block))}"
 
 
 def blocked_ms(block: Mapping[str, Any] | None) -> int:
     """Return how long a lock kept others waiting without a break (milliseconds), 0 for none."""
     return int(block.get("longest_ms", block["held_ms"])) if block else 0
+
+
+def unseen_ms(part: Mapping[str, Any]) -> int:
+    """Return the longest time of a run in which nobody looked at its locks (milliseconds)."""
+    return int(part.get("unseen_ms", 0))
 
 
 #: What is shorter than a few looks at the locks is not seen (milliseconds).

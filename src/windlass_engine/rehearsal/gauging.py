@@ -123,6 +123,15 @@ class Gauging:
         """Return how much temporary space was taken between two times; None where no look tells."""
         return _between([(look.at, look.gauge.temporary) for look in self.looks], begin, end)
 
+    def unseen_s(self, begin: float, end: float) -> float:
+        """Return the longest time between two times that lay between two looks: what came and went then is not known.
+
+        That is little where looks are quick, and the rest of a run where they broke off.
+        """
+        looks = [look for look in self.looks if look.at > begin and look.asked < end]
+        since, until = [begin, *(look.asked for look in looks)], [*(look.at for look in looks), end]
+        return max(min(later, end) - max(earlier, begin) for earlier, later in zip(since, until))
+
     @property
     def note(self) -> str:
         """Return what of the locks is not known, and what would let the server tell."""

@@ -57,8 +57,8 @@ def run(server: Target, rehearsal: Rehearsal, options: Options, emit: Emit) -> W
     """Rehearse on ``server``; return what was measured and, in ``failed``, why the plan should not run.
 
     Returns ``{backup, rows, restore_ms, parts, checks, samples, load, queries, failed, duration_ms}``.  ``parts`` are
-    the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, lock_note, blocked,
-    log_bytes, temporary_bytes, growth, longest_block, differences, error}``.
+    the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, lock_note, unseen_ms,
+    blocked, log_bytes, temporary_bytes, growth, longest_block, differences, error}``.
 
     Raises WindlassError for what says nothing about the plan: no login, no room, a backup that does not restore, or
     one of another state than the plan is for (``plan_stale``).
@@ -167,6 +167,7 @@ class _Stage:
         sizes, done = self._volumes(), Statements()
         began = time.monotonic()
         with Gauging(self._copy, waits=load is not None) as seen:
+            at_work = time.monotonic()
             error = self._run(plan, done)
         ended = time.monotonic()
         if load:
@@ -179,6 +180,7 @@ class _Stage:
             "statements": [_measured(ran, began, seen) for ran in done.done],
             "locks": seen.locks(),
             "lock_note": seen.note,
+            "unseen_ms": round(seen.unseen_s(at_work, ended) * 1000),
             "blocked": _blocked(seen, began),
             "log_bytes": seen.log_bytes(began, ended),
             "temporary_bytes": _temporary(seen.temporary_bytes(began, ended), sizes, later),
