@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from tests.servers.pgbouncer import Pgbouncer
-from tests.servers.ports import free_port
+from tests.servers.ports import closed_port
 from tests.servers.postgresql import PostgresServer, system_bin
 from windlass_engine import session
 from windlass_engine.checking import doctor
@@ -106,7 +106,8 @@ def test_a_wrong_password_leaves_the_rest_out_and_stays_secret(pg: PostgresServe
 
 
 def test_a_server_that_is_not_there(places: Places) -> None:
-    found = examined(f"postgresql://me@127.0.0.1:{free_port()}/x", places)
+    with closed_port() as port:
+        found = examined(f"postgresql://me@127.0.0.1:{port}/x", places)
     assert found["login"].found.startswith("database_unreachable")
     assert found["login"].mend
 

@@ -13,7 +13,7 @@ import yaml
 
 from tests.project import Project
 from tests.servers import sshd as servers
-from tests.servers.ports import free_port
+from tests.servers.ports import closed_port
 from tests.servers.postgresql import PostgresServer
 from tests.servers.sshd import Sshd, make_key
 
@@ -136,11 +136,12 @@ def test_every_host_is_looked_at_and_each_fault_has_its_mend(world: World, sshd:
     world.ssh_host("unknown", sshd, ansible_ssh_common_args=knows(sshd, unknown))
     trusting = knows(sshd, tmp_path / "trusting") + " -o StrictHostKeyChecking=no"
     world.ssh_host("careless", sshd, ansible_ssh_common_args=trusting)
-    world.ssh_host("silent", sshd, ansible_port=free_port())
     world.ssh_host("stranger", sshd, ansible_ssh_private_key_file=str(other))
     world.ssh_host("bare", sshd, ansible_python_interpreter=world.python(f'exec {sys.executable} -S "$@"'))
     world.ssh_host("wrong", sshd, windlass_databases=[login_of(world, password="hunter2")])
-    code, found = world.doctor()
+    with closed_port() as silent:
+        world.ssh_host("silent", sshd, ansible_port=silent)
+        code, found = world.doctor()
     assert code != 0
     status = {host: part[""]["ssh"]["status"] for host, part in found.items()}
     assert status == {

@@ -13,6 +13,7 @@ import pytest
 
 from testbed.waiting import LIMIT_S, wait_until
 from tests.servers import sshd as servers
+from tests.servers.ports import closed_port
 from tests.servers.postgresql import PostgresServer
 from tests.servers.sshd import Sshd, make_key
 from windlass import tunnel
@@ -239,9 +240,7 @@ def test_a_taken_port_is_said_and_leaves_no_thread(sshd: Sshd, write: Write, pg:
 
 
 def test_a_database_that_is_not_there_is_said_at_once(sshd: Sshd, write: Write) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    with closed_port() as port:
         error = refused("database_unreachable", write(sshd, f"postgresql://me@127.0.0.1:{port}/salon"))
     assert f"127.0.0.1:{port}" in error.message
     missing = refused("database_unreachable", write(sshd, "postgresql://me@/salon?host=/nowhere"))
@@ -260,7 +259,6 @@ def test_a_host_that_does_not_answer(own_sshd: Sshd, write: Write, pg: PostgresS
     own_sshd.stop()
     error = refused("host_unreachable", write(own_sshd, bare(pg.url)))
     assert error.where == {"host": "db1", "database": "salon"}
-    own_sshd.start()
 
 
 def test_a_link_that_ends_is_said_by_serve(own_sshd: Sshd, write: Write, pg: PostgresServer) -> None:
@@ -270,7 +268,6 @@ def test_a_link_that_ends_is_said_by_serve(own_sshd: Sshd, write: Write, pg: Pos
         opened.serve()
     assert caught.value.code == "connection_lost"
     assert not tunnel_threads()
-    own_sshd.start()
 
 
 def test_serve_ends_when_it_is_told_to(sshd: Sshd, write: Write, pg: PostgresServer) -> None:

@@ -74,7 +74,9 @@ class Sshd:
         wait_until(self._listens, what="sshd")
 
     def stop(self) -> None:
-        """End the listener and every connection it serves."""
+        """End the listener and every connection it serves; once is enough: its number may be another's by then."""
+        if self._process.poll() is not None:
+            return
         family = _descendants(self._process.pid)
         self._process.kill()
         self._process.wait()
