@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.servers.ports import closed_port
 from tests.servers.postgresql import PostgresServer
 from tests.servers.sshd import Sshd, make_key
 from windlass import tunnel
+from windlass.tunnel.forward import Forwarder
 from windlass_engine.errors import WindlassError
 
 Write = Callable[..., Path]
@@ -259,6 +261,35 @@ def test_a_host_that_does_not_answer(own_sshd: Sshd, write: Write, pg: PostgresS
     own_sshd.stop()
     error = refused("host_unreachable", write(own_sshd, bare(pg.url)))
     assert error.where == {"host": "db1", "database": "salon"}
+
+
+class Thoughtful:
+    """A connection to a server that answers at once, and then thinks for a while."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._pauses = [0.0, seconds]
+        self.sendall, self.shutdown, self.close = self._socket.sendall, self._socket.shutdown, self._socket.close
+
+    def recv(self, size: int, /) -> bytes:
+        if self._pauses:
+            time.sleep(self._pauses.pop(0))
+        return self._socket.recv(size)
+
+
+def test_a_slow_host_that_has_answered_gets_time(own_sshd: Sshd, write: Write, pg: PostgresServer) -> None:
+    """The time to connect, which plays have as well, is not that for agreeing on keys and for logging in."""
+    genuine = own_sshd.port
+    slow = Forwarder(lambda: Thoughtful(genuine, 2.5))
+    own_sshd.port = slow.port
+    own_sshd.record(own_sshd.host_key)
+    try:
+        root = write(own_sshd, bare(pg.url), more="      ansible_ssh_timeout: 1\n")
+        with tunnel.open("here", root=root) as opened:
+            assert ask(opened.url, pg.password) == "postgres"
+    finally:
+        own_sshd.port = genuine
+        slow.close()
 
 
 def test_a_link_that_ends_is_said_by_serve(own_sshd: Sshd, write: Write, pg: PostgresServer) -> None:

@@ -55,7 +55,7 @@ class Forwarder:
         self._streams: set[Stream] = set()
         self._threads: set[threading.Thread] = set()
         self._closing = False
-        self._thread(self._accept, "accept")
+        self._acceptor = self._thread(self._accept, "accept")
 
     def close(self) -> None:
         """Stop listening, end every connection and wait for the threads; a second call does nothing."""
@@ -67,6 +67,7 @@ class Forwarder:
         self._waker.close()
         for stream in streams:
             _abort(stream)
+        self._acceptor.join(_JOIN_S)  # first, so that no further thread begins
         for thread in list(self._threads):
             thread.join(_JOIN_S)
         self._listener.close()
@@ -119,15 +120,10 @@ class Forwarder:
                 stream.close()
 
     def _thread(self, work: Callable[..., None], name: str, *arguments: Any) -> threading.Thread:
-        def run() -> None:
-            try:
-                work(*arguments)
-            finally:
-                self._threads.discard(thread)
-
-        thread = threading.Thread(target=run, name=f"tunnel-{name}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        thread = threading.Thread(target=work, args=arguments, name=f"tunnel-{name}", daemon=True)
+        with self._lock:  # a thread that is about to end is waited for as well: those that are gone are let go here
+            self._threads = {each for each in self._threads if each.is_alive()} | {thread}
+            thread.start()
         return thread
 
 

@@ -20,6 +20,8 @@ from .ssh_options import Hop
 _STREAMLOCAL = "direct-streamlocal@openssh.com"
 _KEEPALIVE_S = 30
 _CHANNEL_TIMEOUT_S = 30.0
+#: A busy host that has answered gets so long for each further step: the time to connect is not meant for these.
+_HANDSHAKE_S = 60.0
 _ORIGIN = ("127.0.0.1", 0)
 # One RSA key is used with newer signatures than the SHA-1 of its old name.
 _RSA = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -156,9 +158,11 @@ def _dial(hop: Hop, through: StreamlocalTransport | None) -> Any:
 
 def _negotiated(line: Any, hop: Hop, recorded: Sequence[str]) -> StreamlocalTransport:
     transport = StreamlocalTransport(line)
+    transport.banner_timeout = max(transport.banner_timeout, hop.connect_timeout_s)
+    transport.handshake_timeout = transport.auth_timeout = _HANDSHAKE_S
     try:
         _prefer(transport, recorded)
-        transport.start_client(timeout=hop.connect_timeout_s)
+        transport.start_client()  # a limit given here would end the waiting, and not be told
         transport.set_keepalive(_KEEPALIVE_S)
     except (paramiko.SSHException, OSError, EOFError) as error:
         transport.close()
