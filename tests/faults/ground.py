@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -198,8 +200,7 @@ class Ground:
         """Kill the process that holds a run's lock with -9; tell whether there was one."""
         for pid in cgroups.processes(self.host.group):
             with suppress(OSError):
-                held = [os.readlink(entry) for entry in os.scandir(f"/proc/{pid}/fd")]
-                if any(path.endswith("/run.lock") for path in held):
+                if any(_holds_run_lock(pid, entry) for entry in os.scandir(f"/proc/{pid}/fd")):
                     os.kill(pid, signal.SIGKILL)
                     return True
         return False
@@ -243,6 +244,16 @@ class Ground:
         self.project.write(f"sql/{self.engine}/system.yml", yaml.safe_dump(head))
         for story in STORIES[self.engine]:
             self.project.migration(story.name, story.up, down=story.down, verify="", system=self.engine)
+
+
+def _holds_run_lock(pid: int, descriptor: os.DirEntry[str]) -> bool:
+    """Whether a process has taken a run's lock; whoever follows the run only opens it, for moments."""
+    if not os.readlink(descriptor).endswith("/run.lock"):
+        return False
+    return (
+        re.search("^lock:.* WRITE ", Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text(), re.MULTILINE)
+        is not None
+    )
 
 
 def at_once(moment_s: float) -> None:

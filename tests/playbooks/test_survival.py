@@ -22,9 +22,13 @@ CREATE TABLE IF NOT EXISTS public.runs (at timestamptz NOT NULL);
 SELECT pg_catalog.pg_advisory_xact_lock({LATCH});
 INSERT INTO public.runs VALUES (now());
 """
+# Whoever follows the run opens the lock, too, for moments; a look at its descriptor shows who has taken it.
 KILL_WHO_HOLDS_THE_RUN_LOCK = """\
 for file in /proc/[0-9]*/fd/*; do
-  case "$(readlink "$file")" in */run.lock) pid=${file#/proc/}; kill -KILL "${pid%%/*}" && echo "$pid";; esac
+  case "$(readlink "$file")" in */run.lock)
+    pid=${file#/proc/}; pid=${pid%%/*}
+    grep -qs '^lock:.* WRITE ' "/proc/$pid/fdinfo/${file##*/}" && kill -KILL "$pid" && echo "$pid";;
+  esac
 done
 """
 # The link's death is noticed at once instead of after twenty seconds.

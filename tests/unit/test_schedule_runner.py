@@ -98,6 +98,20 @@ def test_a_run_is_told_written_down_and_measured(tmp_path, monkeypatch, hook, ca
     assert capsys.readouterr().out.startswith("windlass prod backup ok: 1 database, 2.0 MB in")
 
 
+def test_metrics_are_not_left_behind_by_a_job_that_ends_while_the_timers_are_taken_away(tmp_path, monkeypatch):
+    good = run_of("backup", {"a": {"backup": BACKUP}})
+    settings, folder, _ = ready(tmp_path, monkeypatch, [good], metrics=str(tmp_path))
+    rendered = account.metrics.render
+
+    def late(*given):
+        (folder / account.TELLING).unlink()  # the role does, and then it takes away the metrics
+        return rendered(*given)
+
+    monkeypatch.setattr(account.metrics, "render", late)
+    assert runner.run(settings, "prod", "backup") == 0
+    assert not (tmp_path / "windlass-prod.prom").exists()
+
+
 def test_a_skipped_database_fails_code_metric_and_webhook(tmp_path, monkeypatch, hook):
     run = run_of("backup", {"b": {"backup": {"skipped": "no room"}}})
     settings, folder, _ = ready(tmp_path, monkeypatch, [run], webhook=hook.url, metrics=str(tmp_path))

@@ -130,6 +130,8 @@ class Account:
             if "jobs" in known:  # one that has no timer any more would look like one that hangs
                 found["jobs"] = {name: entry for name, entry in found["jobs"].items() if name in known["jobs"]}
             ledger.publish(path, metrics.render(self.environment, found), 0o644)
+            if not self._telling.get("metrics"):  # the timers were taken away meanwhile, and nobody would renew them
+                os.unlink(path)
         except OSError as error:
             self.say(f"the metrics {path} cannot be written: {error.strerror}", True)
 
