@@ -14,7 +14,7 @@ from windlass.records import record
 from windlass.schedule import place, runner
 from windlass.settings import Settings
 from windlass_engine.errors import CODES, WindlassError
-from windlass_engine.scheduled import account, hooks, ledger
+from windlass_engine.scheduled import account, hooks, ledger, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +101,13 @@ def test_a_run_is_told_written_down_and_measured(tmp_path, monkeypatch, hook, ca
 def test_metrics_are_not_left_behind_by_a_job_that_ends_while_the_timers_are_taken_away(tmp_path, monkeypatch):
     good = run_of("backup", {"a": {"backup": BACKUP}})
     settings, folder, _ = ready(tmp_path, monkeypatch, [good], metrics=str(tmp_path))
-    rendered = account.metrics.render
+    rendered = metrics.render
 
     def late(*given):
         (folder / account.TELLING).unlink()  # the role does, and then it takes away the metrics
         return rendered(*given)
 
-    monkeypatch.setattr(account.metrics, "render", late)
+    monkeypatch.setattr(metrics, "render", late)
     assert runner.run(settings, "prod", "backup") == 0
     assert not (tmp_path / "windlass-prod.prom").exists()
 
