@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+#: Below the ports that Linux gives to clients (net.ipv4.ip_local_port_range): no connection takes that of a server which
+#: is just being started again.
+_SERVERS = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port on 127.0.0.1 that nobody uses now."""
+    for port in random.sample(_SERVERS, len(_SERVERS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"every port of {_SERVERS} is taken")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,10 @@ from urllib.parse import quote
 from testbed.waiting import LIMIT_S, wait_until
 from tests.servers import unprivileged
 from tests.servers.ports import free_port
+
+#: How often a server is started: at ever another port at first, then until its own is free again.
+_TRIES, _TRIES_AGAIN = 3, 100
+_PAUSE_S = 0.2
 
 
 class Server(ABC):
@@ -66,19 +71,31 @@ class Server(ABC):
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
-        for _attempt in range(3):  # the port may be taken between the look and the start
-            self.port = self.port or free_port()
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    unprivileged.command(self._command(), dies_with_parent=True),
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
-                )  # fmt: skip
-            with suppress(_EndedEarly):
-                wait_until(self._answers, what=f"{self.title} in {self.folder}")
+        """Start the server and wait until it answers; once it has had a port, it keeps it, for others know it by that."""
+        for _attempt in range(
+            _TRIES_AGAIN if self.port else _TRIES
+        ):  # the port may be taken for a moment, or what a killed one left be still in use
+            port = self.port or free_port()
+            if self._starts_at(port):
+                self.port = port
                 return
-            self.port = 0
+            time.sleep(_PAUSE_S)
         raise RuntimeError(f"{self.title} did not start:\n{self.log.read_text()}")
+
+    def _starts_at(self, port: int) -> bool:
+        """Start the server at a port; return whether it came to answer."""
+        kept, self.port = self.port, port
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                unprivileged.command(self._command(), dies_with_parent=True),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
+        try:
+            wait_until(self._answers, what=f"{self.title} in {self.folder}")
+        except _EndedEarly:
+            self.port = kept
+            return False
+        return True
 
     def stop(self) -> None:
         """Shut the server down, ending every session."""

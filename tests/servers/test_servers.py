@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
+from testbed.waiting import wait_until
 from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.postgresql import PostgresServer
 
@@ -46,6 +49,25 @@ def test_restart_keeps_the_data(pg: PostgresServer) -> None:
         pg.restart()
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_a_server_waits_for_its_own_port(pg: PostgresServer) -> None:
+    port = pg.port
+    pg.kill()
+    said = pg.log.stat().st_size
+    with socket.socket() as another, ThreadPoolExecutor(1) as pool:
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        another.bind(("127.0.0.1", port))
+        another.listen()
+
+        def make_way() -> None:
+            wait_until(lambda: b"Address already in use" in pg.log.read_bytes()[said:], what="a start in vain")
+            another.close()
+
+        gone = pool.submit(make_way)
+        pg.start()
+        gone.result()
+    assert pg.port == port
 
 
 def test_kill_ends_the_sessions(pg: PostgresServer) -> None:
