@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from testbed.waiting import LIMIT_S
 from tests.unit import record_of, test_dashboard
 from tests.unit.test_report import everything, load_of, rehearsal
 from windlass import report
@@ -88,7 +89,7 @@ def shown(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
          "--disable-background-networking", "--no-first-run", f"--user-data-dir={folder / 'profile'}",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr",
          "--virtual-time-budget=10000", "--dump-dom", address],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=LIMIT_S,
     )  # fmt: skip
 
 

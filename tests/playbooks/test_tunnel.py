@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -366,13 +367,21 @@ def agent(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     process = subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL)
 
     def load(key: Path) -> str:
-        wait_until(lambda: Path(place).exists(), what="the agent's socket")
+        wait_until(lambda: listens(place), what="the agent")
         subprocess.run(["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": place, "PATH": "/usr/bin:/bin"}, check=True)
         return place
 
     yield load
     process.kill()
     process.wait()
+
+
+def listens(place: str) -> bool:
+    """Return whether somebody takes connections at a unix socket: its file comes a moment before that."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(place)
+        return True
+    return False
 
 
 def fingerprint(key: Path) -> str:
