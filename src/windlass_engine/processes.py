@@ -25,6 +25,7 @@ Tick = Callable[[float], None]
 Heed = Callable[[bytes], bool]
 
 _TICK_S = 0.2
+_LOOK_S = 0.02
 _PATIENCE_S = 5.0
 #: Characters of a process's words that are kept: the first half says what broke, the last half how it ended.
 _KEPT = 16_384
@@ -47,7 +48,11 @@ class Finished:
 
 
 class Process:
-    """A started process; leaving the ``with`` block ends it and all that it started."""
+    """A started process; leaving the ``with`` block ends it and all that it started.
+
+    Nobody takes note of its end before that: as long as it is listed, no other process gets its number, and no other
+    group can be meant by it.
+    """
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class Process:
             stdout=subprocess.PIPE if output is None else output, stderr=subprocess.PIPE, pass_fds=tuple(held),
             start_new_session=True, umask=0o077,
         )  # fmt: skip
+        self._code: Optional[int] = None
         self._output = _Drain(self._process.stdout)
         self._errors = _Drain(self._process.stderr, heed)
 
@@ -91,12 +97,13 @@ class Process:
 
     def has_ended(self) -> bool:
         """Return whether it has ended."""
-        return self._process.poll() is not None
+        if self._code is None:
+            self._code = _exit_code(self._process)
+        return self._code is not None
 
     def pause(self) -> None:
         """Wait for the end, but only for a moment."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_TICK_S)
+        self._ended_within(_TICK_S)
 
     def wait(self, tick: Optional[Tick] = None) -> Finished:
         """Wait for the end."""
@@ -105,34 +112,37 @@ class Process:
                 if tick:
                     tick(time.monotonic() - self._began)
                 continue
-            return Finished(self._process.returncode, self._text(self._output), self._text(self._errors))
+            return Finished(self._code or 0, self._text(self._output), self._text(self._errors))
 
     def _ended_within(self, seconds: float) -> bool:
         """Wait for the end for so long; return whether it came."""
+        if self.has_ended():
+            return True
         try:
-            handle = os.pidfd_open(self._process.pid) if self._process.returncode is None else -1
-        except (AttributeError, OSError):  # an old kernel: look now and then, as the library does
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
-            return self._process.returncode is not None
-        if handle >= 0:
-            try:
-                waiting = select.poll()
-                waiting.register(handle, select.POLLIN)
-                waiting.poll(seconds * 1000)
-            finally:
-                os.close(handle)
+            handle = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):  # an old kernel: look now and then
+            deadline = time.monotonic() + seconds
+            while not self.has_ended() and time.monotonic() < deadline:
+                time.sleep(_LOOK_S)
+            return self.has_ended()
+        try:
+            waiting = select.poll()
+            waiting.register(handle, select.POLLIN)
+            waiting.poll(seconds * 1000)
+        finally:
+            os.close(handle)
         return self.has_ended()
 
     def end(self) -> None:
         """Ask the whole group to end, then make it."""
-        if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_PATIENCE_S)
-        # Also when the process itself is gone: a helper of its own may have been left behind.
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        if self._process.returncode is None:
+            if not self.has_ended():
+                self._signal(signal.SIGTERM)
+                self._ended_within(_PATIENCE_S)
+            # Also when the process itself has ended: a helper of its own may have been left behind.
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self.has_ended()
         self._output.join()
         self._errors.join()
 
@@ -221,6 +231,19 @@ class _Drain:
         if not chunk or self._line.endswith(b"\n") or len(self._line) > _KEPT:
             lines, self._line = [*lines, self._line], b""
         return b"".join(line for line in lines if self._heed and self._heed(line))
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> Optional[int]:
+    """Return the exit status of a process that has ended, negative for a signal, and leave the process listed."""
+    if process.returncode is not None:
+        return int(process.returncode)
+    try:
+        found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # where nobody listens for children, they go by themselves
+        return process.poll()
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
 def _signal_name(number: int) -> str:

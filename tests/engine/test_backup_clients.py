@@ -116,9 +116,26 @@ def test_a_process_left_behind_is_ended_with_its_helpers(tmp_path: Path) -> None
         wait_until(lambda: told.exists() and told.read_text(), what="the helper to start")
         helper = int(told.read_text())
         assert not process.has_ended()
-    assert process.has_ended()
-    for pid in (process.pid, helper):
-        assert not alive(pid)
+    assert process.has_ended() and not alive(process.pid)
+    wait_until(lambda: not alive(helper), what="the helper to end")  # it is told to, and dies when it gets to it
+
+
+def test_a_process_keeps_its_number_until_its_helpers_are_ended(tmp_path: Path) -> None:
+    """The helpers are ended by that number: given to another process, it would be that one's group that is killed."""
+    told = tmp_path / "helper"
+    with processes.Process(["/bin/sh", "-c", f"sleep 1000 >/dev/null 2>&1 & echo $! > {told}; exit 3"], {}) as process:
+        assert process.wait().code == 3 and process.has_ended()
+        helper = int(told.read_text())
+        assert os.getpgid(process.pid) == process.pid and alive(helper)
+    wait_until(lambda: not alive(helper), what="the helper to end")
+    with pytest.raises(ProcessLookupError):
+        os.getpgid(process.pid)
+    assert process.wait().code == 3
+    killed: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "killpg", lambda group, _: killed.append(group))
+        process.end()
+    assert killed == []
 
 
 def alive(pid: int) -> bool:
