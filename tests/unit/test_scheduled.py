@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from windlass_engine import files
 from windlass_engine.scheduled import ledger, metrics
 
 
@@ -55,6 +56,40 @@ def test_a_run_that_ended_without_a_word_is_closed_once(tmp_path):
     entry = ledger.read(folder)["jobs"]["backup"]
     assert entry["status"] == "failed" and entry["exit_code"] == 32 and entry["succeeded"] and not entry["began"]
     assert entry["finished"] == entry["started"]
+
+
+def test_a_job_can_begin_while_another_closes_its_fallen_entry(tmp_path, monkeypatch):
+    """A disk that takes its time must not make a timer's job believe that it runs already."""
+    folder, begun = str(tmp_path), []
+    ledger.begin(folder, "backup")
+    replacing = files.replacing
+
+    def slow(*arguments):
+        with ledger.alone(folder, "backup") as only_one:
+            begun.append(only_one)
+        return replacing(*arguments)
+
+    monkeypatch.setattr(ledger, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(files, "replacing", slow)
+    assert sorted(ledger.fall(folder)) == ["backup"] and begun == [True]
+
+
+def test_a_run_that_begins_meanwhile_is_not_closed_for_the_fallen_one(tmp_path, monkeypatch):
+    folder = str(tmp_path)
+    ledger.begin(folder, "backup")
+    fallen = ledger.read(folder)["jobs"]["backup"]["began"]
+    locks = ledger._locks
+
+    def late(descriptor):
+        monkeypatch.setattr(ledger, "_locks", locks)
+        monkeypatch.setattr(ledger, "now", lambda: "2099-01-01T00:00:00.000+00:00")
+        ledger.begin(folder, "backup")
+        return True
+
+    monkeypatch.setattr(ledger, "_locks", late)
+    assert ledger.fall(folder) == {}
+    began = ledger.read(folder)["jobs"]["backup"]["began"]
+    assert began.startswith("2099") and began != fallen
 
 
 def test_a_look_at_a_lock_is_not_mistaken_for_a_job(tmp_path, monkeypatch):

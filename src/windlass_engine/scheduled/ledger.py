@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -68,21 +68,21 @@ def fall(folder: str, job: str = "") -> dict[str, Wire]:
 
     ``job`` is one whose lock the caller holds; of the others those are meant whose lock nobody holds.
     """
-    began = [name for name, entry in read(folder)["jobs"].items() if entry.get("began")]
+    began = {name: entry["began"] for name, entry in read(folder)["jobs"].items() if entry.get("began")}
     gone: dict[str, Wire] = {}
-    for name in began:
-        with _held(folder, name, 0.0) if name != job else nullcontext(True) as mine:
-            if mine:
-                gone.update(_close_fallen(folder, name))
+    for name, since in began.items():
+        # Held for an instant only: the disk may take its time, and a job that begins meanwhile has to get its lock.
+        if name == job or _is_free(folder, name):
+            gone.update(_close_fallen(folder, name, since))
     return gone
 
 
-def _close_fallen(folder: str, job: str) -> dict[str, Wire]:
-    """Close a job's entry, unless somebody did so meanwhile."""
+def _close_fallen(folder: str, job: str, since: str) -> dict[str, Wire]:
+    """Close a job's entry, unless somebody did so meanwhile, and it may have begun anew."""
     with _locked(folder):
         ledger = read(folder)
         entry = ledger["jobs"].get(job, {})
-        if not entry.get("began"):
+        if entry.get("began") != since:
             return {}
         ledger["jobs"][job] = fallen(entry)
         _write(folder, ledger)
@@ -145,6 +145,11 @@ def _held(folder: str, job: str, patience_s: float) -> Iterator[bool]:
         yield True
     finally:
         os.close(descriptor)
+
+
+def _is_free(folder: str, job: str) -> bool:
+    with _held(folder, job, 0.0) as free:
+        return free
 
 
 def _locks(descriptor: int) -> bool:
