@@ -234,9 +234,10 @@ def _unlock(session: Session) -> None:
 def _told(error: ServerError, target: Target, job: Job, line: int) -> WindlassError:
     """Return a failure of the server with its place."""
     text = f"{error.message} ({error.code_text})" if error.code_text else error.message
+    state = "the pass was rolled back, unless its commit had come through" if error.lost else "the pass was rolled back"
     return WindlassError(
         "connection_lost" if error.lost else "maintenance_failed",
         text,
-        hint="the pass was rolled back; mend the cause, then: invoke maintain --env ENV --job " + job.name,
+        hint=f"{state}; mend the cause, then: invoke maintain --env ENV --job {job.name}",
         where={"database": target.name, "file": job.script.path, "line": line},
     )

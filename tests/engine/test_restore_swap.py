@@ -14,6 +14,7 @@ from testbed.waiting import wait_until
 from tests.engine.backups import Event, fill, make, target_of
 from tests.servers.postgresql import PostgresServer
 from windlass_engine.backups import restore
+from windlass_engine.dialects.postgresql import exchange
 from windlass_engine.errors import WindlassError
 
 
@@ -176,6 +177,29 @@ def test_a_failed_rename_lets_everybody_in_again(
         restore.swap(target_of(url), side, silent)
     assert caught.value.code == "restore_failed"
     assert mark(pg, name_in(url)) == "old"
+    assert all(state(pg).values())
+
+
+CUT = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_swap_whose_session_is_lost_tells_what_became_of_it(
+    pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Before its commit, or after it with the answer unheard: and in both cases nobody stays locked out."""
+    url, side = pair
+    renames = exchange._renames
+    cut = {"before": lambda sql: f"{CUT}; {sql}", "after": lambda sql: f"{sql}; {CUT}"}[where]
+    monkeypatch.setattr(exchange, "_renames", lambda *names: cut(renames(*names)))
+    if where == "after":
+        done = restore.swap(target_of(url), side, silent)
+        assert mark(pg, name_in(url)) == "new" and mark(pg, done["kept_as"]) == "old"
+    else:
+        with pytest.raises(WindlassError) as caught:
+            restore.swap(target_of(url), side, silent)
+        assert caught.value.code == "connection_lost" and "everything is as it was" in caught.value.hint
+        assert mark(pg, name_in(url)) == "old" and mark(pg, side) == "new"
     assert all(state(pg).values())
 
 

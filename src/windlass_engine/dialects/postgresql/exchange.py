@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Callable, Optional
 
 from ...errors import WindlassError
@@ -22,9 +22,13 @@ from .text import literal
 _PATIENCE_S = 30.0
 _POLL_S = 0.1
 LOGIN_S = 10
+_APPLICATION = "windlass restore"
 _CREATES = "SELECT rolname::text, rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
 _OWNER = """
 SELECT pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = {name}"""
+_END_LOST = f"""
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = {{pid}} AND usename = current_user AND application_name = '{_APPLICATION}'"""
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def maintenance(target: Target, avoid: tuple[str, ...] = ()) -> Iterator[Link]:
     link: Optional[Link] = None
     for name in names:
         try:
-            link = driver.connect(dump.elsewhere(target, name), "windlass restore", LOGIN_S)
+            link = driver.connect(dump.elsewhere(target, name), _APPLICATION, LOGIN_S)
             break
         except WindlassError as error:
             if error.code not in ("database_unreachable", "login_refused") or name == names[-1]:
@@ -54,9 +58,9 @@ def exchange(target: Target, incoming: str, kept: str, started: Callable[[str], 
         kept = kept if name in names else ""
         _require_possible(admin, name, incoming)
         started(kept)
-        with _logins_blocked(admin, names):
+        with _logins_blocked(target, admin, names):
             ended = _end_sessions(admin, names)
-            admin.run(_renames(name, incoming, kept))
+            _rename(target, admin, name, incoming, kept)
     return backups.Exchanged(kept, ended)
 
 
@@ -82,6 +86,55 @@ def databases(target: Target, prefix: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
+def _rename(target: Target, admin: Link, name: str, incoming: str, kept: str) -> None:
+    """Exchange the names.  Where the session is lost, look whether that came through all the same."""
+    number = _number(admin, incoming)
+    try:
+        admin.run(_renames(name, incoming, kept))
+    except ServerError as error:
+        if not error.lost:
+            raise
+        try:
+            with _another(target, admin, (name, incoming)) as link:
+                done = _number(link, name) == number
+        except (ServerError, WindlassError):
+            error.hint = (
+                f"when the server answers, look which databases it has: where {incoming!r} is gone, the exchange is "
+                "done; else start again, which lets sessions in again"
+            )
+            raise error from None
+        if not done:
+            error.hint = "everything is as it was; mend the cause and start again"
+            raise
+
+
+def _number(admin: Link, name: str) -> int:
+    """Return a database's number, which it keeps whatever it is called; 0 where there is none."""
+    rows = admin.query(f"SELECT oid::int8 FROM pg_database WHERE datname = {literal(name)}")
+    return int(rows[0][0]) if rows else 0
+
+
+@contextmanager
+def _another(target: Target, lost: Link, avoid: tuple[str, ...]) -> Iterator[Link]:
+    """Log in anew in the place of a lost session, and wait until that has ended: it may go on with what it was sent.
+
+    Raise WindlassError, ServerError where the server does not come back.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    with ExitStack() as stack:
+        link: Optional[Link] = None
+        while link is None or link.query(_END_LOST.format(pid=lost.backend_pid)):
+            try:
+                link = link or stack.enter_context(maintenance(target, avoid))
+            except WindlassError:
+                if time.monotonic() > deadline:
+                    raise
+            if link and time.monotonic() > deadline:
+                raise ServerError(f"the lost session, pid {lost.backend_pid}, does not end")
+            time.sleep(_POLL_S)
+        yield link
+
+
 def _renames(name: str, incoming: str, kept: str) -> str:
     """Return the one transaction that exchanges the names and allows logins again."""
     steps = ["BEGIN"]
@@ -93,19 +146,28 @@ def _renames(name: str, incoming: str, kept: str) -> str:
 
 
 @contextmanager
-def _logins_blocked(admin: Link, names: list[str]) -> Iterator[None]:
-    """Keep new sessions out; after a failure let them in again."""
+def _logins_blocked(target: Target, admin: Link, names: list[str]) -> Iterator[None]:
+    """Keep new sessions out; after a failure let them in again, over another session where this one is lost."""
     try:
         for each in names:
             admin.run(f"ALTER DATABASE {quoted(each)} WITH ALLOW_CONNECTIONS false")
         yield
-    except BaseException:
-        with suppress(ServerError):
-            admin.run("ROLLBACK")
-        for each in names:
-            with suppress(ServerError):
-                admin.run(f"ALTER DATABASE {quoted(each)} WITH ALLOW_CONNECTIONS true")
+    except BaseException as error:
+        if isinstance(error, ServerError) and error.lost:
+            with suppress(ServerError, WindlassError), _another(target, admin, tuple(names)) as link:
+                _let_in(link, names)
+        else:
+            _let_in(admin, names)
         raise
+
+
+def _let_in(admin: Link, names: list[str]) -> None:
+    """Give up what was begun, and let new sessions in again."""
+    with suppress(ServerError):
+        admin.run("ROLLBACK")
+    for each in names:
+        with suppress(ServerError):
+            admin.run(f"ALTER DATABASE {quoted(each)} WITH ALLOW_CONNECTIONS true")
 
 
 def _end_sessions(admin: Link, names: list[str]) -> int:
