@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -36,6 +37,13 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 # Whoever starts the suite in the background lets it ignore Ctrl-C, and all that it starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an input takes to make and to try is this machine's business, and no finding.
+hypothesis.settings.register_profile(
+    "windlass", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # fmt: skip
+hypothesis.settings.load_profile("windlass")
 
 
 def _serve(bin_folder: Path | None, missing: str) -> Iterator[PostgresServer]:

@@ -11,6 +11,7 @@ import pytest
 from testbed.waiting import wait_until
 from tests.contract.engines import parted, transactional, words
 from tests.systems import Bench
+from windlass_engine.dialects.answers import Wait
 from windlass_engine.errors import WindlassError
 from windlass_engine.running import sizes
 from windlass_engine.session import Session, connect
@@ -89,10 +90,8 @@ def test_who_waits_for_a_row_and_for_whom(bench: Bench) -> None:
             pytest.skip("the server does not tell who waits for whom")
         holder.run(holder.dialect.begin(0, 0))
         holder.run(change)
-        with waiting(waiter, change):
-            wait_until(lambda: observer.dialect.waits(observer.link), what="somebody to wait")
-            (found,) = observer.dialect.waits(observer.link) or ()
-            holder.run("ROLLBACK")
+        with waiting(waiter, change, holder):
+            found = one_wait(observer)
     assert (found.waiter, found.holder) == (waiter.backend_pid, holder.backend_pid)
     assert found.table in ("t", "public.t", "dbo.t") and found.sql.startswith("UPDATE t")
 
@@ -104,23 +103,35 @@ def test_who_waits_for_a_table(bench: Bench) -> None:
             pytest.skip("the server does not tell who waits for whom")
         holder.run(holder.dialect.begin(0, 0))
         holder.query("SELECT * FROM t")
-        with waiting(waiter, f"ALTER TABLE t {words(bench).add} a int"):
-            wait_until(lambda: observer.dialect.waits(observer.link), what="somebody to wait")
-            (found,) = observer.dialect.waits(observer.link) or ()
-            holder.run("ROLLBACK")
+        with waiting(waiter, f"ALTER TABLE t {words(bench).add} a int", holder):
+            found = one_wait(observer)
     assert found.waiter == waiter.backend_pid
     assert found.holder in (holder.backend_pid, 0), "MariaDB tells that it waits, and not for whom"
     assert found.table in ("t", "public.t", "dbo.t")
 
 
+def one_wait(observer: Session) -> Wait:
+    """Wait until the server tells of a wait, and return the only one."""
+    seen: list[Wait] = []
+
+    def look() -> bool:
+        seen.extend(observer.dialect.waits(observer.link) or ())
+        return bool(seen)
+
+    wait_until(look, what="somebody to wait")
+    (found,) = seen
+    return found
+
+
 @contextmanager
-def waiting(session: Session, statement: str) -> Iterator[None]:
-    """Let a statement run beside the block."""
+def waiting(session: Session, statement: str, holder: Session) -> Iterator[None]:
+    """Let a statement wait beside the block for what another session holds, to the block's end."""
     thread = threading.Thread(target=session.run, args=(statement,))
     thread.start()
     try:
         yield
     finally:
+        holder.run("ROLLBACK")
         thread.join()
 
 

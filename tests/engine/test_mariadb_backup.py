@@ -31,7 +31,7 @@ from windlass_engine import journal, session
 from windlass_engine.backups import backup
 from windlass_engine.dialects.mysql import client, dumping, holding, streams
 from windlass_engine.errors import WindlassError
-from windlass_engine.keeping import manifest
+from windlass_engine.keeping import backup_store, manifest
 from windlass_engine.schema import introspect
 
 if TYPE_CHECKING:
@@ -272,9 +272,12 @@ def test_a_killed_run_leaves_nothing_that_looks_good(filled: str, tmp_path: Path
     engine.kill()
     engine.wait()
     assert backup.catalogue(str(tmp_path / "backups")) == []
+    (left,) = tmp_path.glob("backups/*/.partial-*Z-??????")
     os.kill(int((tmp_path / "paused").read_text()), signal.SIGKILL)
+    name = left.name.removeprefix(".partial-")
+    wait_until(lambda: not backup_store.is_under_way(str(left.parent), name), what="all that it had started to end")
     made = make(filled, tmp_path)
-    wait_until(lambda: left_behind(tmp_path) == [made["id"]], what="the remains to be cleared")
+    assert left_behind(tmp_path) == [made["id"]]
 
 
 @pytest.fixture(scope="module")

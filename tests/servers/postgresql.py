@@ -96,8 +96,15 @@ class PostgresServer(Server):
 
     def drop_database(self, name: str) -> None:
         """Drop the database `name` if it is there, ending its sessions."""
-        with self.connect() as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+
+        def dropped() -> bool:
+            with self.connect() as connection, suppress(psycopg.errors.ObjectInUse):
+                connection.execute(statement)
+                return True
+            return False  # the server gives its sessions five seconds to end, and a busy machine may take longer
+
+        wait_until(dropped, what=f"the sessions of {name} to end")
 
     def program(self, name: str) -> str:
         """Return the path of one of the server's own programs."""

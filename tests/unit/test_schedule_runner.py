@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.servers.ports import closed_port
 from tests.unit.record_of import BACKUP, ERROR, INFO, run_of
 from windlass import playbook
 from windlass.records import record
@@ -129,14 +130,13 @@ def test_a_playbook_that_cannot_start_is_told_too(tmp_path, monkeypatch, hook):
 
 
 def test_dead_hooks_fail_no_job_but_are_said_without_the_address(tmp_path, monkeypatch, capsys):
-    dead = Hook()
-    dead.close()
     run = run_of("backup", {"a": {"backup": BACKUP}})
-    settings, _, _ = ready(
-        tmp_path, monkeypatch, [run], webhook=dead.url, webhook_timeout=2, command="/does/not/exist",
-        metrics=str(tmp_path / "missing"),
-    )  # fmt: skip
-    assert runner.run(settings, "prod", "backup") == 0
+    with closed_port() as port:
+        settings, _, _ = ready(
+            tmp_path, monkeypatch, [run], webhook=f"http://127.0.0.1:{port}/secret-id", webhook_timeout=2,
+            command="/does/not/exist", metrics=str(tmp_path / "missing"),
+        )  # fmt: skip
+        assert runner.run(settings, "prod", "backup") == 0
     said = capsys.readouterr().out
     assert said.count("the webhook was not reached") == 2 and "secret-id" not in said
     assert "/does/not/exist cannot be run" in said and "windlass-prod.prom cannot be written" in said
