@@ -53,8 +53,8 @@ def run(settings: Settings, call: Call) -> record.Record:
     with _extra_vars(settings, call, run_id) as variables:
         command = _command(settings, call, variables)
         status = _watched(command, _environment(settings, call, run_id, path), settings.root, call.quiet)
-    found = record.read(path)
-    if found is None or found["run_id"] != run_id:
+    found = _taken(settings, call, path)
+    if found is None:
         raise _never_started(call, status)
     if found["error"] and found["error"]["code"] == "internal_error" and not found["hosts"]:
         raise _never_started(call, status)  # before any host was looked at: variables that cannot be read
@@ -62,9 +62,18 @@ def run(settings: Settings, call: Call) -> record.Record:
 
 
 def _record_path(settings: Settings, call: Call, run_id: str) -> Path:
+    """Return where a run writes its record: a file of its own, for another operator may look at the same moment."""
     if call.playbook in record.FLEETING:
-        return settings.state / f"last-{call.playbook}.json"
+        return settings.state / f".{call.playbook}-{run_id}.json"
     return settings.runs / run_id / "record.json"
+
+
+def _taken(settings: Settings, call: Call, path: Path) -> record.Record | None:
+    """Return a run's record, None where it wrote none; of verbs that only look the last one is kept."""
+    found = record.read(path)
+    if call.playbook in record.FLEETING and found is not None:
+        path.replace(settings.state / f"last-{call.playbook}.json")
+    return found
 
 
 def _command(settings: Settings, call: Call, variables: str) -> list[str]:
@@ -135,7 +144,7 @@ def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Pat
     """Run to the end; Ctrl-C, SIGTERM and a closed terminal are passed on, and the end is waited for."""
     output = sys.stderr if quiet else None
     sys.stdout.flush()
-    with subprocess.Popen(command, env=environment, cwd=folder, stdout=output) as process, _ends_as_ctrl_c():
+    with _ends_as_ctrl_c(), subprocess.Popen(command, env=environment, cwd=folder, stdout=output) as process:
         while True:
             try:
                 return process.wait()

@@ -182,6 +182,26 @@ def test_a_record_of_an_earlier_run_is_not_taken_for_this_one(stage):
         verbs.look(settings_of(stage), SCOPE, "status")
 
 
+def test_two_operators_may_look_at_the_same_moment(stage, monkeypatch, capfd):
+    """Another's whole look happens between the end of ours and the reading of its record."""
+    book(stage, "status", says("1/1 Look", **salon(info={"system": "salon", "pending": []})))
+    genuine, others = playbook._watched, []
+
+    def watched(*arguments):
+        status = genuine(*arguments)
+        if not others:
+            others.append(None)
+            others.append(verbs.look(settings_of(stage), SCOPE, "status", as_json=True))
+        return status
+
+    monkeypatch.setattr(playbook, "_watched", watched)
+    assert verbs.look(settings_of(stage), SCOPE, "status", as_json=True) == 0
+    assert others == [None, 0]
+    ids = {line for line in capfd.readouterr().out.splitlines() if '"run_id"' in line}
+    assert len(ids) == 2, "each read its own record"
+    assert [path.name for path in settings_of(stage).state.iterdir()] == ["last-status.json"]
+
+
 def test_a_mistyped_host_is_refused_with_those_that_exist(stage):
     stage.inventory({"db1": {}, "db2": {}})
     with pytest.raises(WindlassError) as refusal:
