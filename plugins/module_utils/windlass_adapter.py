@@ -265,11 +265,30 @@ def _job_and_offset(item: Order, cursor: dict[str, Any]) -> tuple[Job, int]:
         return item.seen, 0  # it ended a moment ago: the plan knows only a part of what it did
     if not item.scheduled:
         _make_way(item.job)
-    elif item.job.kind == "backup":  # its locks on tables would stand in the way of a change
-        change = windlass_detach.change_under_way(item.job.folder)
-        if change:
-            return change, 0
-    return ensure(item.job, item.holder, item.work), 0
+    change = _in_the_way(item)
+    return (change, 0) if change else (ensure(item.job, item.holder, _in_its_turn(item)), 0)
+
+
+def _in_the_way(item: Order) -> Optional[Job]:
+    """Return the change that a timer's backup waits for: its locks on tables would stand in that one's way."""
+    is_backup = item.scheduled and item.job.kind == "backup"
+    return windlass_detach.change_under_way(item.job.folder) if is_backup else None
+
+
+def _in_its_turn(item: Order) -> Work:
+    """Return an order's work, with another look around under its own lock: who came since the first one is seen now.
+
+    Both sides take their lock before they look for the other's, so that one of them sees the other.
+    """
+
+    def work(emit: Callable[[Event], None]) -> dict[str, Any]:
+        if not item.scheduled:
+            _make_way(item.job)
+        elif _in_the_way(item):
+            raise windlass_detach.GaveWay
+        return item.work(emit)
+
+    return work
 
 
 def _make_way(job: Job) -> None:

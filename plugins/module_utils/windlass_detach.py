@@ -17,6 +17,8 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -33,6 +35,10 @@ REPLY_BYTES = 256 * 1024
 HOLDER_LOOKS, HOLDER_PAUSE_S = 10, 0.002
 #: So long a scheduled job that was asked to end may take to end what it had started (seconds).
 WAY_S = 20.0
+#: So long one that has a lock may take to say who it is, and one that has ended to let go of it, on a busy disk.
+PATIENCE_S = 20.0
+#: Signals that wait while a job is begun: a run is begun whole, or not at all.
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 #: Room that a job keeps for its closing line, for the case that the disk is full by then.
 RESERVE_BYTES = 256 * 1024
 CLOSING = "job_ended"
@@ -71,6 +77,16 @@ class News:
     offset: int
     end: Optional[Event] = None
     lost: bool = False
+
+
+class GaveWay(BaseException):
+    """A person wants what scheduled work holds.  No failure, so nothing on the way takes it for one."""
+
+    def to_wire(self) -> Event:
+        """Return it as the error of the job."""
+        hint = "nothing is lost: it is done again, by the clock or with systemctl start"
+        error = WindlassError("deploy_locked", "gave way to a person's run", hint=hint, detail={"gave_way": True})
+        return error.to_wire()
 
 
 # ---------------------------------------------------------------- places
@@ -130,8 +146,8 @@ def ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
 def _ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
     """Do what :func:`ensure` says; whatever the system refuses is raised as it is."""
     os.makedirs(job.folder, mode=0o700, exist_ok=True)
-    seen: list[Optional[Job]] = []
-    while len(seen) < 100:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
         lock = None if os.path.exists(job.log) else _try_lock(job.lock_path)
         if os.path.exists(job.log):  # looked at again under the lock: it may have come and gone meanwhile
             _let_go(lock)
@@ -139,11 +155,11 @@ def _ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
         if lock is not None:
             _start(job, lock, holder, work)
             return job
-        other = current(job.folder, job.lock)
-        seen.append(other if other and look(other, 0).end is None else None)
-        if other and seen[-3:] == [other] * 3:
+        info = running(job.folder, job.lock)
+        other = Job(job.folder, info["run_id"], info["kind"], job.lock) if info else None
+        if other and not has_ended(other):
             return other
-        time.sleep(0.02)  # its process is about to go, or has not yet written who it is
+        time.sleep(0.02)  # its process is about to go
     raise WindlassError("deploy_locked", f"{job.lock_path} is held, and its holder does not say who it is")
 
 
@@ -171,9 +187,33 @@ def holder_of(lock_path: str) -> Optional[dict[str, Any]]:
 
 
 def running(folder: str, lock: str = "run") -> Optional[dict[str, Any]]:
-    """Return who holds a lock at this moment, or None."""
+    """Return who holds a lock at this moment, or None.
+
+    What the last one left in it is not taken for the word of one that has just got it and not written yet.
+    """
     path = os.path.join(folder, f"{lock}.lock")
-    return None if _is_free(path) else holder_of(path)
+    until = time.monotonic() + PATIENCE_S
+    while not _is_free(path):
+        info = holder_of(path)
+        if (info and _lives(info)) or time.monotonic() >= until:
+            return info
+        time.sleep(0.01)
+    return None
+
+
+def _lives(info: dict[str, Any]) -> bool:
+    """Return whether the process that wrote itself into a lock is there: a number alone may be another's by now."""
+    born = info.get("born")
+    return born is None or born == _born(info["pid"])
+
+
+def _born(pid: int) -> Optional[int]:
+    """Return when a process was started (the kernel's ticks since it booted), None where that cannot be told."""
+    try:
+        with open(f"/proc/{pid:d}/stat", "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def make_way(folder: str, lock: str) -> Optional[dict[str, Any]]:
@@ -184,23 +224,37 @@ def make_way(folder: str, lock: str) -> Optional[dict[str, Any]]:
     path = os.path.join(folder, f"{lock}.lock")
     deadline, asked = time.monotonic() + WAY_S, None
     while not _is_free(path) and time.monotonic() < deadline:
-        holder = holder_of(path) or {}
-        if not holder.get("scheduled"):
-            return asked
-        if holder.get("pid") and holder != asked:  # it has no number yet in its first moments
-            asked = holder
-            try:
-                os.kill(holder["pid"], signal.SIGTERM)
-            except OSError:
-                return None
+        holder = holder_of(path)
+        if holder and _lives(holder):
+            if not holder.get("scheduled"):
+                return asked
+            if holder.get("gives_way") and holder != asked:
+                asked = holder
+                with suppress(OSError):  # it has just ended
+                    _ask_to_end(holder)
         time.sleep(0.02)
     return asked
 
 
+def _ask_to_end(holder: dict[str, Any]) -> None:
+    """Send SIGTERM to the process that wrote itself into a lock, and to no other that got its number.  Raise OSError."""
+    try:
+        handle = os.pidfd_open(holder["pid"])
+    except (AttributeError, OSError):  # an old kernel: only a number that changed hands since the last look would fool it
+        os.kill(holder["pid"], signal.SIGTERM)
+        return
+    try:
+        if _lives(holder):  # looked at again now that the number cannot become another's
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+    finally:
+        os.close(handle)
+
+
 def change_under_way(folder: str) -> Optional[Job]:
     """Return the job that changes a database at this moment and has not told its end yet, or None."""
-    job = current(folder) if running(folder) else None
-    return job if job and look(job, 0).end is None else None
+    info = running(folder)
+    job = Job(folder, info["run_id"], info["kind"]) if info else None
+    return job if job and not has_ended(job) else None
 
 
 def has_ended(job: Job) -> bool:
@@ -221,43 +275,70 @@ def _is_alive(job: Job) -> bool:
 
 def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:
     """Fork the detached process; it inherits the lock, and this process lets go of it."""
-    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     info = {**holder, "run_id": job.run_id, "kind": job.kind}
+    with _undisturbed() as usual:
+        log = -1
+        try:
+            _make_ready(job, lock, info)
+            log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            child = os.fork()
+            if not child:
+                _detached(job, lock, log, info, usual, work)
+            os.waitpid(child, 0)
+        finally:
+            if log >= 0:
+                os.close(log)
+            os.close(lock)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[set[int]]:
+    """Let signals that end a process wait; give those that waited before."""
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
-        _make_ready(job, lock, info)
-        child = os.fork()
-        if not child:
-            _detached(job, lock, log, info, work)
-        os.waitpid(child, 0)
+        yield {int(number) for number in usual}
     finally:
-        os.close(log)
-        os.close(lock)
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 def _make_ready(job: Job, lock: int, info: dict[str, Any]) -> None:
-    """Drop old logs, take the room that the closing line may need, and say whose work it is."""
-    try:
-        _prune(job)
-        with open(job.reserve_path, "wb") as stream:
-            stream.write(bytes(RESERVE_BYTES))
-        os.truncate(lock, 0)
-        os.pwrite(lock, json.dumps(info).encode(), 0)
-    except OSError:
-        os.unlink(job.log)  # it would tell of a run that never began
-        raise
+    """Say whose work it is, drop old logs, take the room that the closing line may need.
+
+    The log comes last: whoever sees it finds who has the lock, and a run that never began has none.
+    """
+    _sign(lock, {**info, **_identity(os.getpid())})
+    _prune(job)
+    with open(job.reserve_path, "wb") as stream:
+        stream.write(bytes(RESERVE_BYTES))
 
 
-def _detached(job: Job, lock: int, log: int, info: dict[str, Any], work: Work) -> None:
-    """Leave session and terminal, do the work, write the closing line.  Never returns."""
+def _identity(pid: int) -> dict[str, Any]:
+    """Return what tells a process from a later one of its number."""
+    return {"pid": pid, "born": _born(pid)}
+
+
+def _sign(lock: int, info: dict[str, Any]) -> None:
+    """Write who holds a lock, in one piece over what stands there: a reader finds the old word or the new one."""
+    data = json.dumps(info).encode()
+    os.pwrite(lock, data.ljust(os.fstat(lock).st_size), 0)
+    os.truncate(lock, len(data))
+
+
+def _detached(job: Job, lock: int, log: int, info: dict[str, Any], usual: set[int], work: Work) -> None:
+    """Leave session and terminal, do the work, write the closing line.  Never returns.
+
+    The process in between writes into the lock which process does the work, so that it stands there from the start.
+    """
     try:
         os.setsid()
-        if os.fork():
+        child = os.fork()
+        if child:
+            _sign(lock, {**info, **_identity(child), "gives_way": bool(info.get("scheduled"))})
             os._exit(0)
         _cut_loose((lock, log))
-        if info.get("scheduled"):
-            _let_be_ended(lock, info)
-        closing = {"event": CLOSING, **_outcome(work, lambda event: _tell(log, event))}
-        os.unlink(job.reserve_path)
+        closing = {"event": CLOSING, **_outcome(work, lambda event: _tell(log, event), usual, info.get("scheduled"))}
+        with suppress(OSError):
+            os.unlink(job.reserve_path)
         _append(log, closing)
         os.fsync(log)
     finally:
@@ -280,26 +361,41 @@ def _cut_loose(keep: tuple[int, ...]) -> None:
                 continue  # the one that listed the folder
 
 
-def _let_be_ended(lock: int, info: dict[str, Any]) -> None:
-    """Take SIGTERM as the wish of a person who does not want to wait: what was started is ended in order."""
-
-    def end(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        hint = "nothing is lost: it is done again, by the clock or with systemctl start"
-        raise WindlassError("deploy_locked", "gave way to a person's run", hint=hint, detail={"gave_way": True})
-
-    signal.signal(signal.SIGTERM, end)
-    os.pwrite(lock, json.dumps({**info, "pid": os.getpid()}).encode(), 0)
-
-
-def _outcome(work: Work, emit: Callable[[Event], None]) -> dict[str, Any]:
-    """Do the work; an error becomes data."""
+def _outcome(work: Work, emit: Callable[[Event], None], usual: set[int], scheduled: Any) -> dict[str, Any]:
+    """Do the work, while signals may end it as usual; an error becomes data."""
     try:
-        return {"result": work(emit), "error": None}
-    except WindlassError as error:
+        with _ended_in_order(usual) if scheduled else _ended_at_once(usual):
+            return {"result": work(emit), "error": None}
+    except (WindlassError, GaveWay) as error:
         return {"result": None, "error": error.to_wire()}
     except BaseException as error:
         return {"result": None, "error": unexpected(error).to_wire()}
+
+
+@contextmanager
+def _ended_at_once(usual: set[int]) -> Iterator[None]:
+    """Let signals through again."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+    yield
+
+
+@contextmanager
+def _ended_in_order(usual: set[int]) -> Iterator[None]:
+    """Take SIGTERM as the wish of a person who does not want to wait: what was started is ended in order.
+
+    It comes once, and neither before the work nor after it: there its closing line would be lost.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise GaveWay
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual - {signal.SIGTERM})
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def unexpected(error: BaseException) -> WindlassError:
@@ -362,11 +458,21 @@ def _is_free(path: str) -> bool:
 
 
 def _prune(job: Job) -> None:
-    """Drop all but the newest logs."""
-    logs = [entry for entry in os.scandir(job.folder) if entry.name.endswith(".jsonl")]
-    logs.sort(key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
-    for entry in logs[KEPT_LOGS:]:
-        os.unlink(entry.path)
+    """Drop all but the newest logs, with room for one more; never that of a job that goes on, however long it has said nothing.
+
+    Jobs with other locks may do the same at this moment.
+    """
+    logs: list[tuple[int, str]] = []
+    for entry in list(os.scandir(job.folder)):
+        if entry.name.endswith(".jsonl"):
+            with suppress(FileNotFoundError):
+                logs.append((entry.stat().st_mtime_ns, entry.path))
+    held = [name[: -len(".lock")] for name in os.listdir(job.folder) if name.endswith(".lock")]
+    followed = {found.log for found in (current(job.folder, lock) for lock in held) if found}
+    for _, path in sorted(logs, reverse=True)[KEPT_LOGS - 1 :]:
+        if path not in followed:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 # ---------------------------------------------------------------- following

@@ -138,7 +138,7 @@ def test_nobody_is_ended_where_nobody_works(tmp_path: Path) -> None:
 def test_only_a_scheduled_job_can_be_asked_to_end(tmp_path: Path) -> None:
     person = Run(tmp_path, "ann")
     person.begin()
-    assert "pid" not in (detach.running(person.order.job.folder, "backup") or {})
+    assert (detach.running(person.order.job.folder, "backup") or {})["gives_way"] is False
     timer = Run(tmp_path, "timer", "offsite", "offsite", timer=True)
     timer.begin()
     held = detach.running(timer.order.job.folder, "offsite") or {}
@@ -146,3 +146,45 @@ def test_only_a_scheduled_job_can_be_asked_to_end(tmp_path: Path) -> None:
     for run in (person, timer):
         run.gate.touch()
         run.advance(LIMIT_S)
+
+
+def test_a_change_that_begins_between_a_timers_look_and_its_lock_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", "migrate", "run")
+    genuine, looks = detach.change_under_way, []
+
+    def look(folder: str) -> Any:
+        looks.append(folder)
+        if len(looks) > 1:
+            return genuine(folder)
+        person.begin()
+        return None
+
+    monkeypatch.setattr(detach, "change_under_way", look)
+    error = timer.advance(LIMIT_S)["error"]
+    assert (error["code"], error["detail"]) == ("deploy_locked", {"gave_way": True})
+    assert not timer.begun.exists() and person.holds("run")
+    person.gate.touch()
+    assert person.advance(LIMIT_S)["result"] == {"by": "ann"}
+
+
+def test_a_timers_backup_that_begins_between_a_persons_look_and_its_lock_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", "migrate", "run")
+    genuine, asked = detach.make_way, []
+
+    def make_way(folder: str, lock: str) -> Any:
+        asked.append(lock)
+        found = genuine(folder, lock)
+        if asked == ["backup", "run"]:
+            timer.begin()
+        return found
+
+    monkeypatch.setattr(detach, "make_way", make_way)
+    person.begin()
+    error = timer.advance(LIMIT_S)["error"]
+    assert (error["code"], error["detail"]) == ("deploy_locked", {"gave_way": True})
+    person.gate.touch()
+    assert person.advance(LIMIT_S)["result"] == {"by": "ann"}
