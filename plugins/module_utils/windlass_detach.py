@@ -240,7 +240,7 @@ def _ask_to_end(holder: dict[str, Any]) -> None:
     """Send SIGTERM to the process that wrote itself into a lock, and to no other that got its number.  Raise OSError."""
     try:
         handle = os.pidfd_open(holder["pid"])
-    except (AttributeError, OSError):  # an old kernel: only a number that changed hands since the last look would fool it
+    except (AttributeError, OSError):  # an old kernel: the last look at it must do
         os.kill(holder["pid"], signal.SIGTERM)
         return
     try:
@@ -458,7 +458,7 @@ def _is_free(path: str) -> bool:
 
 
 def _prune(job: Job) -> None:
-    """Drop all but the newest logs, with room for one more; never that of a job that goes on, however long it has said nothing.
+    """Drop all but the newest logs, with room for one more; never that of a job that goes on, however silently.
 
     Jobs with other locks may do the same at this moment.
     """

@@ -7,6 +7,7 @@ manifest before it gets its own.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -110,19 +111,56 @@ def download(source: Files, path: str, folder: Path, tell: Tell = lambda _: None
     """
     name = path.rstrip("/").rpartition("/")[2]
     final, partial = folder / name, folder / f".partial-{name}"
-    if final.exists():
-        _refuse_damage(final, manifest.load(str(final)))
-        return final
-    partial.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known = _manifest(source, path, partial)
-    progress = _Progress(sum(entry["bytes"] for entry in known["files"].values()), tell)
-    for relative, entry in sorted(known["files"].items()):
-        _bring(source, f"{path}/{relative}", _inside(partial, relative), entry, progress)
-    _refuse_damage(partial, known)
-    manifest.sync(str(partial))
-    partial.rename(final)
-    manifest.sync_path(str(folder))
+    with _alone(partial, final, tell) as only_one:
+        if not only_one:
+            _refuse_damage(final, manifest.load(str(final)))
+            return final
+        known = _manifest(source, path, partial)
+        progress = _Progress(sum(entry["bytes"] for entry in known["files"].values()), tell)
+        for relative, entry in sorted(known["files"].items()):
+            _bring(source, f"{path}/{relative}", _inside(partial, relative), entry, progress)
+        _refuse_damage(partial, known)
+        manifest.sync(str(partial))
+        partial.rename(final)
+        manifest.sync_path(str(folder))
     return final
+
+
+@contextlib.contextmanager
+def _alone(partial: Path, final: Path, tell: Tell) -> Iterator[bool]:
+    """Make the folder and hold it, so that two who bring one backup do not write into the same files.
+
+    False where the backup is there: also when another, for whom this one waited, has just brought it.
+    """
+    while not final.exists():
+        partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = _held(partial, tell)
+        try:
+            if descriptor is not None and not final.exists():
+                yield True
+                return
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+    yield False
+
+
+def _held(folder: Path, tell: Tell) -> int | None:
+    """Take the lock of a folder, which ends with this process; None where the folder has gone to its place meanwhile."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        tell("somebody brings this backup here already; waiting for the end of that")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.stat(folder), os.fstat(descriptor)):
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 def upload(target: Files, folder: Path, path: str, tell: Tell = lambda _: None) -> None:
@@ -146,8 +184,8 @@ def _manifest(source: Files, path: str, partial: Path) -> dict[str, Any]:
         data = stream.read()
     own = partial / manifest.NAME
     if not own.exists() or own.read_bytes() != data:
-        shutil.rmtree(partial)
-        partial.mkdir(mode=0o700)
+        for entry in partial.iterdir():  # the folder itself stays: it is what is locked
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         with open(own, "xb", opener=_private) as sink:
             sink.write(data)
     return manifest.load(str(partial))

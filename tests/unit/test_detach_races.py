@@ -113,7 +113,9 @@ def test_a_word_is_never_seen_in_part(job: Job, monkeypatch: pytest.MonkeyPatch)
     assert seen == [short, short, long, long]
 
 
-def test_who_has_the_lock_stands_there_before_the_log(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_the_lock_stands_there_before_the_log(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same call, made again over a new link in the first moment, finds a run that lives."""
     seen = []
     genuine = os.open

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -346,6 +347,51 @@ def test_files_that_are_something_else_are_told_and_stop_nobody(tmp_path, name, 
     assert list(evidence.faults(tmp_path, "staging")), "… and mends nothing"
 
 
+def at_the_head(monkeypatch, happens):
+    """Let something happen when a bundle is written and its head is not."""
+    genuine = record.write
+
+    def write(path, text):
+        if path.name == "head.json":
+            happens()
+        genuine(path, text)
+
+    monkeypatch.setattr(record, "write", write)
+
+
+def test_whoever_reads_while_a_bundle_is_added_finds_the_chain_whole(tmp_path, monkeypatch):
+    keep(tmp_path, step(), run_id="r0")
+    found = []
+    reader = threading.Thread(target=lambda: found.append(evidence.faults(tmp_path, "staging")))
+
+    def read():
+        reader.start()
+        reader.join(0.5)  # it waits for the head; one that does not is done by now
+
+    at_the_head(monkeypatch, read)
+    keep(tmp_path, step(), run_id="r1")
+    reader.join()
+    assert found == [[]]
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_run_that_was_killed_before_the_head_breaks_no_chain(tmp_path, monkeypatch, before):
+    for each in range(before):
+        keep(tmp_path, step(), run_id=f"r{each}")
+
+    def die():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        at_the_head(patched, die)
+        keep(tmp_path, step(), run_id="killed")
+    assert evidence.faults(tmp_path, "staging") == []
+    keep(tmp_path, step(), run_id="next")
+    assert evidence.faults(tmp_path, "staging") == []
+    numbers = [(item.number, (item.content or {})["run_id"]) for item in evidence.read(tmp_path, "staging")]
+    assert numbers[before:] == [(before + 1, "killed"), (before + 2, "next")]
+
+
 def test_a_changed_record_is_seen(tmp_path):
     keep(tmp_path, step())
     path = tmp_path / ".windlass" / "runs" / "r1" / "record.json"
@@ -391,6 +437,26 @@ def test_a_signed_approval_counts(tmp_path, people):
     assert names(found) == [("ada@example.org", "")]
     assert [item.principal for item in approvals.counted(found, [])] == ["ada@example.org"]
     assert approvals.counted(found, ["ADA@example.org"]) == [], "not by an author"
+
+
+def test_an_approval_that_is_given_again_meanwhile_is_read_whole(tmp_path, people, monkeypatch):
+    """Whoever looks between the new signature and the new text sees what belongs together."""
+    path = approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    found = []
+    reader = threading.Thread(target=lambda: found.append(approvals.found(tmp_path, "prod", DIGEST)))
+    genuine, now = record.write, record.now()
+
+    def write(target, text):
+        if target == path:
+            reader.start()
+            reader.join(0.5)
+        genuine(target, text)
+
+    monkeypatch.setattr(record, "write", write)
+    monkeypatch.setattr(record, "now", lambda: f"{now} or later")
+    approvals.sign(tmp_path, "prod", DIGEST, people / "ada")
+    reader.join()
+    assert names(found[0]) == [("ada@example.org", "")]
 
 
 def test_an_approval_is_for_one_plan_and_one_environment(tmp_path, people):

@@ -185,7 +185,8 @@ def test_a_record_of_an_earlier_run_is_not_taken_for_this_one(stage):
 def test_two_operators_may_look_at_the_same_moment(stage, monkeypatch, capfd):
     """Another's whole look happens between the end of ours and the reading of its record."""
     book(stage, "status", says("1/1 Look", **salon(info={"system": "salon", "pending": []})))
-    genuine, others = playbook._watched, []
+    genuine = playbook._watched
+    others: list[int | None] = []
 
     def watched(*arguments):
         status = genuine(*arguments)

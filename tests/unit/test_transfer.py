@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import paramiko
 import pytest
 
+from testbed.waiting import wait_until
 from tests.keeping import stock
 from tests.servers import sshd
 from windlass import transfer
@@ -73,6 +76,44 @@ def test_a_cut_transfer_goes_on_where_it_ended(backup: Path, tmp_path: Path) -> 
     assert rest.read - (backup / "manifest.json").stat().st_size < size / 2
     assert {each.stat().st_mode & 0o777 for each in to.rglob("*") if each.is_file()} == {0o600}
     assert {each.stat().st_mode & 0o777 for each in to.rglob("*") if each.is_dir()} == {0o700}
+
+
+def test_two_who_bring_one_backup_do_not_write_into_the_same_files(backup: Path, tmp_path: Path) -> None:
+    """The second begins when the first is in the middle, and waits for what that one brings."""
+    to, said = tmp_path / "mine", list[str]()
+    other = Watched()
+    second = threading.Thread(target=lambda: transfer.download(other, str(backup), to, said.append))
+
+    class Met(Watched):
+        def open(self, path: str, mode: str) -> Any:
+            if self.read and not second.ident:
+                second.start()
+                wait_until(lambda: said, what="the second to wait")
+            return super().open(path, mode)
+
+    assert whole(transfer.download(Met(), str(backup), to))
+    second.join()
+    assert [each.name for each in to.iterdir()] == [backup.name]
+    assert other.read == 0 and "somebody brings this backup" in said[0]
+
+
+def test_a_folder_that_went_to_its_place_before_it_was_locked_is_no_place_to_write(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another ends between our making of the folder and our lock."""
+    to = tmp_path / "mine"
+    genuine, ended = fcntl.flock, []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not ended:
+            ended.append(True)
+            transfer.download(Watched(), str(backup), to)
+        genuine(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    late = Watched()
+    assert whole(transfer.download(late, str(backup), to)) and late.read == 0
+    assert [each.name for each in to.iterdir()] == [backup.name]
 
 
 def test_what_came_damaged_is_brought_again(backup: Path, tmp_path: Path) -> None:

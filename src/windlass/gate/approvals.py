@@ -7,9 +7,12 @@ hosts changes, so does the digest, and nothing approved it yet.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,8 +57,10 @@ def sign(root: Path, environment: str, digest: str, key: Path) -> Path:
     }  # fmt: skip
     text = json.dumps(said, indent=1, ensure_ascii=False) + "\n"
     path = folder(root, environment) / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.@_-]', '_', principal)}.json"
-    record.write(path.with_suffix(".sig"), _signature(key, text))
-    record.write(path, text)
+    signature = _signature(key, text)
+    with _unchanging(path.parent, fcntl.LOCK_EX):
+        record.write(path.with_suffix(".sig"), signature)
+        record.write(path, text)
     return path
 
 
@@ -98,7 +103,8 @@ def involved(root: Path, paths: Collection[str]) -> set[str]:
 def _read(path: Path, signers: Path, environment: str, digest: str) -> Approval:
     signature = path.with_suffix(".sig")
     try:
-        text, signed = path.read_text(encoding="utf-8"), signature.read_text(encoding="utf-8")
+        with _unchanging(path.parent, fcntl.LOCK_SH):
+            text, signed = path.read_text(encoding="utf-8"), signature.read_text(encoding="utf-8")
         said: dict[str, Any] = json.loads(text)
     except (OSError, ValueError):
         return Approval(path.stem, "", "", "", wrong=f"{path.name} or its signature cannot be read")
@@ -109,6 +115,18 @@ def _read(path: Path, signers: Path, environment: str, digest: str) -> Approval:
     elif not _is_signed(signers, principal, text, signature):
         wrong = f"the signature is not one of {principal}'s"
     return Approval(principal, str(said.get("at", "")), text, signed, wrong)
+
+
+@contextmanager
+def _unchanging(folder: Path, lock: int) -> Iterator[None]:
+    """Keep a text and its signature together, for who writes them and who reads them; git sees no file of that."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # not on every network's file system
+            fcntl.flock(descriptor, lock)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _signers(root: Path, environment: str) -> Path:

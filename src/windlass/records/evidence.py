@@ -3,6 +3,7 @@
 A bundle holds what a later question needs (plan, digests, approvals, gate, rehearsal, backups, the schema's
 fingerprints before and after, results, checks, and the hash of the run's whole record) and the hash of the bundle
 before it; ``head.json`` holds the last one's.  Whoever changes, removes or inserts a bundle breaks the chain behind it.
+A bundle comes before its head: where a process ended between the two, the head is one behind, and the next one mends it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from windlass.records import record, rehearsals
 from windlass_engine.errors import WindlassError
 
 FORMAT = 1
+_HEAD = "head.json"
 _OF_RUN = ("run_id", "verb", "environment", "started", "finished", "who", "origin", "status", "exit_code", "digest")
 _OF_STEP = ("action", "kind", "name", "checksum", "reason", "reversible", "irreversible", "proved")
 _OF_RESULT = ("status", "applied", "state", "schema_version", "journal_head", "duration_ms", "error")
@@ -43,43 +45,63 @@ def keep(root: Path, run: record.Record, record_text: str) -> Path | None:
         return None
     folder = _folder(root, run["environment"])
     with _alone(folder):
-        last = _head(folder)
+        number, previous = _last(root, run["environment"])
         content = {
             "format": FORMAT,
-            "number": last["number"] + 1,
-            "previous": last["sha256"],
+            "number": number + 1,
+            "previous": previous,
             "record_sha256": _sha256(record_text.encode()),
             **_bundle(root, run),
         }
         path = folder / f"{content['number']:06}-{run['run_id']}.json"
         text = record.dumps(content)
         record.write(path, text)
-        record.write(
-            folder / "head.json", record.dumps({"number": content["number"], "sha256": _sha256(text.encode())})
-        )
+        record.write(folder / _HEAD, record.dumps({"number": content["number"], "sha256": _sha256(text.encode())}))
     return path
 
 
 def read(root: Path, environment: str) -> list[Kept]:
     """Return an environment's bundles, oldest first."""
+    with _unchanging(_folder(root, environment)):
+        return _read(root, environment)
+
+
+def _read(root: Path, environment: str) -> list[Kept]:
     found = _folder(root, environment).glob("*-*.json")
     return [_kept(path) for path in sorted(found) if path.name.split("-")[0].isdecimal()]
 
 
-def faults(root: Path, environment: str) -> Iterator[str]:
-    """Yield what is wrong with an environment's chain, in words; nothing for a whole one."""
-    previous, number = "", 0
-    for kept in read(root, environment):
+def faults(root: Path, environment: str) -> list[str]:
+    """Return what is wrong with an environment's chain, in words; nothing for a whole one."""
+    with _unchanging(_folder(root, environment)):
+        return list(_faults(root, environment))
+
+
+def _faults(root: Path, environment: str) -> Iterator[str]:
+    folder, previous, number = _folder(root, environment), "", 0
+    ends = [] if (folder / _HEAD).exists() else [(previous, number)]
+    for kept in _read(root, environment):
         yield from _faults_of(root, kept, number + 1, previous)
         previous, number = kept.sha256, kept.number
-    head = _head(_folder(root, environment))
-    if (head["number"], head["sha256"]) != (number, previous):
+        ends.append((previous, number))
+    head = _head(folder)
+    if (head["sha256"], head["number"]) not in ends[-2:]:
         yield f"head.json names number {head['number']}; the last bundle there is number {number}, or was changed"
+
+
+def _last(root: Path, environment: str) -> tuple[int, str]:
+    """Return number and hash of the bundle that the next one follows: the head's, or the one whose head is missing."""
+    head = _head(_folder(root, environment))
+    last = next(reversed(_read(root, environment)), None)
+    follows = last and last.content and last.content.get("previous") == head["sha256"]
+    if last and follows and last.number == head["number"] + 1:
+        return last.number, last.sha256
+    return head["number"], head["sha256"]
 
 
 def require_whole(root: Path, environment: str) -> None:
     """Raise ``evidence_broken`` with what is wrong with the chain."""
-    found = list(faults(root, environment))
+    found = faults(root, environment)
     if found:
         hint = "compare .windlass/evidence with a copy of it; `invoke history` tells what the journals know"
         message = f"the evidence of {environment} is not whole: {'; '.join(found)}"
@@ -170,7 +192,7 @@ def _kept(path: Path) -> Kept:
 
 def _head(folder: Path) -> dict[str, Any]:
     """Return the number and hash of the last bundle; what cannot be read names none, and no chain follows from it."""
-    known: Any = record.read(folder / "head.json")
+    known: Any = record.read(folder / _HEAD)
     if isinstance(known, dict) and isinstance(known.get("number"), int) and isinstance(known.get("sha256"), str):
         return known
     return {"number": 0, "sha256": ""}
@@ -182,10 +204,23 @@ def _folder(root: Path, environment: str) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other run add to the chain meanwhile."""
+    """Let no other run add to the chain meanwhile, or read it."""
     record.private_folder(folder)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _unchanging(folder: Path) -> Iterator[None]:
+    """Let no run add to the chain while it is read; a copy of it, or one without bundles, has no lock."""
+    try:
+        lock = (folder / ".lock").open()
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 

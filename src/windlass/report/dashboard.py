@@ -5,7 +5,6 @@ It is one page, made of nothing but the records of this control node, and links 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 from windlass.records import record
 from windlass.telling import console, lines, summary
+from windlass_engine import files
 
 #: Runs that are listed; older ones stay in their folders.
 MOST_RUNS = 300
@@ -82,7 +82,8 @@ def _copied(root: Path, folder: Path, runs: Iterable[record.Record]) -> dict[str
         target = folder / "runs" / f"{run['run_id']}.html"
         if source.is_file() and not target.exists():
             record.private_folder(target.parent)
-            shutil.copy2(source, target)  # as private as the report is
+            with files.replacing_bytes(str(target)) as copy:  # as private as the report is
+                copy.write(source.read_bytes())
         if target.exists():
             links[run["run_id"]] = f"runs/{target.name}"
     return links

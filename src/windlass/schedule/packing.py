@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from windlass.records import record
+from windlass_engine import files
 
 _MODULES = ("db_backup", "db_offsite", "db_prune")
 _UTILITIES = ("windlass_adapter", "windlass_detach", "windlass_timer")
@@ -26,9 +27,8 @@ def pack(root: Path, path: Path) -> None:
     data = _packed(root)
     if not path.exists() or path.read_bytes() != data:
         record.private_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with files.replacing_bytes(str(path)) as file:  # of several hosts at once, each packs it
+            file.write(data)
 
 
 def _packed(root: Path) -> bytes:
