@@ -237,7 +237,7 @@ def make_way(folder: str, lock: str) -> Optional[dict[str, Any]]:
 
 
 def _ask_to_end(holder: dict[str, Any]) -> None:
-    """Send SIGTERM to the process that wrote itself into a lock, and to no other that got its number.  Raise OSError."""
+    """Send SIGTERM to the process that wrote itself into a lock, to no other of its number.  Raise OSError."""
     try:
         handle = os.pidfd_open(holder["pid"])
     except (AttributeError, OSError):  # an old kernel: the last look at it must do

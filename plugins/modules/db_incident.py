@@ -131,6 +131,7 @@ windlass_error:
   type: dict
 """
 
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils import windlass_adapter as adapter
@@ -210,7 +211,10 @@ def looked(module: AnsibleModule, target: Target) -> dict[str, Any]:
     asked = {**backup_store.find(adapter.backup_dir(module, make=False), target.name, ref), "ref": ref} if ref else None
     usual = [entry for entry in whole if run_id and entry["run_id"] == run_id] or whole
     compared = [asked] if asked else usual[:1]
-    rows = {entry["id"]: manifest.load(entry["path"])["rows"] for entry in compared}
+    rows = {}
+    for entry in compared:
+        with suppress(WindlassError):  # its retention deletes it at this moment
+            rows[entry["id"]] = manifest.load(entry["path"])["rows"]
     return {**state(module, target), "backups": whole[:20], "backup_rows": rows, "asked": asked}
 
 

@@ -146,7 +146,7 @@ def _alone(partial: Path, final: Path, tell: Tell) -> Iterator[bool]:
 
 
 def _held(folder: Path, tell: Tell) -> int | None:
-    """Take the lock of a folder, which ends with this process; None where the folder has gone to its place meanwhile."""
+    """Take a folder's lock, which ends with this process; None where the folder has gone to its place meanwhile."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:

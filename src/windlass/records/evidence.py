@@ -3,7 +3,7 @@
 A bundle holds what a later question needs (plan, digests, approvals, gate, rehearsal, backups, the schema's
 fingerprints before and after, results, checks, and the hash of the run's whole record) and the hash of the bundle
 before it; ``head.json`` holds the last one's.  Whoever changes, removes or inserts a bundle breaks the chain behind it.
-A bundle comes before its head: where a process ended between the two, the head is one behind, and the next one mends it.
+A bundle comes before its head: where a process ended between the two, the head is one behind, until the next mends it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
@@ -395,7 +395,11 @@ def _whole(read: following.Following) -> Wire:
 def _earlier(directory: str, database: str) -> list[Wire]:
     """Return the manifests of the last complete backups, the newest first."""
     complete = [entry for entry in catalogue(directory, database) if entry["state"] == "complete"]
-    return [manifest.load(entry["path"]) for entry in complete[: band.COMPARED]]
+    found = []
+    for entry in complete[: band.COMPARED]:
+        with suppress(WindlassError):  # its retention deletes it at this moment
+            found.append(manifest.load(entry["path"]))
+    return found
 
 
 def _last_applied(kept: Journal) -> str:

@@ -87,7 +87,7 @@ def catalogue(directory: str, database: Optional[str] = None) -> list[Wire]:
     a ``reason``.
     """
     homes = [home_of(directory, database)] if database is not None else _homes(directory)
-    found = [_entry(home, name) for home in homes for name in _ids(home)]
+    found = [entry for home in homes for name in _ids(home) for entry in _entries(home, name)]
     return sorted(found, key=lambda entry: str(entry["id"]), reverse=True)
 
 
@@ -146,14 +146,15 @@ def _older_than_run(entries: list[Wire], ref: str) -> list[Wire]:
     return [{**entry, "note": note} for entry in older]
 
 
-def _entry(home: str, name: str) -> Wire:
-    """Return what is known of a backup without reading its data."""
+def _entries(home: str, name: str) -> list[Wire]:
+    """Return what is known of a backup without reading its data; nothing of one that was deleted at this moment."""
     path = os.path.join(home, name)
     try:
-        return {**manifest.summary(path, manifest.load(path)), "state": "complete"}
+        known = manifest.load(path)
     except WindlassError as error:
-        database = unquote(os.path.basename(home))
-        return {"id": name, "database": database, "path": path, "state": "damaged", "reason": error.message}
+        damaged = {"id": name, "database": unquote(os.path.basename(home)), "path": path, "state": "damaged"}
+        return [{**damaged, "reason": error.message}] if os.path.isdir(path) else []
+    return [{**manifest.summary(path, known), "state": "complete", "encrypted": bool(known.get("encryption"))}]
 
 
 def _not_found(message: str, entries: list[Wire]) -> WindlassError:

@@ -75,9 +75,7 @@ def _entry(directory: str, found: Wire) -> Wire:
     """Return an entry of the store with its marks."""
     home = os.path.dirname(found["path"])
     entry = {**found, "age_s": age_s(found["id"]), **marks.read(home, found["id"])}
-    if entry["state"] != COMPLETE:
-        return {**entry, "state": BROKEN, "encrypted": None}
-    return {**entry, "encrypted": bool(manifest.load(found["path"]).get("encryption"))}
+    return entry if entry["state"] == COMPLETE else {**entry, "state": BROKEN, "encrypted": None}
 
 
 def _joined(

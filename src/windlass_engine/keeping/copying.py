@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Callable
 
+from ..errors import WindlassError
 from ..model import Wire
 from . import catalogue, manifest, offsite, outside
 
@@ -51,16 +53,28 @@ def carry_out(
             done["here"] = wish.fetch
         return done
     for entry in _missing(repository, directory, database):
-        known = manifest.load(entry["path"])
-        outside.require_here(known, "copied off-site", "offsite_failed")
-        if not check_mode:
-            offsite.copy(repository, entry["path"], known)
+        if not _copied(repository, entry["path"], check_mode):
+            continue
         done["copied"].append(entry["id"])
         emit({"event": "offsite_copied", "database": database, "id": entry["id"]})
     if wish.check and not check_mode:
         offsite.check(repository, full=True)
         done["checked"] = True
     return done
+
+
+def _copied(repository: offsite.Repository, path: str, check_mode: bool) -> bool:
+    """Copy a backup; return False where its retention deleted it since the look at what there is."""
+    try:
+        known = manifest.load(path)
+        outside.require_here(known, "copied off-site", "offsite_failed")
+        if not check_mode:
+            offsite.copy(repository, path, known)
+    except WindlassError as error:
+        if error.code != "backup_failed" or os.path.isdir(path):
+            raise
+        return False
+    return True
 
 
 def _missing(repository: offsite.Repository, directory: str, database: str) -> list[Wire]:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tarfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from . import manifest, marks, workplace
 
 _TAG = "windlass"
 _LOCKED = "unable to create lock"
+#: So long others may work on the repository (seconds): the hosts of a fleet share it, and some work shuts them all out.
+LOCK_PATIENCE_S, _LOCK_POLL_S = 300.0, 2.0
 _CHUNK = 1 << 20
 #: restic's words where there is no repository at the address.
 _NO_REPOSITORY = ("Is there a repository at the following location", "unable to open config file")
@@ -91,7 +94,10 @@ def create(repository: Repository) -> bool:
         return False
     if not any(words in found.errors for words in _NO_REPOSITORY):
         raise _failure(repository, found, "does not answer")
-    _require(repository, _run(repository, ["init"]), "could not be created")
+    made = _run(repository, ["init"])
+    if made.code and _run(repository, ["cat", "config"]).code == 0:
+        return False  # another host of the same play was quicker
+    _require(repository, made, "could not be created")
     return True
 
 
@@ -131,17 +137,21 @@ def check(repository: Repository, full: bool = False, tick: Optional[Tick] = Non
 def fetch(repository: Repository, copy_of: Wire, home: str, tick: Optional[Tick] = None) -> str:
     """Bring a copy back under the backup's own name; return its path.
 
-    It appears whole and hashed, or not at all; a backup of that name that is here goes when the copy is.
-    Raises WindlassError (offsite_failed, backup_failed), OSError.
+    It appears whole and hashed, or not at all; a backup of that name that was here goes when the copy is, and one
+    that somebody else brought meanwhile stays.  Raises WindlassError (offsite_failed, backup_failed), OSError.
     """
     final = os.path.join(home, str(copy_of["id"]))
+    before = workplace.identity(final)
     with workplace.folder(home, "fetched") as place:
         found = _restored(repository, copy_of["snapshot"], place, tick)
         known = manifest.load(found)
         _refuse_damage(repository, found, known)
         manifest.sync(found)
-        replaced = _make_room(final)
-        os.rename(found, final)
+        with workplace.home_lock(home):
+            if workplace.identity(final) not in (before, None):
+                return final
+            replaced = _make_room(final)
+            os.rename(found, final)
         manifest.sync_path(home)
     if replaced:  # what failed was the one that is gone
         marks.change(home, known["id"], failed=None)
@@ -277,14 +287,16 @@ def _run(
     held: Sequence[int] = (),
     output: Optional[IO[bytes]] = None,
 ) -> processes.Finished:
-    """Run restic to its end; once more when only the lock of a run that died stood in its way."""
-    with _started(repository, arguments, held, output) as process:
-        done = process.wait(tick)
-    if done.code == 0 or _LOCKED not in done.errors or arguments[0] == "unlock":
-        return done
-    _run(repository, ["unlock"])  # takes away locks of dead processes only
-    with _started(repository, arguments, held, output) as process:
-        return process.wait(tick)
+    """Run restic to its end; again while only the lock of another stands in its way, one that died or goes on."""
+    until, pause_s = time.monotonic() + LOCK_PATIENCE_S, 0.0
+    while True:
+        with _started(repository, arguments, held, output) as process:
+            done = process.wait(tick)
+        if done.code == 0 or _LOCKED not in done.errors or arguments[0] == "unlock" or time.monotonic() >= until:
+            return done
+        time.sleep(pause_s)
+        pause_s = _LOCK_POLL_S
+        _run(repository, ["unlock"])  # takes away locks of dead processes only
 
 
 def _started(
@@ -309,12 +321,14 @@ def _require(repository: Repository, done: processes.Finished, what: str) -> Non
 
 def _failure(repository: Repository, done: processes.Finished, what: str) -> WindlassError:
     """Return what restic's failure means."""
-    missing = any(words in done.errors for words in _NO_REPOSITORY)
+    hint = "local backups are not touched; mend the repository and run the same command again"
+    if any(words in done.errors for words in _NO_REPOSITORY):
+        hint = "if it was never made: invoke offsite --create --env ENV; if a disk is not mounted, mount it"
+    elif _LOCKED in done.errors:
+        hint = "another works on it for so long; run the same command again when that has ended (restic list locks)"
     return WindlassError(
         "offsite_failed",
         f"the repository {repository.shown} {what}: restic {done.how}",
-        hint="if it was never made: invoke offsite --create --env ENV; if a disk is not mounted, mount it"
-        if missing
-        else "local backups are not touched; mend the repository and run the same command again",
+        hint=hint,
         detail={"exit_status": done.code, "errors": done.errors[-2000:]},
     )

@@ -37,7 +37,7 @@ def folder(home: str, word: str) -> Iterator[Place]:
     """Give a folder in ``home`` for its owner alone, gone at the end.  Raise OSError."""
     os.makedirs(home, mode=0o700, exist_ok=True)
     path = os.path.join(home, f"{PARTIAL}{word}-{secrets.token_hex(4)}")
-    with _home_lock(home):
+    with home_lock(home):
         lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.mkdir(path, 0o700)
@@ -53,18 +53,34 @@ def folder(home: str, word: str) -> Iterator[Place]:
 @contextmanager
 def in_use(backup_path: str) -> Iterator[None]:
     """Keep a backup from being deleted meanwhile.  Raise WindlassError (backup_failed) when it is gone."""
+    path = os.path.join(backup_path, manifest.NAME)
     try:
-        descriptor = os.open(os.path.join(backup_path, manifest.NAME), os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise WindlassError(
-            "backup_failed", f"the backup {backup_path} cannot be opened: {error.strerror}",
-            hint="invoke backups --env ENV lists what there is",
-        ) from None  # fmt: skip
+        raise _cannot_be_opened(backup_path, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _require_same(backup_path, path, descriptor)  # whoever had the lock before may have deleted it
         yield
     finally:
         os.close(descriptor)
+
+
+def _require_same(backup_path: str, path: str, descriptor: int) -> None:
+    """Refuse a manifest that is no longer what its path leads to."""
+    try:
+        there = os.stat(path)
+    except OSError as error:
+        raise _cannot_be_opened(backup_path, error) from None
+    if not os.path.samestat(there, os.fstat(descriptor)):
+        raise _cannot_be_opened(backup_path, OSError(errno.ESTALE, "it was replaced at this moment"))
+
+
+def _cannot_be_opened(backup_path: str, error: OSError) -> WindlassError:
+    return WindlassError(
+        "backup_failed", f"the backup {backup_path} cannot be opened: {error.strerror}",
+        hint="invoke backups --env ENV lists what there is",
+    )  # fmt: skip
 
 
 @contextmanager
@@ -99,14 +115,18 @@ def _is_at_work(folder: str) -> bool:
 
 
 def remove(backup_path: str) -> bool:
-    """Delete a backup at once, by a rename, and then its files; return False when it is in use.  Raise OSError."""
+    """Delete a backup at once, by a rename, and then its files; return False when it is in use.  Raise OSError.
+
+    One that somebody else deletes at the same moment is gone as well.
+    """
     home, name = os.path.split(backup_path)
     gone = os.path.join(home, f"{PARTIAL}removed-{name}-{secrets.token_hex(4)}")
     descriptor = _claim(os.path.join(backup_path, manifest.NAME))
     if descriptor is None:
         return False
     try:
-        os.rename(backup_path, gone)
+        with suppress(FileNotFoundError):
+            os.rename(backup_path, gone)
         manifest.sync_path(home)
     finally:
         if descriptor >= 0:
@@ -131,9 +151,17 @@ def _claim(path: str) -> Optional[int]:
     return descriptor
 
 
+def identity(path: str) -> Optional[tuple[int, int]]:
+    """Return what tells a folder from a later one of its name, None where there is none."""
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
 @contextmanager
-def _home_lock(home: str) -> Iterator[None]:
-    """Keep those who clear remains away while a folder and its lock are made."""
+def home_lock(home: str) -> Iterator[None]:
+    """Keep those away, for moments, who clear remains, make a folder with its lock, or bring a backup to its place."""
     descriptor = os.open(os.path.join(home, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
