@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.waiting import wait_until
 from tests.keeping import stock
 from windlass_engine.backups import backup
 from windlass_engine.errors import WindlassError
@@ -152,8 +153,7 @@ def test_others_who_work_on_the_repository_are_waited_for(
     environment = {**os.environ, "RESTIC_PASSWORD": SECRET}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment) as other:
         assert other.stdin
-        while not any((tmp_path / "r" / "locks").iterdir()):
-            assert other.poll() is None
+        wait_until(lambda: any((tmp_path / "r" / "locks").iterdir()), what="the other's lock")
         pauses: list[float] = []
 
         def sleep(seconds: float) -> None:
@@ -162,7 +162,7 @@ def test_others_who_work_on_the_repository_are_waited_for(
                 other.communicate(b"data")
 
         with monkeypatch.context() as patched:
-            patched.setattr(offsite.time, "sleep", sleep)
+            patched.setattr("time.sleep", sleep)
             offsite.forget(repository, [snapshot])
     assert len(pauses) >= 2 and other.returncode == 0
     assert [each["snapshot"] for each in offsite.snapshots(repository, stock.DATABASE)] == []
@@ -175,8 +175,7 @@ def test_who_works_on_the_repository_for_too_long_is_told_of(
     monkeypatch.setattr(offsite, "LOCK_PATIENCE_S", 0.0)
     argv = [offsite.program(), "-r", repository.address, "backup", "--stdin", "--quiet"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, env={**os.environ, "RESTIC_PASSWORD": SECRET}) as other:
-        while not any((tmp_path / "r" / "locks").iterdir()):
-            assert other.poll() is None
+        wait_until(lambda: any((tmp_path / "r" / "locks").iterdir()), what="the other's lock")
         with pytest.raises(WindlassError, match="did not forget") as caught:
             offsite.forget(repository, ["0" * 64])
         other.communicate(b"data")

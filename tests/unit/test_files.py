@@ -15,7 +15,7 @@ from windlass_engine import files
 def test_two_who_write_one_file_at_once_leave_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several hosts of a play each packs the program for timers: one ends while the other is about to."""
     path = tmp_path / "windlass.pyz"
-    genuine, others = os.fsync, []
+    genuine, others = os.fsync, list[Path]()
 
     def fsync(descriptor: int) -> None:
         if not others:

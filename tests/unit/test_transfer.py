@@ -102,7 +102,7 @@ def test_a_folder_that_went_to_its_place_before_it_was_locked_is_no_place_to_wri
 ) -> None:
     """Another ends between our making of the folder and our lock."""
     to = tmp_path / "mine"
-    genuine, ended = fcntl.flock, []
+    genuine, ended = fcntl.flock, list[bool]()
 
     def flock(descriptor: int, operation: int) -> None:
         if not ended:
