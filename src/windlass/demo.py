@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import json
 import logging
@@ -41,8 +42,21 @@ def ensure(settings: Settings) -> dict[str, Any]:
     known = running(settings)
     if known:
         return known
-    print("starting the demo's PostgreSQL …", flush=True)
-    return _start(settings)
+    with _alone(settings):
+        known = running(settings)  # another may just have started it
+        if known:
+            return known
+        print("starting the demo's PostgreSQL …", flush=True)
+        return _start(settings)
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Let one process at a time start or stop the server."""
+    record.private_folder(settings.state)
+    with (settings.state / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def running(settings: Settings) -> dict[str, Any] | None:
@@ -183,6 +197,11 @@ def down(settings: Settings, *, purge: bool = False, dry_run: bool = False) -> N
     if dry_run:
         print(f"would stop the demo's PostgreSQL{f' and remove {folder(settings)}' if purge else ''}")
         return
+    with _alone(settings):
+        _stop(settings, purge=purge)
+
+
+def _stop(settings: Settings, *, purge: bool) -> None:
     if running(settings):
         server = _server(settings)
         with _traversable(folder(settings) / "data", Path(server.bin_path)):

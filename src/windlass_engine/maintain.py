@@ -65,8 +65,16 @@ def run(target: Target, jobs: Sequence[Job], options: Options, emit: Emit = lamb
 
 
 def _keep_own_changes(target: Target, before: introspect.Schema, options: Options) -> None:
-    """Let what the jobs changed of the schema (a new partition) be no drift; that is no reason for a job to fail."""
-    with suppress(ServerError, WindlassError), connect(target, f"windlass {options.run_id} {options.who}") as session:
+    """Let what the jobs changed of the schema (a new partition) be no drift; that is no reason for a job to fail.
+
+    A deployment may have kept the schema meanwhile: under the lock ours is laid over what the last one kept.
+    """
+    name, wait_s = f"windlass {options.run_id} {options.who}", options.deploy_lock_wait_s
+    with (
+        suppress(ServerError, WindlassError),
+        connect(target, name) as session,
+        journal.deployer_lock(session, wait_s, lambda _: None),
+    ):
         memory.keep_own_changes(session, before, options.run_id, options.who)
 
 

@@ -30,6 +30,7 @@ from tests.engine.mariadb_backups import (
 )  # fmt: skip
 from windlass_engine import session
 from windlass_engine.backups import restore
+from windlass_engine.dialects import backups
 from windlass_engine.dialects.mysql import aside, exchange
 from windlass_engine.errors import WindlassError
 from windlass_engine.schema import introspect
@@ -320,8 +321,11 @@ def test_what_cannot_be_is_refused_before_anything_is_touched(
     assert state(url) == before
 
 
-def test_a_deployment_keeps_a_swap_away(mariadb: MariaDBServer, pair: tuple[str, str]) -> None:
+def test_a_deployment_keeps_a_swap_away(
+    mariadb: MariaDBServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, side = pair
+    monkeypatch.setattr(backups, "LOCK_PATIENCE_S", 0.0)
     with session.connect(target_of(url)) as deployer:
         assert deployer.dialect.try_lock(deployer.link)
         with pytest.raises(WindlassError, match="holds the deployer lock") as caught:

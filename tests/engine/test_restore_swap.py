@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from testbed.waiting import wait_until
 from tests.engine.backups import Event, fill, make, target_of
 from tests.servers.postgresql import PostgresServer
+from windlass_engine import session
 from windlass_engine.backups import restore
+from windlass_engine.dialects import backups
 from windlass_engine.dialects.postgresql import exchange
 from windlass_engine.errors import WindlassError
 
@@ -240,3 +243,46 @@ def test_a_dropped_original_comes_back(pg: PostgresServer, pair: tuple[str, str]
     restore.beside(target_of(url), made["path"], side, str(pg.bin), 2, silent)
     assert restore.swap(target_of(url), side, silent)["kept_as"] == ""
     assert mark(pg, name_in(url)) == "old"
+
+
+def test_a_deployment_keeps_a_swap_away_and_goes_on(
+    pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, side = pair
+    monkeypatch.setattr(backups, "LOCK_PATIENCE_S", 0.0)
+    with session.connect(target_of(url), "windlass run-1 ann") as deployer:
+        assert deployer.dialect.try_lock(deployer.link)
+        with pytest.raises(WindlassError, match=r"holds the deployer lock.*windlass run-1 ann") as caught:
+            restore.swap(target_of(url), side, silent)
+        assert deployer.query("SELECT mark FROM marked") == [("old",)], "nobody was thrown out"
+    assert caught.value.code == "deploy_locked"
+    assert mark(pg, name_in(url)) == "old" and side in state(pg) and all(state(pg).values())
+
+
+def test_a_pass_of_maintenance_is_waited_for(
+    pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, side = pair
+    with session.connect(target_of(url)) as keeper:
+        assert keeper.dialect.try_lock(keeper.link)
+        monkeypatch.setattr("time.sleep", lambda _: keeper.close())
+        restore.swap(target_of(url), side, silent)
+    assert mark(pg, name_in(url)) == "new"
+
+
+def test_a_deployment_that_begins_while_sessions_are_ended_does_not(
+    pg: PostgresServer, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has logged in before the swap let nobody in, and asks for the lock between that and its own end."""
+    url, side = pair
+    genuine, tried = exchange._end_sessions, list[bool]()
+
+    def end_sessions(*arguments: Any) -> int:
+        if not tried:
+            tried.append(deployer.dialect.try_lock(deployer.link))
+        return genuine(*arguments)
+
+    monkeypatch.setattr(exchange, "_end_sessions", end_sessions)
+    with session.connect(target_of(url)) as deployer:
+        restore.swap(target_of(url), side, silent)
+    assert tried == [False] and mark(pg, name_in(url)) == "new"

@@ -84,6 +84,8 @@ class Server:
         self.may_save = self.may_make = self.is_sysadmin = 1
         self.default_folder: str | None = FOLDER
         self.sees_folder = True
+        #: What others have in their hands: application locks.
+        self.held: set[str] = set()
         self.sent: list[str] = []
         self.failures: list[tuple[re.Pattern[str], ServerError, int]] = []
         #: After so many statements the connection is gone, as when Windlass is killed.
@@ -373,6 +375,7 @@ _HANDLERS: list[tuple[str, _Handler]] = [
     (r"^CREATE DATABASE \[([^\]]+)\]", _create),
     (r"^SELECT \* INTO \[([^\]]+)\]\.\[([^\]]+)\]\.\[([^\]]+)\] FROM \[([^\]]+)\]\.\[([^\]]+)\]\.\[([^\]]+)\]$", _into),
     (r"^KILL (\d+)$", _kill),
+    (rf"= sys\.sp_getapplock @Resource = {_NAME}", lambda s, k, m, q: _row(-1 if _text(m[1]) in s.held else 0)),
     (r"sp_dropextendedproperty", lambda s, k, m, q: _drop_property(
         s, k, re.search(r"EXEC \[([^\]]+)\]\.sys\.sp_dropextendedproperty @name = N'(\w+)'", q), q)),  # type: ignore
     (rf"^EXEC \[([^\]]+)\]\.sys\.sp_addextendedproperty @name = N'(\w+)', @value = {_NAME}$", _add_property),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.mssql_stage import Database, Server
 from windlass_engine.backups import exchange
+from windlass_engine.dialects import backups
 from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import driver
 from windlass_engine.dialects.mssql import exchange as own
@@ -194,3 +195,12 @@ def test_what_is_not_there(server: Server) -> None:
         swap(side="shop")
     with pytest.raises(WindlassError, match="no swap of 'shop' is there to undo"):
         exchange.undo_swap(TARGET, lambda _: None)
+
+
+def test_a_deployment_keeps_a_swap_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "LOCK_PATIENCE_S", 0.0)
+    server.held.add("windlass deployer")
+    with pytest.raises(WindlassError, match="holds the deployer lock") as caught:
+        swap()
+    assert caught.value.code == "deploy_locked" and as_before(server)
+    assert server.statements("ALTER") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Callable
 
 from ..model import Target, Wire
@@ -10,11 +11,16 @@ from . import restore
 from .backup import keeper_of
 
 PREFIX = "windlass_drill_"
+_LENGTH = 36
 
 
 def name_of(target: Target) -> str:
-    """Return the name of a database's copy, short enough for what an exchange adds to it."""
-    return (PREFIX + keeper_of(target).database_name(target))[:36]
+    """Return the name of a database's copy, short enough for what an exchange adds to it, and no other's."""
+    name = keeper_of(target).database_name(target)
+    if len(PREFIX + name) <= _LENGTH:
+        return PREFIX + name
+    mark = hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
+    return f"{(PREFIX + name)[: _LENGTH - 9]}_{mark}"
 
 
 def copy(target: Target, path: str, client_bin: str, emit: Callable[[Wire], None], identity: str) -> Wire:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -268,6 +269,25 @@ def rows_lines(expected: Wire, found: Wire) -> list[str]:
         for name in sorted(expected.keys() | found.keys())
         if expected.get(name) != found.get(name)
     ]
+
+
+#: So long an exchange waits for the deployer lock (seconds): a pass of a maintenance job ends, a deployment may not.
+LOCK_PATIENCE_S, _LOCK_POLL_S = 10.0, 0.1
+
+
+def wait_for_deployer(name: str, try_lock: Callable[[], bool], holder: Callable[[], object]) -> None:
+    """Take the deployer lock of the database that is to be exchanged: nobody is thrown out in mid-deployment.
+
+    Raises WindlassError (deploy_locked), ServerError.
+    """
+    until = time.monotonic() + LOCK_PATIENCE_S
+    while not try_lock():
+        if time.monotonic() >= until:
+            raise WindlassError(
+                "deploy_locked", f"another run holds the deployer lock of {name} ({holder()}); nothing was changed",
+                hint="wait for it to end (invoke status --env ENV shows it)",
+            )  # fmt: skip
+        time.sleep(_LOCK_POLL_S)
 
 
 def refusal(message: str) -> WindlassError:

@@ -16,7 +16,7 @@ from ...errors import WindlassError
 from ...model import Target
 from .. import backups
 from ..link import Link, ServerError
-from . import contents, databases
+from . import contents, databases, driver, locks
 from .own import Own
 from .restoring import PARTIAL_PROPERTY
 from .server_files import maintenance
@@ -25,6 +25,7 @@ from .text import literal, quoted
 _PROPERTY = "windlass_swap"
 _PATIENCE_S = 30.0
 _POLL_S = 0.2
+_LOGIN_S = 10
 #: The database cannot be locked, or is in single-user mode with somebody in it.
 _BUSY = (5061, 5064, 5069, 5070, 924, 1205, 1222)
 _STATE = """
@@ -43,20 +44,41 @@ def exchange(target: Target, incoming: str, kept: str, started: Callable[[str], 
     with maintenance(target) as admin:
         kept = kept if _stands(admin, name) else ""
         _require_possible(admin, name, incoming, bool(kept))
-        started(kept)
         there = [each for each in (name if kept else "", incoming) if each]
         broker = "on" if kept and contents.settings(admin, name)["is_broker_enabled"] else ""
         plan = {"name": name, "incoming": incoming, "kept": kept, "broker": broker}
-        with _put_right(admin, plan):
+        with _alone(target, name) as deployer, _put_right(admin, plan):
+            started(kept)
             for each in there:
                 _mark(admin, each, json.dumps(plan))
-            ended = sum(_close(admin, each) for each in there)
+            ended = sum(_close(admin, each, deployer) for each in there)
             if kept:
                 _hand_over(admin, plan)
                 _rename(admin, name, kept)
             _rename(admin, incoming, name)
         _open(admin, name, kept)
     return backups.Exchanged(kept, ended)
+
+
+@contextmanager
+def _alone(target: Target, name: str) -> Iterator[Optional[Link]]:
+    """Hold the deployer lock, in the database itself; None where that lets nobody in, and so no deployment either."""
+    try:
+        link = driver.connect(target, "windlass restore", _LOGIN_S)
+    except WindlassError:
+        yield None
+        return
+    try:
+        backups.wait_for_deployer(name, lambda: locks.take(link, locks.DEPLOYER), lambda: _holder(link))
+        yield link
+    finally:
+        link.close()
+
+
+def _holder(link: Link) -> str:
+    """Return who holds the deployer lock, in words."""
+    found = locks.lock_holder(link)
+    return f"session {found.pid}, {found.application}" if found else "nobody any more"
 
 
 def unfinished(target: Target) -> Optional[Callable[[], backups.Exchanged]]:
@@ -123,9 +145,9 @@ def _put_right(admin: Link, plan: dict[str, str]) -> Iterator[None]:
         raise
 
 
-def _close(admin: Link, name: str) -> int:
-    """End the sessions of a database and let only one in; return how many there were.  Raise ServerError."""
-    ended = len(_sessions(admin, name))
+def _close(admin: Link, name: str, deployer: Optional[Link] = None) -> int:
+    """End the sessions of a database and let only one in; return how many others there were.  Raise ServerError."""
+    ended = len(set(_sessions(admin, name)) - {deployer.backend_pid if deployer else 0})
     _insist(admin, name, Own(f"ALTER DATABASE {quoted(name)} SET SINGLE_USER WITH ROLLBACK IMMEDIATE"))
     return ended
 

@@ -50,7 +50,7 @@ WHERE r.session_id = {pid:d} AND r.percent_complete > 0
 
 def try_lock(link: Link) -> bool:
     """Try to take the deployer lock of this database, without waiting."""
-    if not _take(link, DEPLOYER):
+    if not take(link, DEPLOYER):
         return False
     _leave_note(link)
     return True
@@ -68,7 +68,7 @@ def unlock(link: Link) -> None:
 
 def try_job_lock(link: Link, name: str) -> bool:
     """Try to take a maintenance job's lock, without waiting."""
-    return _take(link, f"windlass job {name}"[:255])
+    return take(link, f"windlass job {name}"[:255])
 
 
 def lock_holder(link: Link) -> Optional[Blocker]:
@@ -104,8 +104,8 @@ def progress(link: Link, pid: int) -> Optional[tuple[str, int, int]]:
     return (str(rows[0][0]), int(rows[0][1]), 1000) if rows else None
 
 
-def _take(link: Link, name: str) -> bool:
-    """Try to take an application lock for this session."""
+def take(link: Link, name: str) -> bool:
+    """Try to take an application lock of this database for this session."""
     answer = link.query(
         Own(
             "DECLARE @windlass_taken int; "

@@ -267,12 +267,11 @@ class _Exchange:
 def _alone(admin: Link, name: str) -> Iterator[None]:
     """Hold the deployer lock of a database.  Raise WindlassError (deploy_locked)."""
     lock = locks.name_of(name)
-    if admin.query(f"SELECT GET_LOCK({lock}, 0)")[0][0] != 1:
-        holder = admin.query(f"SELECT IS_USED_LOCK({lock})")[0][0]
-        raise WindlassError(
-            "deploy_locked", f"another run holds the deployer lock of {name} (session {holder})",
-            hint="wait for it to end (invoke status --env ENV shows it)",
-        )  # fmt: skip
+    backups.wait_for_deployer(
+        name,
+        lambda: bool(admin.query(f"SELECT GET_LOCK({lock}, 0)")[0][0] == 1),
+        lambda: f"session {admin.query(f'SELECT IS_USED_LOCK({lock})')[0][0]}",
+    )
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from ...errors import WindlassError
 from ...model import Target
 from .. import backups
 from ..link import Link, ServerError
-from . import driver, dump
+from . import driver, dump, locks
 from .surroundings import quoted
 from .text import literal
 
@@ -57,11 +57,36 @@ def exchange(target: Target, incoming: str, kept: str, started: Callable[[str], 
         names = [name, incoming] if _exists(admin, name) else [incoming]
         kept = kept if name in names else ""
         _require_possible(admin, name, incoming)
-        started(kept)
-        with _logins_blocked(target, admin, names):
-            ended = _end_sessions(admin, names)
-            _rename(target, admin, name, incoming, kept)
+        with _alone(target, name) as deployer:
+            started(kept)
+            with _logins_blocked(target, admin, names):
+                ended = _end_sessions(admin, names, deployer)
+                if deployer:
+                    deployer.close()
+                    _end_sessions(admin, names)
+                _rename(target, admin, name, incoming, kept)
     return backups.Exchanged(kept, ended)
+
+
+@contextmanager
+def _alone(target: Target, name: str) -> Iterator[Optional[Link]]:
+    """Hold the deployer lock, in the database itself; None where that lets nobody in, and so no deployment either."""
+    try:
+        link = driver.connect(target, "windlass restore", LOGIN_S)
+    except WindlassError:
+        yield None
+        return
+    try:
+        backups.wait_for_deployer(name, lambda: locks.try_lock(link), lambda: _holder(link))
+        yield link
+    finally:
+        link.close()
+
+
+def _holder(link: Link) -> str:
+    """Return who holds the deployer lock, in words."""
+    found = locks.lock_holder(link)
+    return f"pid {found.pid}, {found.application}" if found else "nobody any more"
 
 
 def lacking(target: Target) -> list[str]:
@@ -170,12 +195,13 @@ def _let_in(admin: Link, names: list[str]) -> None:
             admin.run(f"ALTER DATABASE {quoted(each)} WITH ALLOW_CONNECTIONS true")
 
 
-def _end_sessions(admin: Link, names: list[str]) -> int:
-    """End every session of the databases; return how many there were.  Raise WindlassError when some stay."""
-    listed = ", ".join(literal(each) for each in names)
+def _end_sessions(admin: Link, names: list[str], but: Optional[Link] = None) -> int:
+    """End every session of the databases but one; return how many there were.  Raise WindlassError when some stay."""
+    listed, stays = ", ".join(literal(each) for each in names), but.backend_pid if but else 0
     there = (
         "SELECT pid, coalesce(usename::text, backend_type), application_name FROM pg_stat_activity "
-        f"WHERE datname IN ({listed}) AND pid <> pg_backend_pid() AND backend_type IS DISTINCT FROM 'autovacuum worker'"
+        f"WHERE datname IN ({listed}) AND pid NOT IN (pg_backend_pid(), {stays:d}) "
+        "AND backend_type IS DISTINCT FROM 'autovacuum worker'"
     )
     ended: set[int] = set()
     deadline = time.monotonic() + _PATIENCE_S
