@@ -13,7 +13,7 @@ from tests.systems import Bench
 from windlass_engine import journal, maintain, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Options
-from windlass_engine.schema import comparison, drift, introspect
+from windlass_engine.schema import comparison, drift, introspect, memory
 from windlass_engine.schema.comparison import Difference
 from windlass_engine.schema.introspect import Schema
 
@@ -286,3 +286,22 @@ def test_maintenance_keeps_its_own_changes_and_leaves_drift(bench: Bench) -> Non
     job = maintain.Job("partitions", bench.make.read("CREATE TABLE ours (id int);", "maintenance/partitions.sql"))
     assert maintain.run(bench.target, [job], OPTIONS)["status"] == "done"
     assert {table for _, _, table in told(bench)} == {"theirs"}
+
+
+def test_nobody_deploys_between_maintenances_look_and_its_keeping(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a deployment kept in between would be taken back, and nobody could tell drift until the next one."""
+    deployed(bench)
+    genuine, could = memory.recall, []
+
+    def recall(own: session.Session) -> memory.Memory | None:
+        found = genuine(own)
+        with session.connect(bench.target) as deployer:
+            could.append(deployer.dialect.try_lock(deployer.link))
+        return found
+
+    job = maintain.Job("partitions", bench.make.read("CREATE TABLE ours (id int);", "maintenance/partitions.sql"))
+    monkeypatch.setattr(memory, "recall", recall)
+    assert maintain.run(bench.target, [job], OPTIONS)["status"] == "done"
+    assert could == [True, False], "before the jobs, and between look and keeping"
