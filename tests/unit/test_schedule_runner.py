@@ -177,10 +177,11 @@ def test_a_job_that_runs_is_left_alone(tmp_path, monkeypatch, capsys):
     settings, folder, calls = ready(tmp_path, monkeypatch, [run_of("backup", {})])
     with ledger.alone(str(folder), "backup") as first:
         assert first
+        entry = ledger.begin(str(folder), "backup")
         assert runner.run(settings, "prod", "backup") == 0
         assert runner.died(settings, "prod", "backup") == 0
     assert not calls and "runs already" in capsys.readouterr().out
-    assert ledger.read(str(folder))["jobs"] == {}
+    assert ledger.read(str(folder))["jobs"] == {"backup": entry}
     with ledger.alone(str(folder), "backup") as again:
         assert again
 

@@ -102,6 +102,39 @@ def test_a_look_at_a_lock_is_not_mistaken_for_a_job(tmp_path, monkeypatch):
             assert only_one
 
 
+class Clock:
+    """Time that goes on by pauses alone."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.at = 0.0, {}
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
+
+
+def test_a_look_on_a_busy_machine_does_not_keep_a_job_from_its_run(tmp_path, monkeypatch):
+    clock = Clock(monkeypatch)
+    with ExitStack() as looking:
+        looking.enter_context(ledger.alone(str(tmp_path), "backup"))
+        clock.at[20.0] = looking.close
+        with ledger.alone(str(tmp_path), "backup") as only_one:
+            assert only_one and clock.now >= 20.0
+
+
+@pytest.mark.parametrize(("began", "waited_s"), [(True, 1.0), (False, 30.0)])
+def test_a_job_that_runs_is_known_by_its_beginning(tmp_path, monkeypatch, began, waited_s):
+    clock = Clock(monkeypatch)
+    with ledger.alone(str(tmp_path), "backup"):
+        if began:
+            ledger.begin(str(tmp_path), "backup")
+        with ledger.alone(str(tmp_path), "backup") as only_one:
+            assert not only_one and waited_s <= clock.now < waited_s + 1
+
+
 def test_a_clock_that_is_put_back_makes_no_negative_duration(tmp_path, monkeypatch):
     moments = iter(("2026-11-21T02:00:00.000+00:00", "2026-11-21T01:00:00.000+00:00"))
     monkeypatch.setattr(ledger, "now", lambda: next(moments))

@@ -21,8 +21,9 @@ from ..model import Wire
 
 OK, FAILED = "ok", "failed"
 _FILE = "ledger.json"
-#: Whoever only looks whether a job runs holds its lock for an instant: a job that begins does not mistake that for one.
-_PATIENCE_S, _PAUSE_S = 1.0, 0.05
+#: Whoever only looks whether a job runs holds its lock for an instant, for longer on a busy machine: a job that begins
+#: does not mistake that for one, of which the ledger knows after so long that it began.
+_PATIENCE_S, _LONG_PATIENCE_S, _PAUSE_S = 1.0, 30.0, 0.05
 
 
 def read(folder: str) -> Wire:
@@ -127,18 +128,22 @@ def learn(folder: str, facts: Mapping[str, Mapping[str, Wire]]) -> Wire:
 def alone(folder: str, job: str) -> Iterator[bool]:
     """Tell whether this process is the only one that runs a job; it stays so for the length of the block."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    with _held(folder, job, _PATIENCE_S) as held:
+    with _held(folder, job, _PATIENCE_S, _LONG_PATIENCE_S) as held:
         yield held
 
 
 @contextmanager
-def _held(folder: str, job: str, patience_s: float) -> Iterator[bool]:
-    """Hold a job's lock for the length of the block; tell whether it could be had."""
+def _held(folder: str, job: str, patience_s: float, long_patience_s: float = 0.0) -> Iterator[bool]:
+    """Hold a job's lock for the length of the block; tell whether it could be had.
+
+    The longer patience is for one that somebody has of whose run nothing is known.
+    """
     descriptor = os.open(os.path.join(folder, f"{job}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + patience_s
+    began = time.monotonic()
     try:
         while not _locks(descriptor):
-            if time.monotonic() >= deadline:
+            waited_s = time.monotonic() - began
+            if waited_s >= (patience_s if _is_under_way(folder, job) else max(patience_s, long_patience_s)):
                 yield False
                 return
             time.sleep(_PAUSE_S)
@@ -150,6 +155,10 @@ def _held(folder: str, job: str, patience_s: float) -> Iterator[bool]:
 def _is_free(folder: str, job: str) -> bool:
     with _held(folder, job, 0.0) as free:
         return free
+
+
+def _is_under_way(folder: str, job: str) -> bool:
+    return bool(read(folder)["jobs"].get(job, {}).get("began"))
 
 
 def _locks(descriptor: int) -> bool:
