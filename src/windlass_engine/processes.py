@@ -13,10 +13,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Callable, Optional, Union
+from typing import IO, Any, Callable, Optional, Union
 from urllib.parse import quote
 
 #: Called a few times a second while a process works, with the seconds elapsed.
@@ -73,14 +73,15 @@ class Process:
         """
         self._secrets = secrets
         self._began = time.monotonic()
-        self._process = subprocess.Popen(
-            list(argv), env=environment(env), stdin=subprocess.DEVNULL if source is None else source,
-            stdout=subprocess.PIPE if output is None else output, stderr=subprocess.PIPE, pass_fds=tuple(held),
-            start_new_session=True, umask=0o077,
-        )  # fmt: skip
         self._code: Optional[int] = None
-        self._output = _Drain(self._process.stdout)
-        self._errors = _Drain(self._process.stderr, heed)
+        with _whole(self):
+            self._process = subprocess.Popen(
+                list(argv), env=environment(env), stdin=subprocess.DEVNULL if source is None else source,
+                stdout=subprocess.PIPE if output is None else output, stderr=subprocess.PIPE, pass_fds=tuple(held),
+                start_new_session=True, umask=0o077,
+            )  # fmt: skip
+            self._output = _Drain(self._process.stdout)
+            self._errors = _Drain(self._process.stderr, heed)
 
     def __enter__(self) -> Process:
         """Return itself."""
@@ -146,6 +147,16 @@ class Process:
         self._output.join()
         self._errors.join()
 
+    @contextmanager
+    def ended_on_failure(self) -> Iterator[None]:
+        """End the process, where it was started, when the block fails."""
+        try:
+            yield
+        except BaseException:
+            if hasattr(self, "_errors"):
+                self.end()
+            raise
+
     def _signal(self, number: int) -> None:
         """Signal the process and what it started."""
         with suppress(ProcessLookupError, PermissionError):
@@ -154,6 +165,27 @@ class Process:
     def _text(self, drain: _Drain) -> str:
         """Return what came out, without secrets."""
         return scrub(drain.text(), self._secrets)
+
+
+@contextmanager
+def _whole(started: Process) -> Iterator[None]:
+    """Let a SIGTERM that somebody handles wait until a start is over, and end what was started then.
+
+    Raised in its middle, it would leave a program that nobody knows of, with all that it holds.
+    """
+    usual = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+        if came:
+            with started.ended_on_failure():
+                usual(*came[0])
 
 
 def run(

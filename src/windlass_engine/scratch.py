@@ -35,11 +35,9 @@ def database(target: Target) -> Iterator[Target]:
 
 def _make(keeper: Session, target: Target, name: str) -> None:
     """Drop what others left behind, and make the database."""
-    dialect = keeper.dialect
     try:
-        for stale in dialect.unkept_databases(keeper.link, PREFIX):
-            keeper.run(dialect.drop_database(stale))
-        for statement in dialect.make_database(name):
+        drop_stale(keeper)
+        for statement in keeper.dialect.make_database(name):
             keeper.run(statement)
     except ServerError as error:
         raise WindlassError(
@@ -49,6 +47,17 @@ def _make(keeper: Session, target: Target, name: str) -> None:
             "SQL Server: the role dbcreator), or name another server",
             where={"database": target.name},
         ) from None
+
+
+def drop_stale(keeper: Session) -> None:
+    """Drop what killed work left behind; others may do the same at this moment.  Raise ServerError."""
+    dialect = keeper.dialect
+    for stale in dialect.unkept_databases(keeper.link, PREFIX):
+        try:
+            keeper.run(dialect.drop_database(stale))
+        except ServerError:
+            if stale in dialect.unkept_databases(keeper.link, PREFIX):
+                raise
 
 
 def _drop(keeper: Session, target: Target, name: str) -> None:

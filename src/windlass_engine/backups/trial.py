@@ -97,8 +97,7 @@ def scratch_place(server: Target) -> Iterator[tuple[str, Target]]:
 def _drop_stale(keeper: Session, server: Target) -> None:
     """Drop what killed runs left behind."""
     try:
-        for stale in keeper.dialect.unkept_databases(keeper.link, scratch.PREFIX):
-            keeper.run(keeper.dialect.drop_database(stale))
+        scratch.drop_stale(keeper)
     except ServerError as error:
         raise WindlassError(
             "preflight_failed", f"an old scratch database cannot be dropped: {error.message}",
