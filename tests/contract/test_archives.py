@@ -208,6 +208,22 @@ def test_an_archive_is_purged_by_its_name_alone(widened: tuple[Bench, Any]) -> N
     assert again(bench, system)["put_back"] == []
 
 
+def test_no_archive_is_purged_while_a_run_may_be_filling_it(
+    widened: tuple[Bench, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, system = widened
+    undone(bench)
+    [archive] = listed(bench)
+    monkeypatch.setattr(kept, "LOCK_PATIENCE_S", 0.0)
+    with session.connect(bench.target, "windlass run-1 ann") as running:
+        assert running.dialect.try_lock(running.link)
+        with pytest.raises(WindlassError, match="another run holds the deployer lock") as refusal:
+            kept.purge(bench.target, archive["name"], "tester")
+    assert refusal.value.code == "deploy_locked"
+    assert [item["state"] for item in listed(bench)] == ["kept"]
+    assert again(bench, system)["put_back"]
+
+
 def test_the_plan_tells_sizes_and_changes_nothing(widened: tuple[Bench, Any]) -> None:
     bench, _ = widened
     print_before = bench.fingerprint()

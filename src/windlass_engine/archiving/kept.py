@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Callable, TypeVar
 
+from .. import journal
 from ..dialects import archives as contract
 from ..dialects.link import ServerError
 from ..errors import WindlassError
@@ -15,6 +16,8 @@ from ..model import Archive, Target, Wire
 from ..session import Session, connect
 
 _APPLICATION = "windlass archives"
+#: So long a purge waits for the deployer lock (seconds).
+LOCK_PATIENCE_S = 10.0
 _GONE = "purged"
 T = TypeVar("T")
 
@@ -63,11 +66,16 @@ def page(target: Target, name: str, after: int, limit: int) -> Wire:
 
 
 def purge(target: Target, name: str, who: str) -> Wire:
-    """Delete an archive's rows; its line in the manifest stays.  Raise WindlassError (usage, archive_failed)."""
+    """Delete an archive's rows; its line in the manifest stays.
+
+    Not while a run goes on, which may be filling it or putting it back.  Raise WindlassError (usage, deploy_locked,
+    archive_failed).
+    """
 
     def delete(session: Session) -> Wire:
-        archive = _required(session, name)
-        session.run(session.dialect.archives.purge(name, who))
+        with journal.deployer_lock(session, LOCK_PATIENCE_S, lambda _: None):
+            archive = _required(session, name)
+            session.run(session.dialect.archives.purge(name, who))
         return to_wire(archive)
 
     return _asked(target, delete)
