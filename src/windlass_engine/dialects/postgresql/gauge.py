@@ -26,7 +26,8 @@ WHERE l.pid = {pid:d} AND l.locktype = 'relation' AND c.relkind IN ('r', 'p', 'm
   AND n.nspname NOT IN ('windlass', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 """
 # Whoever stands in front in the queue for a lock counts as holding it.  A wait for a row is one for the transaction
-# that changed it: the table is that of the row's own lock.
+# that changed it: the table is that of the row's own lock.  The server notes the texts a moment before it looks who
+# waits: a session that was not at work then would tell an older statement's, or none; the next look sees it whole.
 _WAITS = """
 SELECT a.pid, h.pid, COALESCE(n.nspname || '.' || c.relname, ''),
   pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 200)
@@ -39,7 +40,7 @@ LEFT JOIN LATERAL (
 ) w ON true
 LEFT JOIN pg_catalog.pg_class c ON c.oid = w.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock'
+WHERE a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock' AND a.state = 'active'
 """
 # The first row is the database's temporary files.  Indexes are measured once: many relations are many files.
 _VOLUMES = """
