@@ -34,7 +34,7 @@ class ActionModule(WindlassAction):
     OPTIONS: ClassVar[Mapping[str, Any]] = {
         "project_root": "", "direction": "up", "to": "", "steps": 0, "names": None, "atomic": False, "report": False,
         "down_from": "journal", "backup_dir": "", "strict": False, "archive": True, "losses": True,
-        "refuse_failing": False,
+        "refuse_failing": False, "break_glass": "",
     }  # fmt: skip
 
     def work(self) -> None:
@@ -132,7 +132,8 @@ class ActionModule(WindlassAction):
         if plan.direction != "baseline" and not said:
             from windlass.outlook import Outlook, add_findings
 
-            self._outlooks.append(Outlook(database, project, plan, shown))
+            forced = bool(str(self.args["break_glass"] or "").strip())
+            self._outlooks.append(Outlook(database, project, plan, shown, forced))
             add_findings(Path(self.args["project_root"] or ROOT), project, plan, shown)
 
     def _look_ahead(self) -> list[WindlassError | None]:
@@ -150,7 +151,8 @@ class ActionModule(WindlassAction):
     def _judge(self, asked: Sequence[Database], root: Path) -> None:
         """Hold the plans against the gates that the policies want."""
         ways = {d.name: (self._plan_of(d).get("direction"), bool(self._plan_of(d).get("steps"))) for d in asked}
-        gated = [d for d in asked if d.policy.gate != Gate() and ways[d.name] == ("up", True)]
+        forced = {d.name for d in asked if points.passes_drift(self._plan_of(d))}
+        gated = [d for d in asked if (d.policy.gate != Gate() or d.name in forced) and ways[d.name] == ("up", True)]
         self.result["gated"] = bool(gated)
         tested = [d for d in gated if d.policy.gate.backup_verified]
         if tested:

@@ -66,6 +66,12 @@ options:
       where nobody can tell what it takes away and that is to be archived. Needs O(losses).
     type: bool
     default: false
+  break_glass:
+    description:
+      - Why the plan shall pass a closed gate, in a sentence. Drift that the policy's C(stop) would refuse is then told
+        as an unmet point of the gate, which M(db_gate) passes by this reason.
+    type: str
+    default: ""
   report:
     description:
       - Whether to say only how things stand and make no plan. An edited or unknown migration, or a database that

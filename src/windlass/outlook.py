@@ -21,9 +21,12 @@ from windlass_engine.rehearsal.weigh import can_weigh
 class Outlook:
     """The outlook of one database's plan; ``shown`` is the plan as people see it, which this fills in."""
 
-    def __init__(self, database: Database, project: Project, plan: Plan, shown: dict[str, Any]) -> None:
-        """Judge the statements by their texts."""
+    def __init__(
+        self, database: Database, project: Project, plan: Plan, shown: dict[str, Any], forced: bool = False
+    ) -> None:
+        """Judge the statements by their texts; ``forced``: the glass is broken, so drift does not stop the plan."""
         self.database = database
+        self._forced = forced
         self.shown = shown
         self._plan = plan
         self._dialect = dialects.get(project.engine)
@@ -63,11 +66,13 @@ class Outlook:
         """Tell of drift; return the refusal to go on over it where the policy wants that."""
         if drift is None:
             return None
-        self.shown["drift"] = dict(drift)
-        if drift["changes"] and self.database.policy.drift == "stop":
-            return drifting.error(self.database.name, drift)
+        stops = bool(drift["changes"]) and self.database.policy.drift == "stop"
+        self.shown["drift"] = {**drift, "forced": stops and self._forced}
+        if stops and not self._forced:
+            return drifting.in_the_way(self.database.name, drift)
         if drift["changes"]:
-            hint = "a deployment goes on over it, and takes it for known; see invoke drift"
+            why = "the policy says drift: stop, and the glass is broken: " if stops else ""
+            hint = f"{why}a deployment goes on over it, and takes it for known; see invoke drift"
             self.shown["warnings"].append(f"the schema was {drifting.headline(drift)} ({hint})")
         return None
 

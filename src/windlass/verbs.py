@@ -158,7 +158,8 @@ def change(
     operator does not agree or cannot be asked, and ``gate_closed``.
     """
     if not (plan or yes or dry_run):
-        reviewed = _run(settings, where, "plan", variables, front=True)
+        forced = {"windlass_break_glass": break_glass} if break_glass else {}
+        reviewed = _run(settings, where, "plan", {**variables, **forced}, front=True)
         if reviewed["exit_code"]:
             return exit_code(reviewed)
         if not reviewed["digest"]:

@@ -54,6 +54,7 @@ def test_drift_is_told_stops_a_deployment_and_can_be_accepted(shop: tuple[Projec
     project.migration("002_more", "CREATE TABLE more (id int);\n", down="DROP TABLE more;\n")
     refused = project.invoke("deploy", "--env", "here", "--yes")
     assert refused.returncode == 51 and "the schema was changed since the run" in refused.stdout
+    assert '--break-glass "REASON"' in " ".join(refused.stdout.split())
     assert bench.states() == {"001_orders": "applied"}
     environment(project, bench)
     warned = project.invoke("plan", "--env", "here")
@@ -67,6 +68,34 @@ def test_drift_is_told_stops_a_deployment_and_can_be_accepted(shop: tuple[Projec
     assert "2 changes, accepted" in page.read_text(), "plain Ansible leaves a record, too"
     again = project.playbook("drift", "here", variables={"windlass_accept": True})
     assert (again.code, again.changed) == (0, 0)
+
+
+def test_whoever_breaks_the_glass_deploys_over_drift_and_all_of_it_is_kept(shop: tuple[Project, Bench]) -> None:
+    """The policy has no gate of its own: what it asks for is that drift stops a deployment."""
+    project, bench = shop
+    bench.run_all("ALTER TABLE orders ADD note text")
+    environment(project, bench, drift="stop")
+    project.migration("002_more", "CREATE TABLE more (id int);\n", down="DROP TABLE more;\n")
+    assert project.invoke("deploy", "--env", "here", "--yes", "--break-glass", "now").returncode == 2
+    assert bench.states() == {"001_orders": "applied"}
+
+    reason = "orders fail since 02:10, a column was added by hand"
+    done = project.invoke("deploy", "--env", "here", "--break-glass", reason)
+    assert done.returncode == 0, done.stdout
+    assert "NO   here shop  drift: the schema was changed since the run" in done.stdout, "the plan is shown first"
+    assert f"the gate is passed by force: {reason}" in " ".join(done.stdout.split())
+    assert bench.states() == {"001_orders": "applied", "002_more": "applied"}
+    broken = bench.query("SELECT detail FROM windlass.events WHERE event = 'glass_broken'")
+    assert broken == [(reason,)]
+
+    told = project.invoke("evidence", "--env", "here", "--json").stdout
+    bundle = json.loads(told[told.index("{") :])["bundles"][-1]
+    assert bundle["gate"]["broken_glass"] == reason
+    [drifted] = bundle["hosts"]["here"]["shop"]["drift"]
+    assert (drifted["identity"], drifted["what"], drifted["before"]) == ("public.orders.note", "added", None)
+    page = (project.root / ".windlass" / "runs" / bundle["run_id"] / "report.html").read_text()
+    assert reason in page and "column public.orders.note" in page
+    assert project.invoke("drift", "--env", "here").returncode == 0, "from here on it is known"
 
 
 def test_an_audit_by_the_front_door(shop: tuple[Project, Bench]) -> None:

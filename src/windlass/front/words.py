@@ -9,7 +9,7 @@ from windlass_engine.errors import WindlassError
 ATOMIC = "all pending migrations in one transaction"
 SETTLE = "of an interrupted statement that the catalogue cannot judge: done (it took effect) or again (run it again)"
 DOWN_FROM = "checkout: undo with this checkout's down.sql, mended since, not with the ones that the journal keeps"
-BREAK_GLASS = "in an emergency: the reason, in a sentence, for passing a gate that is closed; it is recorded"
+BREAK_GLASS = "in an emergency: the reason, in a sentence, for passing a closed gate or drift; it is recorded"
 
 
 def one(names: tuple[str, ...]) -> str | None:

@@ -59,9 +59,15 @@ class Subject:
 
 
 def judged(subject: Subject) -> list[dict[str, Any]]:
-    """Return every point that the policy asks for."""
-    gate = subject.database.policy.gate
-    return [asdict(judge(subject)) for key, judge in _JUDGES.items() if getattr(gate, key)]
+    """Return every point that the policy asks for, and drift where only the broken glass lets the plan go on over it."""
+    asked = subject.database.policy.gate
+    forced = {"drift"} if passes_drift(subject.plan) else set()
+    return [asdict(judge(subject)) for key, judge in _JUDGES.items() if getattr(asked, key) or key in forced]
+
+
+def passes_drift(plan: Plan) -> bool:
+    """Return whether a plan goes on over drift that the policy says stops it: the glass was broken."""
+    return bool((plan.get("drift") or {}).get("forced"))
 
 
 def _staged(subject: Subject) -> Point:

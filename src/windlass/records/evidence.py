@@ -26,6 +26,7 @@ _HEAD = "head.json"
 _OF_RUN = ("run_id", "verb", "environment", "started", "finished", "who", "origin", "status", "exit_code", "digest")
 _OF_STEP = ("action", "kind", "name", "checksum", "reason", "reversible", "irreversible", "proved")
 _OF_RESULT = ("status", "applied", "state", "schema_version", "journal_head", "duration_ms", "error")
+_OF_DRIFT = ("kind", "identity", "what", "before", "after")
 _OF_BACKUP = ("id", "path", "bytes", "created_at", "fingerprint", "journal_head", "skipped")
 
 
@@ -153,6 +154,7 @@ def _database(root: Path, data: Mapping[str, Any]) -> dict[str, Any]:
             **_some(plan, ("digest", "direction", "warnings", "gate", "risk")),
             "steps": [_some(step, _OF_STEP) for step in plan.get("steps") or ()],
         },
+        "drift": [_some(change, _OF_DRIFT) for change in (plan.get("drift") or {}).get("changes") or ()],
         "backup": _some(data.get("backup") or {}, _OF_BACKUP),
         "rehearsal": _rehearsal(root, str(plan.get("digest", ""))),
         "fingerprints": {"before": _before(data), "after": (data.get("run") or {}).get("fingerprint", "")},

@@ -32,8 +32,15 @@ def refuse(host: str, found: Mapping[str, Mapping[str, Any]]) -> None:
             raise error(name, drift).located(host=host)
 
 
+def in_the_way(database: str, drift: Mapping[str, Any]) -> WindlassError:
+    """Return the refusal to deploy over drift, which an emergency can pass."""
+    found = error(database, drift)
+    found.hint += '; in an emergency: --break-glass "REASON", which is recorded'
+    return found
+
+
 def error(database: str, drift: Mapping[str, Any]) -> WindlassError:
-    """Return the refusal to go on over drift."""
+    """Return that there is drift, as a failure."""
     return WindlassError(
         "drift_found",
         f"the schema was {headline(drift)}",
