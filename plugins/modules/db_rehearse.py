@@ -80,6 +80,14 @@ windlass_rehearsal:
       parts:
         - what: the plan
           duration_ms: 4120
+          statements:
+            - migration: 007_paid
+              line: 1
+              duration_ms: 3800
+              rows: 200000
+              log_bytes: 8150000
+              temporary_bytes: 0
+              growth: [{table: public.chats, bytes: 34971648, own: 16916480, indexes: 18055168}]
           longest_block: {table: public.chats, mode: AccessExclusiveLock, blocks: reads and writes, held_ms: 210}
 windlass_error:
   description: C(rehearsal_failed), C(plan_stale) or another stable word as C(code).

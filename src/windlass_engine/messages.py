@@ -63,12 +63,16 @@ class Messages:
             rows = self._session.link.copy_in(command, data, tick)
         except ServerError as error:
             raise Refused(error, False, -1) from error
+        self.close(after)
+        return rows
+
+    def close(self, after: Sequence[str]) -> None:
+        """Send what closes a transaction by itself, where its statement was sent without.  Raise Refused."""
         self.put_off(after)
         try:
             self.flush()
         except ServerError as error:
             raise Refused(error, True, -1) from error
-        return rows
 
     def flush(self) -> None:
         """Send what was put off by itself.  Raise ServerError."""

@@ -72,7 +72,10 @@ def test_a_copy_of_the_table_is_caught_and_its_instant_form_is_not(
     assert (wait["who"], wait["table"]) == ("writes.sql", "bookings")
     assert wait["who_sql"].startswith("UPDATE bookings") and wait["whom_sql"].startswith("ALTER TABLE bookings")
     assert wait["longest_ms"] >= part["statements"][0]["duration_ms"] / 3
+    assert part["growth_note"] == "" and part["statements"][0]["growth"] is not None
+    assert part["statements"][0]["temporary_bytes"] is None, "the server counts it with performance_schema alone"
     lines = [text for text, _ in told.lines("here d", found)]
+    assert any("?: what went into temporary files is not known" in text for text in lines)
     assert any("INSTALL SONAME" in text for text in lines)
     assert any(text.lstrip().startswith("writes of bookings wait for") for text in lines)
 

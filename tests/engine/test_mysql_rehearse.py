@@ -39,5 +39,8 @@ def test_locks_and_temporary_space_are_told_by_the_server(mysql: MySQLServer, tm
     copied, indexed = part["statements"]
     assert copied["temporary_bytes"] is not None and indexed["temporary_bytes"] > 1_000_000, "the index is sorted there"
     assert part["temporary_bytes"] >= indexed["temporary_bytes"]
+    assert part["growth_note"] == "" and copied["growth"] is not None
+    [grown] = indexed["growth"]
+    assert grown["table"] == "bookings" and grown["indexes"] > 1_000_000
     shown = "\n".join(text for text, _ in told.lines("here d", found))
     assert "TEMPORARY" in shown and " temporary\n" in shown

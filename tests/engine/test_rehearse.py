@@ -80,6 +80,11 @@ def test_forth_back_and_forth_again(theatre: Theatre) -> None:
     assert (added["line"], updated["line"], updated["rows"]) == (1, 2, ROWS)
     assert updated["log_bytes"] > 1_000_000, "each row is written anew"
     assert found["parts"][0]["growth"]["public.bookings"] > 1_000_000
+    [grown] = updated["growth"]
+    assert added["growth"] == [] and grown["table"] == "public.bookings" and grown["own"] > 1_000_000
+    assert added["temporary_bytes"] == updated["temporary_bytes"] == 0, "that is known: nothing was sorted"
+    lines = [text for text, _ in told.lines("here d", found)]
+    assert any(text.startswith("    001_change, line 2: public.bookings +") for text in lines)
     assert [check["name"] for check in found["checks"] if not check["failures"]] == ["all known"]
     with psycopg.connect(theatre.url) as session:
         columns = session.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'bookings'")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from windlass_engine import dialects
-from windlass_engine.dialects.answers import Gauge, HeldLock, Search, Wait
+from windlass_engine.dialects.answers import Gauge, HeldLock, Search, Size, Sizes, Wait
 from windlass_engine.dialects.link import ServerError
 from windlass_engine.dialects.mssql import scans
 from windlass_engine.model import Probe, TableFacts
@@ -112,6 +112,16 @@ def test_what_a_login_may_not_see_is_not_known() -> None:
     assert MSSQL.waits(Server(dm_exec_requests=[(0, 0, "", "")])) is None  # type: ignore[arg-type]
     with pytest.raises(ServerError):
         MSSQL.gauge(Server(dm_io=ServerError("gone", lost=True)), 55)  # type: ignore[arg-type]
+
+
+def test_sizes_between_statements_are_those_of_the_catalogue_or_not_known() -> None:
+    server = Server(allocation_units=[(7, "dbo.t", 24_576, 8192)])
+    found = MSSQL.sizes(server, touched=True)  # type: ignore[arg-type]
+    assert found == Sizes({"7": Size("dbo.t", 24_576, 8192)})
+    untold = MSSQL.sizes(Server(allocation_units=ServerError("no such view")))  # type: ignore[arg-type]
+    assert untold is not None and (untold.tables, "not known" in untold.note) == ({}, True)
+    with pytest.raises(ServerError):
+        MSSQL.sizes(Server(allocation_units=ServerError("gone", lost=True)))  # type: ignore[arg-type]
 
 
 def test_who_waits_for_whom() -> None:

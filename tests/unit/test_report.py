@@ -9,6 +9,7 @@ from tests.unit.record_of import ERROR, begun, check, closed, plan, run
 from windlass import report
 from windlass.records import record
 from windlass.report import picture, timeline
+from windlass.telling import rehearsed as told
 from windlass.telling import sizes
 
 EVIL = "<script>alert('x')</script>"
@@ -155,7 +156,10 @@ def rehearsal(**more):
         "statements": [
             {"migration": "m1", "statement": 1, "line": 3, "sql": EVIL, "at_ms": 0, "duration_ms": 500, "rows": 1, "log_bytes": 4},
             {"migration": "m1", "statement": 2, "line": 4, "sql": "b", "at_ms": 500, "duration_ms": 1500, "rows": 1, "log_bytes": 4,
-             "temporary_bytes": 7_000_000},
+             "temporary_bytes": 7_000_000, "growth": [
+                 {"table": "t", "bytes": 3_000_000, "own": 1_000_000, "indexes": 2_000_000},
+                 {"table": "file", "bytes": 4_000_000, "own": None, "indexes": -500_000},
+             ]},
         ],
         "locks": [{"table": "t", "mode": "X", "blocks": "writes", "times": 2, "held_ms": 900, "waited_ms": 100, "longest_ms": 600}],
         "lock_note": "", "blocked": [{"table": "t", "blocks": "writes", "from_ms": 0, "to_ms": 600}],
@@ -200,10 +204,24 @@ def test_a_rehearsal_shows_statements_locks_and_load_on_one_scale():
         "read.sql",
         "Temporary",
         "7.0 MB",
+        "t +1.0 MB, its indexes +2.0 MB",
+        "file +4.0 MB with its indexes, indexes that came or went -500 kB",
         "m1, line 3",
         "writes of t wait for 0.6 s, 2 times (X, 100 ms",
     ):
-        assert words in page.text.replace("0.1 s", "100 ms")
+        assert words in page.text.replace("0.1 s", "100 ms").replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_what_nobody_measured_is_not_known_and_never_nothing():
+    """Of the first statement neither temporary files nor growth were kept, of the second both."""
+    page = Page(rehearsed(rehearsal())).text
+    assert page.count("?: what went into temporary files is not known") == 1
+    assert "by how much some statements made tables grow is not known" in page
+    lines = [text for text, _ in told.lines("db1 salon", rehearsal())]
+    [first, second] = [line.split() for line in lines if line.strip().startswith("m1  line")]
+    assert "?" in first and "?" not in second
+    assert "    m1, line 4: t +1.0 MB, its indexes +2.0 MB" in lines
+    assert any("not known" in line for line in lines)
 
 
 def test_a_rehearsal_without_load_or_kept_by_an_older_version_has_its_page():

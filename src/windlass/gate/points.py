@@ -59,7 +59,7 @@ class Subject:
 
 
 def judged(subject: Subject) -> list[dict[str, Any]]:
-    """Return every point that the policy asks for, and drift where only the broken glass lets the plan go on over it."""
+    """Return every point that the policy asks for, and drift where only the broken glass lets the plan go on."""
     asked = subject.database.policy.gate
     forced = {"drift"} if passes_drift(subject.plan) else set()
     return [asdict(judge(subject)) for key, judge in _JUDGES.items() if getattr(asked, key) or key in forced]

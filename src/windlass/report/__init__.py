@@ -33,7 +33,8 @@ def render(run: record.Record) -> str:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
     environment.filters.update(duration=console.duration, size=console.size, moment=lines.moment, back=plans.back)
-    environment.filters.update(blocking=rehearsed.blocking, units=units)
+    environment.filters.update(blocking=rehearsed.blocking, grown=rehearsed.grown, unknown=rehearsed.unknown)
+    environment.filters.update(temporary=rehearsed.temporary, units=units)
     return environment.get_template("report.html.j2").render(view(run))
 
 

@@ -11,6 +11,8 @@ from windlass.telling import console
 #: (text, style); the styles are those of the closing lines.
 Told = Iterator[tuple[str, str]]
 _LONGEST_SQL = 60
+#: Stands for a figure that nobody knows.
+UNKNOWN = "?"
 
 
 def lines(place: str, found: Mapping[str, Any]) -> Told:
@@ -43,8 +45,10 @@ def _part(part: Mapping[str, Any]) -> Told:
             yield text, ""
         for text in _locks(part):
             yield text, "warn"
+        for text, style in _left_behind(part):
+            yield f"    {text}", style
     for table, change in part["growth"].items():
-        yield f"    {table}: {'+' if change > 0 else '-'}{console.size(abs(change))}", ""
+        yield f"    {table}: {_signed(change)} in all", ""
     for line in part["differences"]:
         yield f"    differs: {console.printable(line)}", "bad"
 
@@ -54,12 +58,52 @@ def _statements(statements: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
             item["migration"], f"line {item['line']}", console.duration(item["duration_ms"]), str(item["rows"]),
-            _size(item["log_bytes"]), _size(item.get("temporary_bytes") or None),
+            _size(item["log_bytes"]), temporary(item),
             console.printable(item["sql"][:_LONGEST_SQL]),
         )
         for item in statements
     ]  # fmt: skip
     return console.table(titles, rows, indent="    ") if rows else []
+
+
+def temporary(statement: Mapping[str, Any]) -> str:
+    """Return what a statement wrote into temporary files, "?" where that is not known, nothing for nothing."""
+    written = statement.get("temporary_bytes")
+    return UNKNOWN if written is None else console.size(written) if written else ""
+
+
+def grown(change: Mapping[str, Any]) -> str:
+    """Return by how much a statement changed a table, in words: ``public.chats +17 MB, its indexes +2 MB``."""
+    own, indexes = change["own"], change["indexes"]
+    if own is None:
+        built = f", indexes that came or went {_signed(indexes)}" if indexes else ""
+        return f"{change['table']} {_signed(change['bytes'])} with its indexes{built}"
+    parts = [_signed(own)] if own or not indexes else []
+    parts += [f"its indexes {_signed(indexes)}"] if indexes else []
+    return f"{change['table']} {', '.join(parts)}"
+
+
+def unknown(part: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is not known of a part's statements."""
+    if part.get("growth_note"):
+        yield str(part["growth_note"])
+    elif any(item.get("growth") is None for item in part["statements"]):
+        yield "by how much some statements made tables grow is not known"
+    if any(item.get("temporary_bytes") is None for item in part["statements"]):
+        yield f"{UNKNOWN}: what went into temporary files is not known: the server does not tell it here"
+
+
+def _left_behind(part: Mapping[str, Any]) -> Told:
+    """Yield by how much each statement made tables grow, and what is not known."""
+    for item in part["statements"]:
+        for change in item.get("growth") or ():
+            yield f"{item['migration']}, line {item['line']}: {console.printable(grown(change))}", ""
+    for text in unknown(part):
+        yield text, "warn"
+
+
+def _signed(change: int) -> str:
+    return f"{'-' if change < 0 else '+'}{console.size(abs(change))}"
 
 
 def _size(count: int | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Protocol
 
 #: (kind, identity, definition) of a schema's object; the identity is a full name, and unique within its kind.
 Object = tuple[str, str, str]
@@ -74,6 +74,32 @@ class Gauge:
 
 
 @dataclass(frozen=True)
+class Size:
+    """The bytes of a table with its indexes, and those of its ``indexes`` alone (None: not known).
+
+    ``built`` has, where they are not, each index by its name as large as it was when it was built.
+    """
+
+    table: str
+    bytes: int
+    indexes: Optional[int]
+    built: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One look at sizes, by what stands for a table in the catalogue.
+
+    Of ``whole`` looks what is not there is gone; of others only what is in ``gone``.  ``note`` says what is not known.
+    """
+
+    tables: dict[str, Size]
+    gone: frozenset[str] = frozenset()
+    whole: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Wait:
     """A session that is kept waiting, ``waiter``, with the statement (``sql``) that it cannot go on with.
 
@@ -84,6 +110,28 @@ class Wait:
     holder: int
     table: str
     sql: str
+
+
+class TemporaryFiles(Protocol):
+    """Counts what the statements of one session write into temporary files."""
+
+    def again(self) -> None:
+        """Ask the server to tell, in a session that was put back to what it was.  Raise ServerError."""
+
+    def forget(self) -> None:
+        """Leave out what was written up to now: a statement begins."""
+
+    def passed(self) -> None:
+        """A mere setting was made: see that files are still told, and ask nothing.  Raise ServerError."""
+
+    def take(self) -> Optional[int]:
+        """Return the bytes of the statement that has ended, None where that is not known (yet).  Raise ServerError."""
+
+    def settle(self) -> Optional[int]:
+        """Return the bytes of all statements since the last call, once they can be known; None: not known (yet).
+
+        Raise ServerError.
+        """
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ Nothing outside ``dialects/`` asks which engine it talks to.  A capability is a 
 ``probes``             rows that would make a statement fail can be searched for beforehand;
 ``explains``           the server tells which tables a query reads from end to end;
 ``gauges``             the server tells what a working session locks and how much log it writes;
+``own_sizes``          how large a transaction has made a table is seen in its own session alone;
 ``drift``              the schema is kept after each run, so that what others change can be told.
 """
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from ..finding import Finding
 from ..model import Probe, StatementFacts, TableFacts, Target
-from .answers import Blocker, Facts, Gauge, Search, Volumes, Wait
+from .answers import Blocker, Facts, Gauge, Search, Sizes, TemporaryFiles, Volumes, Wait
 from .link import Link, ServerError
 from .schemas import Schemas
 from .scripts import Scripts
@@ -170,6 +171,20 @@ class Dialect(Scripts, Schemas):
     def volumes(self, link: Link) -> Volumes:
         """Return how big each table is; none where the engine is not asked.  Raise ServerError."""
         return Volumes({}, None)
+
+    def sizes(self, link: Link, touched: bool = False) -> Optional[Sizes]:
+        """Return how large tables are between two statements, None where nobody tells.
+
+        ``touched``: at least those that the open transaction of ``link`` has worked on.  Raise ServerError.
+        """
+        return None
+
+    def temporary_files(self, link: Link) -> Optional[TemporaryFiles]:
+        """Begin to count what the statements of a session write into temporary files; None where nobody tells it so.
+
+        Raise ServerError.
+        """
+        return None
 
     @abstractmethod
     def url_of_database(self, url: str, name: str) -> str:

@@ -54,6 +54,10 @@ class Scripts(ABC):
     def sets_session(self, sql: str) -> bool:
         """Return whether a statement only prepares the session for those behind it, so a resumed script needs it."""
 
+    def may_grow(self, sql: str) -> bool:
+        """Return whether a statement may change the size of tables; one that only makes a setting does not."""
+        return not self.sets_session(sql)
+
     def sets_role(self, sql: str) -> bool:
         """Return whether a statement takes a role which it has to take again after the journal was written."""
         return False

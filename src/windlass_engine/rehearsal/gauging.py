@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Optional
+from typing import Callable, Optional
 
 from ..dialects.answers import Gauge, HeldLock, Wait
 from ..dialects.link import ServerError
@@ -60,15 +60,21 @@ class Span:
         return self.end - self.begin
 
 
+def _all_of_it(begin: float, end: float) -> float:
+    return end - begin
+
+
 class Gauging:
     """A thread that looks until it is told to stop: ``with Gauging(target) as seen: …``, then ask ``seen``.
 
     ``waits``: look for whom others wait, too.  ``worker`` is the session that was looked at, 0 before it was known.
     ``standing`` are the tables that others can be at work on, None for all: nobody waits for a lock on another.
+    ``net`` gives the seconds between two times that are the run's own.
     """
 
-    def __init__(self, target: Target, waits: bool = False) -> None:
+    def __init__(self, target: Target, waits: bool = False, net: Callable[[float, float], float] = _all_of_it) -> None:
         """Nothing is connected yet."""
+        self.net = net
         self._target = target
         self._waits = waits
         self._ready = threading.Event()
@@ -149,7 +155,7 @@ class Gauging:
                 span = now[key] = (
                     now.get(key) or going.get(key) or Span(lock, before.asked, before.at, look.at, before.at)
                 )
-                span.held += look.at - span.end if lock.granted else 0.0
+                span.held += self.net(span.end, look.at) if lock.granted else 0.0
                 span.end = look.at
             found += [span for key, span in now.items() if key not in going]
             going = now
@@ -172,9 +178,19 @@ class Gauging:
         for span in self.spans():
             found.setdefault((span.lock.table, span.lock.mode, span.lock.blocks), []).append(span)
         return [
-            {"table": table, "mode": mode, "blocks": blocks, **_times(spans)}
+            {"table": table, "mode": mode, "blocks": blocks, **self._times(spans)}
             for (table, mode, blocks), spans in sorted(found.items())
         ]
+
+    def _times(self, spans: Sequence[Span]) -> Wire:
+        held = sum(span.held for span in spans)
+        length = [self.net(span.begin, span.end) for span in spans]
+        return {
+            "times": len(spans),
+            "held_ms": round(held * 1000),
+            "waited_ms": round((sum(length) - held) * 1000),
+            "longest_ms": round(max(length) * 1000),
+        }
 
 
 def _between(told: Sequence[tuple[float, Optional[int]]], begin: float, end: float) -> Optional[int]:
@@ -199,14 +215,3 @@ def _worker(session: Session) -> int:
     """Return the session that runs the migrations: it holds the deployer lock; 0 before it has it."""
     holder = session.dialect.lock_holder(session.link)
     return holder.pid if holder else 0
-
-
-def _times(spans: Sequence[Span]) -> Wire:
-    held = sum(span.held for span in spans)
-    length = [span.length for span in spans]
-    return {
-        "times": len(spans),
-        "held_ms": round(held * 1000),
-        "waited_ms": round((sum(length) - held) * 1000),
-        "longest_ms": round(max(length) * 1000),
-    }

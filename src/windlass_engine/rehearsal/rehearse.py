@@ -27,6 +27,7 @@ from ..schema.introspect import Schema
 from ..session import connect
 from .gauging import Gauging, longest_block
 from .load import Workload
+from .scales import Scales
 from .statements import Ran, Statements
 from .waiting import Waits
 
@@ -58,7 +59,7 @@ def run(server: Target, rehearsal: Rehearsal, options: Options, emit: Emit) -> W
 
     Returns ``{backup, rows, restore_ms, parts, checks, samples, load, queries, failed, duration_ms}``.  ``parts`` are
     the plan, the way back and the plan again, each ``{what, duration_ms, statements, locks, lock_note, unseen_ms,
-    blocked, log_bytes, temporary_bytes, growth, longest_block, differences, error}``.
+    blocked, log_bytes, temporary_bytes, growth, growth_note, longest_block, differences, error}``.
 
     Raises WindlassError for what says nothing about the plan: no login, no room, a backup that does not restore, or
     one of another state than the plan is for (``plan_stale``).
@@ -166,9 +167,9 @@ class _Stage:
         self._emit({"event": "rehearsal_part", "database": self._copy.name, "what": what})
         sizes, done = self._volumes(), Statements()
         began = time.monotonic()
-        with Gauging(self._copy, waits=load is not None) as seen:
+        with Scales(self._copy) as scales, Gauging(self._copy, load is not None, scales.net) as seen:
             at_work = time.monotonic()
-            error = self._run(plan, done)
+            error = self._run(plan, done, scales)
         ended = time.monotonic()
         if load:
             self._under_load = (began, Waits(seen, done, load))
@@ -176,15 +177,16 @@ class _Stage:
         seen.standing = _standing(sizes.tables, later.tables)
         part: Wire = {
             "what": what,
-            "duration_ms": int((ended - began) * 1000),
-            "statements": [_measured(ran, began, seen) for ran in done.done],
+            "duration_ms": int(scales.net(began, ended) * 1000),
+            "statements": [_measured(ran, began, seen, scales) for ran in done.done],
             "locks": seen.locks(),
             "lock_note": seen.note,
             "unseen_ms": round(seen.unseen_s(at_work, ended) * 1000),
             "blocked": _blocked(seen, began),
             "log_bytes": seen.log_bytes(began, ended),
-            "temporary_bytes": _temporary(seen.temporary_bytes(began, ended), sizes, later),
+            "temporary_bytes": _temporary(seen.temporary_bytes(began, ended), scales, sizes, later),
             "growth": _growth(sizes.tables, later.tables),
+            "growth_note": scales.note,
             "differences": [],
             "error": error,
         }
@@ -194,10 +196,10 @@ class _Stage:
             self._failed.append(f"{what} fails: {error}")
         return not error
 
-    def _run(self, plan: Plan, done: Statements) -> str:
+    def _run(self, plan: Plan, done: Statements, scales: Scales) -> str:
         """Return what went wrong, or an empty string."""
         try:
-            result = execute.run(self._copy, plan, self._options, done)
+            result = execute.run(self._copy, plan, self._options, done, scales)
         except WindlassError as error:
             return str(error)
         return str(WindlassError.from_wire(result["error"])) if result["error"] else ""
@@ -241,18 +243,23 @@ class _Stage:
             return session.dialect.volumes(session.link) if able else Volumes({}, None)
 
 
-def _measured(ran: Ran, began: float, seen: Gauging) -> Wire:
-    """Return a statement with its duration, its rows and the log written meanwhile; ``at_ms`` counts from ``began``."""
+def _measured(ran: Ran, began: float, seen: Gauging, scales: Scales) -> Wire:
+    """Return a statement with its duration, its rows, the log written meanwhile and what it left behind.
+
+    ``at_ms`` counts from ``began``.
+    """
+    key, by_looks = (ran.migration, ran.statement), seen.temporary_bytes(ran.begin, ran.end)
     return {
         "migration": ran.migration,
         "statement": ran.statement,
         "line": ran.line,
         "sql": ran.sql,
         "at_ms": max(round((ran.begin - began) * 1000), 0),
-        "duration_ms": round((ran.end - ran.begin) * 1000),
+        "duration_ms": round(scales.net(ran.begin, ran.end) * 1000),
         "rows": ran.rows,
         "log_bytes": seen.log_bytes(ran.begin, ran.end),
-        "temporary_bytes": seen.temporary_bytes(ran.begin, ran.end),
+        "temporary_bytes": scales.temporary.get(key) if by_looks is None else by_looks,
+        "growth": scales.growth.get(key),
     }
 
 
@@ -275,11 +282,12 @@ def _standing(before: Collection[str], later: Collection[str]) -> Optional[froze
     return frozenset(map(str.lower, before)) if set(before) <= set(later) else None
 
 
-def _temporary(by_looks: Optional[int], before: Volumes, later: Volumes) -> Optional[int]:
+def _temporary(by_looks: Optional[int], scales: Scales, before: Volumes, later: Volumes) -> Optional[int]:
     """Return the temporary space of a run: by the looks meanwhile, or by what was counted before and after it."""
     if later.temporary is None or before.temporary is None:
         return by_looks
-    return max(later.temporary - before.temporary, 0)
+    # The counter also has what is between the statements, and may not have the last of them yet.
+    return max(later.temporary - before.temporary, scales.temporary_of_known())
 
 
 def _growth(before: dict[str, int], later: dict[str, int]) -> dict[str, int]:

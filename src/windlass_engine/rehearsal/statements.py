@@ -55,7 +55,7 @@ class Statements:
                 self._given_up.append(_ran(earlier, began, at, 0))
             self._begun[key] = (at, event)
         elif key in self._begun:
-            begin = at - event["duration_ms"] / 1000
+            begin = at - (event["duration_ms"] + event.get("measuring_ms", 0)) / 1000
             self.done.append(_ran(self._begun.pop(key)[1], begin, at, event["rows"]))
 
     def all(self) -> list[Ran]:

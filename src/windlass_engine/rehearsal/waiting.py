@@ -46,7 +46,7 @@ class Waits:
             return None
         pairs: dict[tuple[str, str, str, str, str], list[float]] = {}
         for waited in self._waited():
-            pairs.setdefault(self._pair(waited), []).append(waited.end - waited.begin)
+            pairs.setdefault(self._pair(waited), []).append(self._seen.net(waited.begin, waited.end))
         found: list[Wire] = [
             {
                 **dict(zip(("who", "who_sql", "whom", "whom_sql", "table"), pair)),

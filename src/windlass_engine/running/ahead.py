@@ -34,7 +34,8 @@ class Ahead:
         """Return whether a step is one message, and can be sent before those in front of it have ended."""
         context = self._context
         return (
-            len(step.script.statements) == 1
+            not context.measuring
+            and len(step.script.statements) == 1
             and step.action in ("apply", "reapply")
             and not step.resumed
             and context.dialect.can_follow(step.script)

@@ -11,6 +11,7 @@ from ..dialects.base import Dialect
 from ..messages import Messages
 from ..model import JournalEntry, Options, Plan, Statement, Step
 from ..session import Session
+from .measuring import Measure, Measuring
 from .telling import Telling
 from .watch import Watch
 
@@ -40,6 +41,7 @@ class Context:
         emit: Telling,
         half_done: Mapping[str, JournalEntry],
         another: Callable[[], Session],
+        measure: Optional[Measure] = None,
     ) -> None:
         """Start at no place."""
         self.session = session
@@ -50,6 +52,7 @@ class Context:
         self.half_done = half_done
         self.another = another
         self.messages = Messages(session)
+        self.measuring = Measuring(measure)
         self.place = Place()
         self._prepared = False
         self._entered = time.monotonic()
@@ -71,18 +74,29 @@ class Context:
         self.watch.place(migration=step.name, statement=number, of=of)
         head = " ".join(step.script.sql(statement)[:160].split())[:100]
         place = {"migration": step.name, "statement": number, "of": of, "line": statement.line}
+        self.measuring.begin()
         self.emit({"event": "statement_started", **place, "sql": head})
 
     def end(self, step: Step, number: int, began: float, rows: int) -> None:
-        """Tell how a statement ended; ``began`` is a monotonic time."""
+        """Tell how a statement ended; ``began`` is a monotonic time.  What measuring took is not part of it."""
         place = {"migration": step.name, "statement": number, "of": len(step.script.statements)}
-        milliseconds = int((time.monotonic() - began) * 1000)
-        self.emit({"event": "statement_done", **place, "duration_ms": milliseconds, "rows": rows})
+        measured_s = self.measuring.spent_s
+        milliseconds = int((time.monotonic() - began - measured_s) * 1000)
+        told = {"measuring_ms": round(measured_s * 1000)} if self.measuring else {}
+        self.emit({"event": "statement_done", **place, "duration_ms": milliseconds, "rows": rows, **told})
+        self.measuring.end(step, number, step.script.sql(step.script.statements[number - 1]))
 
     def send(self, step: Step, statement: Statement, after: tuple[str, ...] = ()) -> int:
         """Send a statement in the way its kind needs; return the rows affected.  Raise Refused."""
         send = self.messages.send_copy if statement.copy_data else self.messages.send
-        return send(step.script.sql(statement), after, self.tick)
+        sql = step.script.sql(statement)
+        if not self.measuring:
+            return send(sql, after, self.tick)
+        with self.measuring.sending():
+            rows = send(sql, (), self.tick)
+            self.measuring.inside(step, self.place.number, sql)
+            self.messages.close(after)
+        return rows
 
     def tick(self, elapsed: float) -> None:
         """Use the time in which the server works: pass on what was told, then look who keeps it waiting."""
@@ -129,6 +143,7 @@ class Context:
         """Undo what a script may have left in the session, so that the next one starts clean."""
         if self.leaves_settings(step):
             self.session.run([*self.dialect.reset_session(self.session.link), *self.settings()])
+            self.measuring.again()
             self._prepared = False
 
     def settings(self) -> tuple[str, ...]:

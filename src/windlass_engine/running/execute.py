@@ -17,6 +17,7 @@ from ..schema import memory
 from ..session import Session, connect
 from . import outcome, sizes
 from .context import Context
+from .measuring import Measure
 from .steps import StepFailed, StepRunner
 from .telling import Telling
 from .watch import Watch
@@ -26,8 +27,10 @@ Emit = Callable[[Wire], None]
 LOOK_AGAIN_S = 15.0
 
 
-def run(target: Target, plan: Plan, options: Options, emit: Emit) -> Wire:
+def run(target: Target, plan: Plan, options: Options, emit: Emit, measure: Optional[Measure] = None) -> Wire:
     """Run a plan and return its result; in check mode return the SQL that would run.
+
+    ``measure`` is asked between the statements, which are then sent one by one.
 
     Raises WindlassError only where nothing was begun (unreachable, refused, locked, stale, pooler); what fails
     afterwards is in the result, with the state that the database is in.
@@ -42,7 +45,7 @@ def run(target: Target, plan: Plan, options: Options, emit: Emit) -> Wire:
             if options.check_mode:
                 return _preview(session, plan, options)
             with journals.deployer_lock(session, options.deploy_lock_wait_s, tell):
-                return _Run(session, target, plan, options, tell).go()
+                return _Run(session, target, plan, options, tell, measure).go()
         except ServerError as error:
             code = "connection_lost" if error.lost else "preflight_failed"
             raise WindlassError(code, error.message, hint=error.hint, where={"database": plan.database}) from error
@@ -82,8 +85,12 @@ def refuse_unfit(session: Session, options: Options) -> None:
 class _Run:
     """One run under the lock."""
 
-    def __init__(self, session: Session, target: Target, plan: Plan, options: Options, emit: Telling) -> None:
+    def __init__(
+        self, session: Session, target: Target, plan: Plan, options: Options, emit: Telling,
+        measure: Optional[Measure] = None,
+    ) -> None:  # fmt: skip
         """Nothing is sent yet."""
+        self._measure = measure
         self._session = session
         self._target = target
         self._plan = plan
@@ -110,7 +117,11 @@ class _Run:
         self._tell("run_started", run_id=self._options.run_id, steps=len(self._plan.steps), statements=statements)
         watch = Watch(self._session, self._observer, self._emit)
         try:
-            context = Context(self._session, self._plan, self._options, watch, self._emit, half_done, self._observer)
+            if self._measure:
+                self._measure.start(self._session)
+            context = Context(
+                self._session, self._plan, self._options, watch, self._emit, half_done, self._observer, self._measure
+            )
             return self._steps(StepRunner(context))
         finally:
             watch.close()

@@ -180,7 +180,8 @@ class StepRunner:
     @contextmanager
     def _runner(self, steps: Sequence[Step]) -> Iterator[Callable[[Step], int]]:
         """Give what runs a step: out of one stream of statements, unless one of them needs the connection."""
-        if not all(self._context.dialect.can_follow(step.script) for step in steps):
+        follow = not self._context.measuring
+        if not (follow and all(self._context.dialect.can_follow(step.script) for step in steps)):
             yield lambda step: self._statements(step, self._context.own_role(step))
             return
         context = self._context

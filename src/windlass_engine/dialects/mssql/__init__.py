@@ -7,7 +7,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...model import Probe, StatementFacts, TableFacts, Target
-from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
+from ..answers import Blocker, Facts, Gauge, Search, Sizes, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -23,6 +23,7 @@ from . import (
     scans,
     session_state,
     settle,
+    sizes,
     text,
     weighing,
 )
@@ -53,6 +54,7 @@ class SQLServer(SQLServerScripts, SQLServerSchemas, Dialect):
             "drift",
             "probes",
             "gauges",
+            "own_sizes",
             "explains",
             "foresees",
         }
@@ -141,6 +143,10 @@ class SQLServer(SQLServerScripts, SQLServerSchemas, Dialect):
     def volumes(self, link: Link) -> Volumes:
         """Ask the catalogue."""
         return gauge.volumes(link)
+
+    def sizes(self, link: Link, touched: bool = False) -> Optional[Sizes]:
+        """Ask the catalogue."""
+        return sizes.sizes(link)
 
     def waits(self, link: Link) -> Optional[tuple[Wait, ...]]:
         """Ask the server's views."""

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from ..answers import Gauge, HeldLock, Volumes, Wait
 from ..link import Link, ServerError
 from .own import Own
+from .sizes import SIZES
 
 _BOTH, _WRITES = "reads and writes", "writes"
 #: Whom a lock on a table keeps waiting (the server's table of conflicting modes; intents conflict with none of these).
@@ -29,14 +30,6 @@ JOIN sys.schemas s WITH (NOLOCK) ON s.schema_id = o.schema_id
 WHERE l.request_session_id = {pid:d} AND l.resource_type = N'OBJECT' AND l.resource_subtype = N''
   AND l.resource_database_id = DB_ID() AND o.type = 'U' AND s.name NOT IN (N'windlass', N'windlass_archive')
 """
-_TABLES = Own("""
-SELECT SCHEMA_NAME(t.schema_id) + N'.' + t.name, COALESCE(SUM(a.total_pages), 0) * 8192,
-  COALESCE(SUM(CASE WHEN p.index_id > 1 THEN a.total_pages END), 0) * 8192
-FROM sys.tables t LEFT JOIN sys.partitions p ON p.object_id = t.object_id
-LEFT JOIN sys.allocation_units a ON a.container_id = CASE WHEN a.type IN (1, 3) THEN p.hobt_id ELSE p.partition_id END
-WHERE t.is_ms_shipped = 0 AND SCHEMA_NAME(t.schema_id) NOT IN (N'windlass', N'windlass_archive')
-GROUP BY t.schema_id, t.name
-""")
 # A login that may not see other sessions is not refused: it sees its own alone.  The first row tells which it is.
 _WAITS = Own("""
 SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE'), 0, N'', N''
@@ -76,7 +69,7 @@ def gauge(link: Link, pid: int) -> Gauge:
 
 def volumes(link: Link) -> Volumes:
     """Return the bytes of each table with its indexes; those of tempdb are told by each look."""
-    rows = [(str(name), int(size), int(indexes)) for name, size, indexes in link.query(_TABLES)]
+    rows = [(str(name), int(size), int(indexes)) for _, name, size, indexes in link.query(SIZES)]
     return Volumes({name: size for name, size, _ in rows}, None, {name: indexes for name, _, indexes in rows})
 
 

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...model import Probe, StatementFacts, TableFacts, Target
-from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
+from ..answers import Blocker, Facts, Gauge, Search, Sizes, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -24,6 +24,7 @@ from . import (
     scans,
     session_state,
     settle,
+    sizes,
     text,
     waiting,
 )
@@ -143,6 +144,10 @@ class MySQL(MySQLScripts, MySQLSchemas, Dialect):
     def volumes(self, link: Link) -> Volumes:
         """Measure the tables."""
         return gauge.volumes(link, _is_mariadb(link))
+
+    def sizes(self, link: Link, touched: bool = False) -> Optional[Sizes]:
+        """Ask for the files of tables."""
+        return sizes.sizes(link, _is_mariadb(link))
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 
 from ...finding import Finding
 from ...model import Probe, TableFacts, Target
-from ..answers import Blocker, Facts, Gauge, Search, Volumes, Wait
+from ..answers import Blocker, Facts, Gauge, Search, Sizes, TemporaryFiles, Volumes, Wait
 from ..base import Dialect
 from ..link import Link, ServerError
 from . import (
@@ -23,10 +23,12 @@ from . import (
     outlook,
     probing,
     scans,
+    sizes,
     text,
     tokens,
 )
 from .archive_sql import PostgresArchives
+from .driver import PostgresLink
 from .journal_sql import PostgresJournal
 from .keeper import PostgresKeeper
 from .schemas import PostgresSchemas
@@ -60,6 +62,7 @@ class PostgreSQL(PostgresScripts, PostgresSchemas, Dialect):
             "squawk",
             "probes",
             "gauges",
+            "own_sizes",
             "drift",
             "explains",
         }
@@ -176,6 +179,15 @@ class PostgreSQL(PostgresScripts, PostgresSchemas, Dialect):
     def volumes(self, link: Link) -> Volumes:
         """Measure the tables."""
         return gauge.volumes(link)
+
+    def sizes(self, link: Link, touched: bool = False) -> Optional[Sizes]:
+        """Ask for the tables that this session has locked, or for all."""
+        return sizes.sizes(link, touched)
+
+    def temporary_files(self, link: Link) -> Optional[TemporaryFiles]:
+        """Let the server tell the session, or ask its counter."""
+        assert isinstance(link, PostgresLink)
+        return sizes.TemporaryFiles(link)
 
     def url_of_database(self, url: str, name: str) -> str:
         """Return the URL with another database in its path."""

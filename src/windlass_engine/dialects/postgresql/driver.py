@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ...errors import WindlassError
 from ...finding import Finding, failure, good
@@ -228,6 +228,17 @@ class PostgresLink:
             return max(cursor.rowcount, 0), list(cursor.fetchall()) if cursor.description else None
         except psycopg.Error as error:
             raise self._from_psycopg(error) from None
+
+    def on_message(self, handler: Callable[[Any], None]) -> None:
+        """Let what the server says beside its results be heard: psycopg's diagnostics of each message."""
+        self._connection.add_notice_handler(handler)
+
+    def is_in_transaction(self) -> bool:
+        """Return whether a transaction is open, a failed one too."""
+        import psycopg
+
+        idle: bool = self._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        return not idle
 
     def close(self) -> None:
         """End the connection.

@@ -55,6 +55,10 @@ class PostgresScripts(Scripts):
         """Return whether it is a SET, RESET or set_config that lasts beyond its transaction."""
         return session_state.lasts(sql)
 
+    def may_grow(self, sql: str) -> bool:
+        """Return whether it is more than a setting or a lock, behind which SET TRANSACTION may still stand."""
+        return not session_state.is_mere_setting(sql)
+
     def sets_role(self, sql: str) -> bool:
         """Return whether it takes or leaves a role or session user."""
         return session_state.is_role(sql)

@@ -19,6 +19,11 @@ def lasts(sql: str) -> bool:
     return head[:1] == ["RESET"]
 
 
+def is_mere_setting(sql: str) -> bool:
+    """Tell whether a statement neither reads nor writes rows: behind it the isolation can still be set."""
+    return words(sql, 1)[:1] in (["SET"], ["RESET"], ["SHOW"], ["LOCK"], ["NOTIFY"], ["LISTEN"], ["UNLISTEN"])
+
+
 def is_role(sql: str) -> bool:
     """Tell whether such a statement is about the role, which writing the journal takes away for a moment."""
     head = [word.strip("'").upper() for word in words(sql, 8)]
