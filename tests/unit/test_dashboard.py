@@ -10,6 +10,7 @@ from typing import Any
 from tests.unit import record_of
 from windlass.records import record
 from windlass.report import dashboard
+from windlass_engine.scheduled import ledger
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -49,6 +50,27 @@ def test_ages_come_from_the_newest_run_of_each_kind(tmp_path: Path) -> None:
     keep(tmp_path, "r3", 3, record_of.closed("restore_test", db1={"windlass_restore_test": {"salon": tested}}))
     text = re.sub(r"\s+", " ", page(tmp_path))
     assert "5 h ago 2.0 kB" in text and "3 h ago rows differ" in text and "never" in text
+
+
+def test_a_backup_that_a_target_s_own_timer_made_is_told_as_the_check_found_it(tmp_path: Path) -> None:
+    """Of one database a run here made the backup that was found, of the next an older one, of the last none."""
+    for run_id, name, hours in (("r1", "same", 5), ("r2", "older", 50)):
+        run = record_of.closed("backup", db1={"windlass_backup": {name: {"id": run_id, "bytes": 1000}}})
+        keep(tmp_path, run_id, hours, run)
+    at = {
+        name: (NOW - timedelta(hours=hours)).timestamp() for name, hours in (("same", 5.1), ("older", 2), ("only", 3))
+    }
+    facts = {"db1": {name: {"backup": {"at": moment, "bytes": 7000}, "pending": 0} for name, moment in at.items()}}
+    facts["db1"]["never"] = {"backup": {}, "pending": 0}
+    folder = tmp_path / ".windlass" / "schedule" / "prod"
+    folder.mkdir(parents=True)
+    ledger.learn(str(folder), facts)
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    rows = {name: text[text.index(f"{name} db1") :][:200] for name in ("same", "older", "only")}
+    assert "5 h ago 1.0 kB" in rows["same"]
+    assert "2 h ago 7.0 kB, found on its target" in rows["older"]
+    assert "3 h ago 7.0 kB, found on its target" in rows["only"]
+    assert "never db1" not in text, "of a database without a run and without a backup the page tells nothing"
 
 
 def test_a_drill_is_told_and_changes_no_version(tmp_path: Path) -> None:

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from windlass.records import record
+from windlass.schedule.place import label
 from windlass.telling import console, lines, summary
 from windlass_engine import files
+from windlass_engine.scheduled import ledger
 
 #: Runs that are listed; older ones stay in their folders.
 MOST_RUNS = 300
 #: Runs of one database in its own line of history.
 _MOMENTS = 12
 Place = tuple[str, str, str]
+#: What is known of databases, by host and database.
+Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass
@@ -39,24 +43,33 @@ class Standing:
     drifted: dict[str, Any] | None = None
     moments: list[dict[str, Any]] = field(default_factory=list)
 
+    def looks(self) -> list[dict[str, Any] | None]:
+        """Return the newest moment of each kind that changes nothing."""
+        return [self.backup, self.tested, self.rehearsed, self.drilled, self.drifted]
+
 
 def write(root: Path, folder: Path, now: datetime | None = None) -> Path:
     """Write the site into ``folder``, with copies of the reports, so that it can be moved; return its page."""
     runs = sorted(_records(root), key=lambda run: str(run["started"]), reverse=True)
     known = _copied(root, folder, runs[:MOST_RUNS])
     page = folder / "index.html"
-    record.write(page, render(runs, known, now or datetime.now(UTC)))
+    record.write(page, render(runs, known, now or datetime.now(UTC), _learnt(root)))
     return page
 
 
-def render(runs: list[record.Record], reports: Mapping[str, str], now: datetime) -> str:
-    """Return the page; ``reports`` is the link of each run that has a report, newest run first."""
+def render(
+    runs: list[record.Record], reports: Mapping[str, str], now: datetime, learnt: Mapping[str, Facts] | None = None
+) -> str:
+    """Return the page; ``reports`` is the link of each run that has a report, newest run first.
+
+    ``learnt`` is what scheduled jobs know of each environment's databases, by the name of its ledger's folder.
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
     environment.filters.update(moment=lines.moment, duration=console.duration)
-    standing = _standing(reversed(runs), now)
+    standing = _with_learnt(_standing(reversed(runs), now), learnt or {}, now)
     return environment.get_template("dashboard.html.j2").render(
         made=now.isoformat(timespec="seconds"),
         standing=standing,
@@ -65,6 +78,13 @@ def render(runs: list[record.Record], reports: Mapping[str, str], now: datetime)
         reports=reports,
         more=max(len(runs) - MOST_RUNS, 0),
     )
+
+
+def told_by(runs: Iterable[record.Record], now: datetime) -> set[str]:
+    """Return the runs, out of all from the oldest on, out of which the page tells how databases stand."""
+    found = _standing((run for run in runs if run.get("finished")), now)
+    moments = ([known.changed, *known.moments, *known.looks()] for known in found)
+    return {str(moment["run_id"]) for listed in moments for moment in listed if moment}
 
 
 def _records(root: Path) -> Iterator[record.Record]:
@@ -99,6 +119,34 @@ def _standing(runs: Iterable[record.Record], now: datetime) -> list[Standing]:
             place = (run["environment"], host, name)
             _learn(found.setdefault(place, Standing(*place)), run, data, now)
     return [found[place] for place in sorted(found)]
+
+
+def _learnt(root: Path) -> dict[str, Facts]:
+    """Return what the ledgers of scheduled jobs hold of databases: the hourly check asks the targets themselves."""
+    ledgers = sorted((root / ".windlass" / "schedule").glob("*/ledger.json"))
+    return {path.parent.name: ledger.read(str(path.parent))["facts"] for path in ledgers}
+
+
+def _with_learnt(standing: list[Standing], learnt: Mapping[str, Facts], now: datetime) -> list[Standing]:
+    """Lay newer backups over those of the records: timers on targets make some of which no run here tells."""
+    found = {(label(known.environment), known.host, known.database): known for known in standing}
+    for name, facts in learnt.items():
+        for host, databases in facts.items():
+            for database, about in databases.items():
+                backup = about.get("backup") or {}
+                if backup.get("at"):
+                    known = found.setdefault((name, host, database), Standing(name, host, database))
+                    known.backup = _newer_backup(known.backup, backup, now)
+    return sorted(found.values(), key=lambda known: (known.environment, known.host, known.database))
+
+
+def _newer_backup(known: dict[str, Any] | None, found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return the backup that a check found on its target, unless a run here has made it, or a newer one."""
+    taken = datetime.fromtimestamp(found["at"], UTC).isoformat(timespec="seconds")
+    if known and datetime.fromisoformat(known["at"]).timestamp() >= found["at"]:
+        return known
+    size = f"{console.size(found['bytes'])}, " if found.get("bytes") else ""
+    return {"at": taken, "run_id": "", "age": _age(taken, now), "text": f"{size}found on its target", "bad": False}
 
 
 def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: datetime) -> None:
