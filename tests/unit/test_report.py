@@ -212,13 +212,16 @@ def test_a_rehearsal_shows_statements_locks_and_load_on_one_scale():
         assert words in page.text.replace("0.1 s", "100 ms").replace("\N{NO-BREAK SPACE}", " ")
 
 
+_LINES = ("line 3", "line 4")
+
+
 def test_what_nobody_measured_is_not_known_and_never_nothing():
     """Of the first statement neither temporary files nor growth were kept, of the second both."""
     page = Page(rehearsed(rehearsal())).text
     assert page.count("?: what went into temporary files is not known") == 1
     assert "by how much some statements made tables grow is not known" in page
     lines = [text for text, _ in told.lines("db1 salon", rehearsal())]
-    [first, second] = [line.split() for line in lines if line.strip().startswith("m1  line")]
+    first, second = ([word for text in lines if f" {place} " in text for word in text.split()] for place in _LINES)
     assert "?" in first and "?" not in second
     assert "    m1, line 4: t +1.0 MB, its indexes +2.0 MB" in lines
     assert any("not known" in line for line in lines)

@@ -21,10 +21,10 @@ from windlass_engine.errors import CODES, WindlassError
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "deploy", "rollback", "baseline", "maintain", "approve", "plan", "evidence", "dashboard", "status", "runbook", "history", "verify", "doctor",
-    "drift", "audit", "snapshot", "backup", "backups", "archives", "prune", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
+    "drift", "audit", "snapshot", "backup", "backups", "archives", "prune", "prune-runs", "offsite", "backup-test", "schedule", "run-scheduled", "restore", "prove",
     "rehearse", "lint", "new", "tunnel", "demo", "testbed", "faults", "bench",
 ]  # fmt: skip
-KEEPING = {"backups", "archives", "prune", "offsite", "backup-test", "schedule"}
+KEEPING = {"backups", "archives", "prune", "prune-runs", "offsite", "backup-test", "schedule"}
 WRITES = {
     "deploy", "rollback", "baseline", "maintain", "backup", "restore", "prove", "new", "demo", "testbed", "drift", "snapshot", *KEEPING,
 }  # fmt: skip
@@ -109,6 +109,7 @@ def test_what_is_data_can_be_had_as_json(name):
         - {
             "evidence",
             "dashboard",
+            "prune-runs",
             "runbook",
             "lint",
             "new",

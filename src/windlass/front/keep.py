@@ -81,6 +81,17 @@ def prune(_: Context, where: Scope, dry_run: bool = False, json: bool = False) -
     return verbs.look(project(), where, "prune", as_json=json, dry_run=dry_run)
 
 
+@verb(keep="days for which runs are kept (default: $WINDLASS_KEEP_RUNS, or 90)")
+def prune_runs(_: Context, keep: str = "", dry_run: bool = False, json: bool = False) -> None:
+    """Delete the records and reports of old runs on this machine that nothing refers to any more.
+
+    What evidence, incidents, drills, rehearsals, proofs, query baselines and the dashboard name stays whatever its age.
+    """
+    from windlass.telling import pruned
+
+    pruned.prune(project().root, keep, dry_run=dry_run, as_json=json)
+
+
 @verb(create="make the repository where there is none", check="let restic read and check all of its data")
 def offsite(
     _: Context,
