@@ -15,9 +15,7 @@ SYSTEMS = sorted(path.parent.name for path in ROOT.glob("sql/*/load"))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_load_script_runs(
-    request: pytest.FixtureRequest, system: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_load_script_runs(request: pytest.FixtureRequest, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "ALONE_S", 0.5)  # it goes on until each was run
     found = project.load(ROOT, system, parse="all")
     assert found.load
