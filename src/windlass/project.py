@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from windlass.layout import Layout
 from windlass.system_file import FILE
 from windlass_engine import dialects
+from windlass_engine.dialects.base import Dialect
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Script
 from windlass_engine.project import script
@@ -41,6 +43,11 @@ class Project:
     optional: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    @cached_property
+    def _dialect(self) -> Dialect:
+        """Return the engine's answers."""
+        return dialects.get(self.engine)
+
     def view(self) -> ProjectView:
         """Return what the planner sees."""
         return ProjectView(self.system, self.engine, self.migrations, self.repeatables)
@@ -49,9 +56,8 @@ class Project:
         """Return a script with its statements.  Raises WindlassError ``project_invalid``."""
         key = (part.path, part.checksum)
         if key not in self._whole:
-            dialect = dialects.get(self.engine)
             kind = self._kinds.get(part.path, "")
-            self._whole[key] = script.full(part, dialect.split, kind=kind, review=dialect.review)
+            self._whole[key] = script.full(part, self._dialect.split, kind=kind, review=self._dialect.review)
         return self._whole[key]
 
 

@@ -125,6 +125,19 @@ def test_atomic_journals_each_migration_in_order_with_its_own_duration(pg: Postg
     assert sum(duration_ms for _, duration_ms in rows) <= whole_ms, "none holds another's time"
 
 
+def test_atomic_keeps_every_text_to_the_letter(bench: Bench) -> None:
+    odd = "SELECT '{\\\\,}', E'\\\\\"', 'NULL', 'größe 表 🦉', $$a\tb$$;\nSELECT ''\n-- it's \\n, {NULL,\"\"}\n"
+    projects = [
+        migration('001_o\'brien "größe" {表},\\n', odd, down=odd),
+        migration("002_settings", "SET array_nulls = off; SET standard_conforming_strings = off", verify=None),
+        migration("003_checked", odd, verify=f'-- check: "{{x}}"\n{odd}'),
+    ]
+    assert bench.deploy(system(*projects), atomic=True)["status"] == "done"
+    kept = bench.query("SELECT name, up_text, down_text, verify_text FROM windlass.migrations ORDER BY ordinal")
+    texts = ((m.name, m.up, m.down, m.verify) for m in projects)
+    assert kept == [(name, *(part and part.text for part in parts)) for name, *parts in texts]
+
+
 def test_atomic_with_a_data_block_and_roles_and_settings(bench: Bench) -> None:
     loads = migration(
         "002_load", "COPY one FROM stdin;\n1\n2\n\\.\nSET search_path = pg_catalog;\nCREATE TABLE public.late (id int)"

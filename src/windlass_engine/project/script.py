@@ -161,6 +161,8 @@ def _line_end(text: str, start: int) -> int:
 
 def _attach(script: Script, statements: Sequence[Statement], kind: str) -> tuple[tuple[Statement, ...], list[Mistake]]:
     """Give each statement the directives that stand above it."""
+    if "--" not in script.text:
+        return tuple(statements), []
     told: list[Statement] = []
     mistakes: list[Mistake] = list(_unseen(script, statements))
     gap = _Gap(script.text, script.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Callable, Optional
 
@@ -40,6 +41,7 @@ def run(target: Target, plan: Plan, options: Options, emit: Emit, measure: Optio
         return outcome.result(plan, options, "nothing", "nothing to do", began=began)
     tell = Telling(emit, plan.database)
     with connect(target, _application(options)) as session:
+        gc.freeze()  # a plan of a thousand migrations takes long to walk, and nothing of it becomes garbage
         try:
             refuse_unfit(session, options)
             if options.check_mode:
@@ -50,6 +52,7 @@ def run(target: Target, plan: Plan, options: Options, emit: Emit, measure: Optio
             code = "connection_lost" if error.lost else "preflight_failed"
             raise WindlassError(code, error.message, hint=error.hint, where={"database": plan.database}) from error
         finally:
+            gc.unfreeze()
             tell.flush()
 
 
@@ -107,10 +110,10 @@ class _Run:
         resumed = [step.name for step in self._plan.steps if step.resumed]
         standing = journals.read(self._session, resumed)
         require_current(standing, self._plan)
+        self._prepare_session()  # first of all: a new journal is on the disk with what it tells of, and not before
         if not standing.exists:
             journals.create(self._session)
         self._volumes = sizes.look(self._session) if self._options.remember else None
-        self._prepare_session()
         self._note_broken_glass()
         half_done = {e.name: e for e in standing.entries if e.state in ("partial", "reverting")}
         statements = sum(len(step.script.statements) for step in self._plan.steps)

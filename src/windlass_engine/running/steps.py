@@ -186,7 +186,7 @@ class StepRunner:
             return
         context = self._context
         context.messages.flush()
-        every = [message for step in steps for message in self._bare(step)]
+        every = (message for step in steps for message in self._bare(step))
         with closing(context.session.link.stream(every, AHEAD_IN_ONE, context.tick)) as results:
             yield lambda step: self._streamed(step, results)
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Optional
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def literal(value: Optional[str]) -> str:
     """Return an E'' constant of plain ASCII, or NULL: it means the same under every session setting."""
     if value is None:
         return "NULL"
-    return "E'" + "".join(_escaped(char) for char in value) + "'" if _is_special(value) else f"E'{value}'"
+    text = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{text if text.isascii() else _BEYOND_ASCII.sub(_escaped, text)}'"
 
 
-def _is_special(value: str) -> bool:
-    """Return whether a value holds anything that an E'' constant spells differently."""
-    return "'" in value or "\\" in value or not value.isascii()
+def array(values: Sequence[str]) -> str:
+    """Return an E'' constant that is an array of texts."""
+    return literal("{" + ",".join(map(_element, values)) + "}")
 
 
-def _escaped(char: str) -> str:
-    """Return one character of an E'' constant."""
-    if char == "'":
-        return "''"
-    if char == "\\":
-        return "\\\\"
-    code = ord(char)
-    if code < 128:
-        return char
+def _element(value: str) -> str:
+    """Return an array's element as it is written in one."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character beyond ASCII as an E'' constant spells it."""
+    code = ord(found[0])
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
