@@ -62,9 +62,10 @@ class Stopwatch:
 
 def _into(log: int) -> Callable[[dict[str, Any]], None]:
     """Return an ear that writes each event as a line."""
+    encoder = json.JSONEncoder(separators=(",", ":"), default=str)
 
     def write(event: dict[str, Any]) -> None:
-        os.write(log, json.dumps(event, separators=(",", ":")).encode() + b"\n")
+        os.write(log, encoder.encode(event).encode() + b"\n")
 
     return write
 

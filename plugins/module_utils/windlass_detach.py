@@ -42,6 +42,8 @@ _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 #: Room that a job keeps for its closing line, for the case that the disk is full by then.
 RESERVE_BYTES = 256 * 1024
 CLOSING = "job_ended"
+#: Made once: a run of a thousand migrations tells of four thousand events.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 
 
 @dataclass(frozen=True)
@@ -420,7 +422,7 @@ def _tell(log: int, event: Event) -> None:
 
 def _append(log: int, event: Event) -> None:
     """Write one event as one line."""
-    data = json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n"
+    data = _ENCODER.encode(event).encode() + b"\n"
     while data:
         data = data[os.write(log, data) :]
 

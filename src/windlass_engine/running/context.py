@@ -55,6 +55,7 @@ class Context:
         self.measuring = Measuring(measure)
         self.place = Place()
         self._prepared = False
+        self._leaves_settings: dict[str, bool] = {}
         self._entered = time.monotonic()
 
     @property
@@ -100,7 +101,7 @@ class Context:
 
     def tick(self, elapsed: float) -> None:
         """Use the time in which the server works: pass on what was told, then look who keeps it waiting."""
-        self.emit.flush_some(elapsed)
+        self.emit.flush()
         if elapsed:
             self.watch.tick(elapsed)
 
@@ -152,7 +153,10 @@ class Context:
 
     def leaves_settings(self, step: Step) -> bool:
         """Return whether a step's script may leave something behind in the session."""
-        return self.dialect.leaves_settings(step.script.text)
+        text = step.script.text
+        if text not in self._leaves_settings:
+            self._leaves_settings[text] = self.dialect.leaves_settings(text)
+        return self._leaves_settings[text]
 
     def own_role(self, step: Step) -> tuple[str, ...]:
         """Return what takes a script's SET ROLE back before the journal is written."""

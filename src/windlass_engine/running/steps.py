@@ -18,7 +18,7 @@ from .loose import LooseStep
 from .patience import Patience
 
 #: Statements of one transaction that are with the server at once: enough that it never waits for the next.
-AHEAD_IN_ONE = 8
+AHEAD_IN_ONE = 32
 
 
 class StepFailed(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from datetime import datetime, timezone
 from typing import Callable
@@ -10,8 +9,6 @@ from typing import Callable
 from ..model import Wire
 
 #: These come with every small statement; they wait until the next one is on its way.
-#: … which may be so many a second that they are passed on together, this long after the last ones (seconds).
-TOGETHER_S = 0.05
 _MAY_WAIT = frozenset({"step_started", "statement_started", "statement_done", "step_done"})
 
 
@@ -23,7 +20,6 @@ class Telling:
         self._emit = emit
         self._database = database
         self._held: deque[tuple[datetime, Wire]] = deque()
-        self._flushed = 0.0
 
     def __call__(self, event: Wire) -> None:
         """Take an event, and pass it on now unless it may wait for :meth:`flush`."""
@@ -31,14 +27,8 @@ class Telling:
         if event["event"] not in _MAY_WAIT:
             self.flush()
 
-    def flush_some(self, elapsed: float) -> None:
-        """Pass on what waits, unless that was done a moment ago and the server has only begun (``elapsed`` is 0)."""
-        if elapsed or time.monotonic() - self._flushed > TOGETHER_S:
-            self.flush()
-
     def flush(self) -> None:
-        """Pass on what waits, in order."""
-        self._flushed = time.monotonic()
+        """Pass on what waits, in order: a few at a time, for a pile of them would keep an idle server waiting."""
         while self._held:
             at, event = self._held.popleft()
             self._emit({"at": at.isoformat(timespec="milliseconds"), "database": self._database, **event})

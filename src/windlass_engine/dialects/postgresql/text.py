@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Optional
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -17,14 +17,10 @@ def literal(value: Optional[str]) -> str:
     return f"E'{text if text.isascii() else _BEYOND_ASCII.sub(_escaped, text)}'"
 
 
-def array(values: Sequence[str]) -> str:
-    """Return an E'' constant that is an array of texts."""
-    return literal("{" + ",".join(map(_element, values)) + "}")
-
-
-def _element(value: str) -> str:
-    """Return an array's element as it is written in one."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def array(values: Iterable[str]) -> str:
+    """Return an E'' constant that is an array of one text or more, none of which has a NUL: no text here can."""
+    text = "\0".join(values).replace("\\", "\\\\").replace('"', '\\"')
+    return literal('{"' + text.replace("\0", '","') + '"}')
 
 
 def _escaped(found: re.Match[str]) -> str:
