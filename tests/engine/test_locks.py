@@ -39,6 +39,26 @@ def test_a_waiting_alter_does_not_stall_readers(bench: Bench) -> None:
     assert tries >= 3
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_large_migration_behind_it_does_not_hide_who_is_waited_for(bench: Bench, atomic: bool) -> None:
+    bench.deploy(system(TABLE))
+    patient = migration(
+        "002_a", "-- windlass: lock-timeout 60s\n-- windlass: lock-retries 0\nALTER TABLE t ADD COLUMN a int"
+    )
+    # More than a connection takes while the server at its other end is busy.
+    large = migration("003_l", f"INSERT INTO t VALUES (length('{'x' * 20_000_000}'))")
+    with session.connect(bench.target, "long") as long:
+        long.run("BEGIN; LOCK TABLE t")
+
+        def emit(event: dict[str, object]) -> None:
+            if event["event"] == "waiting":
+                assert event["migration"] == "002_a"
+                long.run("COMMIT")
+
+        result = bench.deploy(system(TABLE, patient, large), emit, atomic=atomic)
+    assert (result["status"], result["error"]) == ("done", None)
+
+
 def test_a_transaction_pooler_is_refused(pgbouncer: Pgbouncer) -> None:
     bench = Bench(pgbouncer.url_of("postgres"))
     with pytest.raises(WindlassError) as refusal:

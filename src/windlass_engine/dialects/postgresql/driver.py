@@ -20,6 +20,8 @@ from ...model import Target
 from ..link import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
+#: So much is with a server before its turn (characters), which a connection takes though nobody reads at its other end.
+MOST_AHEAD = 32_000
 _REFUSED = (
     "authentication failed",
     "no pg_hba.conf entry",
@@ -140,22 +142,23 @@ class PostgresLink:
         sent: deque[Sequence[str]] = deque()
         try:
             for message in messages:
-                self._send_ahead(message, sent)
-                if len(sent) >= ahead:
+                parts = [message] if isinstance(message, str) else message
+                while sent and (len(sent) >= ahead or _length([*sent, parts]) > MOST_AHEAD):
                     yield self._received(sent.popleft(), tick)
+                sent.append(parts)
+                self._send_ahead(parts)
             while sent:
                 yield self._received(sent.popleft(), tick)
         finally:
             self._leave_pipeline()
 
-    def _send_ahead(self, message: Message, sent: deque[Sequence[str]]) -> None:
+    def _send_ahead(self, message: Sequence[str]) -> None:
         """Put a message behind those under way; its results come as soon as it has ended."""
         import psycopg
 
         pg = self._connection.pgconn
-        sent.append([message] if isinstance(message, str) else message)
         try:
-            for sql in sent[-1]:
+            for sql in message:
                 pg.send_query_params(sql.encode("utf-8"), None)
             pg.send_flush_request()
             while pg.flush():
@@ -359,3 +362,8 @@ class PostgresLink:
         from psycopg.pq import ConnStatus
 
         return bool(self._connection.pgconn.status != ConnStatus.OK)
+
+
+def _length(messages: Iterable[Sequence[str]]) -> int:
+    """Return how long messages are together, in characters."""
+    return sum(len(sql) for message in messages for sql in message)
