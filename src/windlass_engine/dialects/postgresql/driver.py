@@ -21,7 +21,7 @@ from ..link import JOINT, Message, ServerError, Tick, version_numbers
 
 TICK_S = 0.1
 #: So much is with a server before its turn (characters), which a connection takes though nobody reads at its other end.
-MOST_AHEAD = 32_000
+MOST_AHEAD = 64_000
 _REFUSED = (
     "authentication failed",
     "no pg_hba.conf entry",
