@@ -90,13 +90,18 @@ def run(command: Command) -> tuple[float, str]:
     """Return how long a command took (seconds) and what it printed.  Raises Missing when it fails."""
     began = time.perf_counter()
     done = subprocess.run(
-        command.arguments, cwd=command.folder, env={**os.environ, **command.environment},
+        command.arguments, cwd=command.folder, env={**_surroundings(), **command.environment},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     took = time.perf_counter() - began
     if done.returncode:
         raise Missing(f"exit code {done.returncode}: {(done.stderr + done.stdout).strip()[-2000:]}")
     return took, done.stdout
+
+
+def _surroundings() -> dict[str, str]:
+    """Return this process's environment, without a word that would let Python compile a tool anew at each start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _timed(tool: Tool, server: Server, count: int) -> Timing:
