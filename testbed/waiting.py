@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 #: What takes longer than this hangs, however slow and busy the machine is (seconds).
-LIMIT_S = 180.0
+LIMIT_S = 600.0
 
 
 def wait_until(true: Callable[[], object], *, what: str, seconds: float = LIMIT_S, every: float = 0.02) -> None:

@@ -43,7 +43,7 @@ class ControlNode(Project):
         self.own()
         variables = " ".join(f"{key}={shlex.quote(value)}" for key, value in (env or {}).items())
         command = f"cd {HOME}/windlass && {variables} {HOME}/venv/bin/python -m invoke {shlex.join(words)} 2>&1"
-        return self.host.run(command, user="deploy", check=False, timeout=300)
+        return self.host.run(command, user="deploy", check=False)
 
 
 def _closure(names: tuple[str, ...]) -> Iterator[Distribution]:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from testbed import Testbed
+from testbed.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[1]
 _SHIPPED = ("src", "plugins", "playbooks", "roles", "ansible.cfg", "tasks.py")
@@ -111,7 +112,7 @@ class Project:
         )
 
     def invoke(
-        self, *arguments: str, text: str = "", env: Mapping[str, str] | None = None, timeout: float = 300
+        self, *arguments: str, text: str = "", env: Mapping[str, str] | None = None, timeout: float = LIMIT_S
     ) -> subprocess.CompletedProcess[str]:
         """Run `invoke` with these arguments, typing `text` into it; stderr comes with stdout, as on a terminal."""
         return self._run([program("invoke"), *arguments], text, env, timeout)
@@ -123,7 +124,7 @@ class Project:
         *options: str,
         variables: Mapping[str, Any] | None = None,
         check: bool = False,
-        timeout: float = 300,
+        timeout: float = LIMIT_S,
     ) -> Play:
         """Run a playbook with plain `ansible-playbook`; `check` is check mode with diffs."""
         command = [program("ansible-playbook"), "--inventory", f"inventories/{environment}", *options]

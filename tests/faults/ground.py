@@ -31,8 +31,8 @@ from windlass.project import load
 from windlass_engine.model import Options, Plan
 from windlass_engine.running import execute
 
-#: A cut link is noticed after two seconds, not after twenty.
-_SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2"
+#: A cut link is noticed after some eight seconds, not after twenty; a busy host that lets somebody in needs a few itself.
+_SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
 _RUN_FILES = "home/deploy/.local/state/windlass/runs"
 _QUERIES: Final = {
     "ledger": "SELECT id, n FROM ledger ORDER BY id",

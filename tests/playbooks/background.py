@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,11 @@ class Playing:
 
         wait_until(said, what=f"{text!r} in the output", every=0.05)
         assert text in self.output, self.output
+
+    def comes_to(self, true: Callable[[], object], *, what: str) -> None:
+        """Wait for a moment within the run; a run that ended without it fails with all that was said."""
+        wait_until(lambda: true() or self.process.poll() is not None, what=what)
+        assert self.process.poll() is None, self.output
 
     def kill(self) -> None:
         """Kill it with -9, and the processes that it has started."""

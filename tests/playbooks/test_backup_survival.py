@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from testbed import Host, Testbed
-from testbed.waiting import wait_until
 from tests.playbooks.background import playing
 from tests.project import Project
 
@@ -20,9 +19,6 @@ PATIENT_DUMP = f"""#!/bin/sh
 case "$*" in *--file=*) touch {SLOW}/begun; while [ ! -e {SLOW}/go ]; do sleep 0.05; done;; esac
 exec /usr/lib/postgresql/*/bin/pg_dump "$@"
 """
-IMPATIENT = (
-    "ansible_ssh_args: -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2\n"
-)
 #: Rows of this table wait, wherever they are written, until there is a database called gate.
 GATED = """
 CREATE FUNCTION public.is_open(n int) RETURNS bool LANGUAGE plpgsql VOLATILE AS $$
@@ -57,8 +53,7 @@ def kept(project: Project, testbed: Testbed, host: Host) -> Project:
     """A project with that database."""
     project.system("tried")
     listed = [{"name": "tried", "system": "tried", "url": host.database_url("tried")}]
-    folder = project.testbed_environment("bed", testbed, {"db1": listed}, policy=POLICY)
-    project.write(f"{folder.relative_to(project.root)}/group_vars/all/impatient.yml", IMPATIENT)
+    project.testbed_environment("bed", testbed, {"db1": listed}, policy=POLICY)
     return project
 
 
@@ -82,7 +77,7 @@ def test_a_backup_whose_operator_is_gone_is_come_back_to(kept: Project, host: Ho
     slow = {"windlass_client_bin": SLOW}
     try:
         with playing(kept, "backup", "bed", variables=slow) as first:
-            wait_until(lambda: begun(host), what="the backup to begin")
+            first.comes_to(lambda: begun(host), what="the backup to begin")
             first.process.kill()
         with playing(kept, "backup", "bed", variables=slow) as second:
             second.says("is at work here since")
@@ -99,7 +94,7 @@ def test_a_backup_whose_operator_is_gone_is_come_back_to(kept: Project, host: Ho
 def test_a_restore_goes_on_without_link_and_operator(kept: Project, host: Host) -> None:
     assert kept.playbook("backup", "bed").code == 0
     with playing(kept, "restore", "bed") as first:
-        wait_until(lambda: waits(host, "^COPY public.held"), what="the restore at the gate")
+        first.comes_to(lambda: waits(host, "^COPY public.held"), what="the restore at the gate")
         first.process.kill()
     with playing(kept, "restore", "bed") as second:
         second.says("following that run")

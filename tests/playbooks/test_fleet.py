@@ -188,7 +188,7 @@ def test_a_host_that_goes_down_in_mid_run_is_waited_for_and_its_run_missed(fleet
     wait_until(lambda: db1.psql(f"{locks} granted", "tried") == "1", what="the lock")
     waiting = f"{locks} NOT granted"
     with playing(fleet, "deploy", "bed", "--limit", "db1") as deploy:
-        wait_until(lambda: db1.psql(waiting, "tried") == "1", what="the migration at the lock")
+        deploy.comes_to(lambda: db1.psql(waiting, "tried") == "1", what="the migration at the lock")
         db1.kill()
         deploy.says("the connection is lost; work on the host goes on")
         db1.boot()

@@ -13,9 +13,6 @@ from tests.playbooks.background import playing
 from tests.project import Project
 
 POLICY = {"confirm": "none", "backup": "never", "scratch": "allow"}  # procedures are tried before they undo
-IMPATIENT = (
-    "ansible_ssh_args: -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2\n"
-)
 UP = """\
 CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY);
 INSERT INTO a VALUES (1);
@@ -36,8 +33,7 @@ def host(testbed: Testbed) -> Iterator[Host]:
 
 def environment(project: Project, testbed: Testbed, host: Host, system: str) -> None:
     listed = [{"name": "tried", "system": system, "url": host.create_mariadb_database("tried")}]
-    folder = project.testbed_environment("bed", testbed, {host.name: listed}, policy=POLICY)
-    project.write(f"{folder.relative_to(project.root)}/group_vars/all/impatient.yml", IMPATIENT)
+    project.testbed_environment("bed", testbed, {host.name: listed}, policy=POLICY)
 
 
 def ours(project: Project, up: str) -> None:
@@ -86,7 +82,7 @@ def test_a_cut_link_neither_kills_nor_doubles_a_run(project: Project, testbed: T
     wait_until(lambda: host.mariadb("SELECT IS_USED_LOCK('latch')") != "NULL", what="the latch")
     with playing(project, "deploy", "bed") as deploy:
         waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'INSERT INTO a SELECT%'"
-        wait_until(lambda: host.mariadb(waiting) == "1", what="the migration at its second statement")
+        deploy.comes_to(lambda: host.mariadb(waiting) == "1", what="the migration at its second statement")
         with host.cut_off():
             deploy.says("the connection is lost; work on the host goes on")
             host.mariadb("KILL " + host.mariadb("SELECT IS_USED_LOCK('latch')"))

@@ -31,10 +31,6 @@ for file in /proc/[0-9]*/fd/*; do
   esac
 done
 """
-# The link's death is noticed at once instead of after twenty seconds.
-IMPATIENT = (
-    "ansible_ssh_args: -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2\n"
-)
 
 
 @pytest.fixture
@@ -52,8 +48,7 @@ def held(project: Project, testbed: Testbed, host: Host) -> Project:
     project.system("tried")
     project.migration("001_held", HELD, down="DROP TABLE public.runs;\n")
     listed = [{"name": "tried", "system": "tried", "url": host.database_url("tried")}]
-    folder = project.testbed_environment("bed", testbed, {"db1": listed}, policy=POLICY)
-    project.write(f"{folder.relative_to(project.root)}/group_vars/all/impatient.yml", IMPATIENT)
+    project.testbed_environment("bed", testbed, {"db1": listed}, policy=POLICY)
     return project
 
 
@@ -82,7 +77,7 @@ def times_run(host: Host) -> str:
 
 def test_a_cut_link_neither_kills_nor_doubles_a_run(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as deploy:
-        wait_until(lambda: waits(host), what="the migration at the latch")
+        deploy.comes_to(lambda: waits(host), what="the migration at the latch")
         with host.cut_off():
             deploy.says("the connection is lost; work on the host goes on")
             let_go(host)
@@ -99,7 +94,7 @@ def test_an_operator_who_is_gone_leaves_a_run_that_a_second_deploy_finds(
     held: Project, host: Host, latch: object
 ) -> None:
     with playing(held, "deploy", "bed") as first:
-        wait_until(lambda: waits(host), what="the migration at the latch")
+        first.comes_to(lambda: waits(host), what="the migration at the latch")
         first.process.kill()
     with playing(held, "deploy", "bed") as second:
         second.says("is at work here since")
@@ -112,7 +107,7 @@ def test_an_operator_who_is_gone_leaves_a_run_that_a_second_deploy_finds(
 
 def test_two_deploys_at_once_run_it_once(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as first, playing(held, "deploy", "bed") as second:
-        wait_until(lambda: waits(host), what="the migration at the latch")
+        first.comes_to(lambda: waits(host), what="the migration at the latch")
         one_follows = lambda: "following that run" in first.output + second.output  # noqa: E731
         wait_until(one_follows, what="one deploy that follows the other", every=0.1)
         let_go(host)
@@ -122,7 +117,7 @@ def test_two_deploys_at_once_run_it_once(held: Project, host: Host, latch: objec
 
 def test_a_killed_run_is_missed_and_the_next_deploy_does_its_work(held: Project, host: Host, latch: object) -> None:
     with playing(held, "deploy", "bed") as deploy:
-        wait_until(lambda: waits(host), what="the migration at the latch")
+        deploy.comes_to(lambda: waits(host), what="the migration at the latch")
         assert host.console(KILL_WHO_HOLDS_THE_RUN_LOCK).stdout.strip()
         assert deploy.ends() != 0
         assert "ended without a result" in deploy.output
