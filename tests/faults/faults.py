@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from testbed.waiting import wait_until
-from tests.faults.ground import Database, Ground, at_once
+from tests.faults.ground import IMPATIENT, Database, Ground, at_once
 from tests.faults.stories import FIRST
 from tests.playbooks.background import Playing, playing
 from tests.project import Play
@@ -102,12 +102,15 @@ def engine_killed(case: Case) -> str:
 
 def link_cut(case: Case) -> str:
     """The host's cable is pulled, and plugged in again before ssh has noticed or afterwards."""
+    case.ground.environment(case.database, ansible_ssh_args=IMPATIENT)
     with case.command() as play:
         case.any_time(play)
         hit = play.process.poll() is None
         with case.ground.host.cut_off():
             at_once(case.dice.uniform(0.5, 14))
-        return _ended(play, hit)
+        ended = _ended(play, hit)
+    case.ground.environment(case.database)
+    return ended
 
 
 def controller_killed(case: Case) -> str:
@@ -193,7 +196,7 @@ def many_at_once(case: Case, count: int) -> str:
 
     def run(environment: str) -> int:
         arguments = (case.verb, "--env", environment, *ARGUMENTS[case.verb], "--yes")
-        return case.ground.project.invoke(*arguments, timeout=500).returncode
+        return case.ground.project.invoke(*arguments).returncode
 
     with ThreadPoolExecutor(count) as pool:
         codes = list(pool.map(run, names))

@@ -31,8 +31,8 @@ from windlass.project import load
 from windlass_engine.model import Options, Plan
 from windlass_engine.running import execute
 
-#: A cut link is noticed after some eight seconds, not after twenty; a busy host that lets somebody in needs a few itself.
-_SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+#: For a host whose link is cut: that is noticed after some eight seconds, not after half a minute.
+IMPATIENT = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
 _RUN_FILES = "home/deploy/.local/state/windlass/runs"
 _QUERIES: Final = {
     "ledger": "SELECT id, n FROM ledger ORDER BY id",
@@ -140,7 +140,7 @@ class Ground:
         self.bed.inventory(
             self.project.root / "inventories" / name,
             hosts=[worker.name],
-            variables={"windlass_policy": policy, "ansible_ssh_args": _SSH, "ansible_ssh_timeout": 20},
+            variables={"windlass_policy": policy, "ansible_ssh_timeout": 20},
             host_variables={worker.name: variables},
         )
         return name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.unit.record_of import ERROR
@@ -56,3 +59,15 @@ def test_a_failed_loop_tells_what_its_items_said():
     error = mishaps.error_of("db1", {"msg": "One or more items failed", "results": items}, action="package")
     assert "no such package" in error["message"]
     assert "fine" not in error["message"]
+
+
+def test_a_login_that_is_slow_is_told_and_given_time():
+    """Logins wait 25 seconds for a D-Bus that does not answer; sshd says nothing meanwhile, as on a dead link."""
+    message = (
+        "mux_client_request_session: read from master failed: Broken pipe\r\nFailed to connect to new control master"
+    )
+    error = mishaps.error_of("db1", {"msg": message}, unreachable=True)
+    assert error["message"] == "the host let the login in and then gave no answer in time"
+    shipped = (Path(__file__).resolve().parents[2] / "ansible.cfg").read_text()
+    interval, count = map(int, re.findall(r"ServerAlive(?:Interval|CountMax)=(\d+)", shipped))
+    assert 30 < interval * (count + 1) < 60

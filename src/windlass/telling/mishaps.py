@@ -41,6 +41,12 @@ _UNREACHABLE = (
         "check ansible_host in the inventory, and DNS",
     ),
     (
+        "connect to new control master",
+        "host_unreachable",
+        "the host let the login in and then gave no answer in time",
+        "look at its load and at what logins wait for there (`journalctl -u ssh`: PAM, D-Bus, LDAP), then try again",
+    ),
+    (
         "timed out|No route to host|Network is unreachable",
         "host_unreachable",
         "the host does not answer",
