@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from testbed.waiting import LIMIT_S
 from tests.project import Project
 from tests.servers import sshd as servers
 from tests.servers.ports import closed_port
@@ -70,6 +71,7 @@ class World:
             "ansible_ssh_common_args": sshd.common_args,
             # A shared connection would let hosts of one address in by the key check of another.
             "ansible_ssh_args": "-o ControlMaster=no",
+            "ansible_ssh_timeout": int(LIMIT_S),  # eight hosts are one machine, which may have other things to do
         }
         self.host(name, **{**way, **variables})
 
