@@ -202,7 +202,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will run on one database, in order; a pure function of the project and the journal."""
+    """What will run on one database, in order; a pure function of the project and the journal.
+
+    ``to`` is the migration up to which it was asked for, empty for all.
+    """
 
     host: str
     database: str
@@ -212,6 +215,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     atomic: bool = False
+    to: str = ""
 
     @functools.cached_property
     def digest(self) -> str:

@@ -76,7 +76,7 @@ def plan_up(
     if atomic:
         _refuse_atomic(dialects.get(project.engine), steps, where)
     warnings = tuple(f"{name} sorts before migrations that are applied already" for name in late)
-    return Plan(host, database, project.system, "up", journal.head, tuple(steps), warnings, atomic)
+    return Plan(host, database, project.system, "up", journal.head, tuple(steps), warnings, atomic, to)
 
 
 def plan_down(
@@ -157,7 +157,7 @@ def plan_baseline(
                 verify=parse(migration.verify),
             )
         )
-    return Plan(host, database, project.system, "baseline", journal.head, tuple(steps))
+    return Plan(host, database, project.system, "baseline", journal.head, tuple(steps), to=to)
 
 
 def _is_applied(migration: Migration, journal: Journal) -> bool:

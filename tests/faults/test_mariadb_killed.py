@@ -12,6 +12,7 @@ import pytest
 from testbed.waiting import LIMIT_S
 from tests.contract.test_killed import PROJECT, state
 from tests.faults.chance import dice, many
+from tests.faults.judging import judge
 from tests.systems import Bench
 from windlass_engine.model import Wire
 
@@ -41,15 +42,15 @@ def test_killed_at_a_random_moment(mortal_mariadb: MariaDBServer, wanted: tuple[
 
     with mortal_mariadb.database() as url, ThreadPoolExecutor(1) as pool:
         bench = Bench(url)
-        running = pool.submit(bench.deploy, PROJECT, emit)
+        planned = bench.plan(PROJECT)
+        running = pool.submit(bench.run, planned, emit)
         assert reached.wait(LIMIT_S)
         time.sleep(delay_s)  # a moment of its own, not a wait for something
         mortal_mariadb.kill()
         mortal_mariadb.start()
         result = running.result(LIMIT_S)
         if result["status"] == "failed":
-            applied = [name for name, told in bench.states().items() if told == "applied"]
-            assert result["applied"] == applied, "what was told is not what stands"
+            judge(bench, planned, "run", result)
         again = bench.deploy(PROJECT)
         assert again["error"] is None, again
         assert state(bench) == wanted

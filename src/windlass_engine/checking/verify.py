@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Callable
 
 from ..dialects.link import ServerError
+from ..errors import WindlassError
 from ..messages import Messages, Refused
 from ..model import CheckResult, Script, Statement, Target, Wire
 from ..session import Session, connect
@@ -25,7 +26,7 @@ def run_checks(
     """Run check scripts (read-only) or sample-data tests (always rolled back).
 
     ``kind`` is ``check`` or ``sample``; samples that need a scratch database run only where ``scratch`` is true.
-    Raises WindlassError (login_refused, database_unreachable).
+    Raises WindlassError (login_refused, database_unreachable, connection_lost).
     """
     results: list[CheckResult] = []
     with connect(target, f"windlass {kind}s") as session:
@@ -52,7 +53,7 @@ def run_script(session: Session, script: Script, *, writable: bool) -> list[Chec
 
     A script that asks for a scratch database needs commits, so its statements commit one by one.  Each named
     statement gives one result.  A statement that fails ends the script, as the transaction is lost: the checks behind
-    it are reported as not run.
+    it are reported as not run.  Raises WindlassError (connection_lost): then no check has found anything.
     """
     results: list[CheckResult] = []
     try:
@@ -60,10 +61,21 @@ def run_script(session: Session, script: Script, *, writable: bool) -> list[Chec
             session.run(_opening(session, script, writable))
         _run_statements(session, script, results)
     except ServerError as error:
+        if error.lost:
+            raise _lost(session, script, error) from error
         results.append(CheckResult(script.path, script.path, 0, error=error.message))
     finally:
         _end(session)
     return results
+
+
+def _lost(session: Session, script: Script, error: ServerError) -> WindlassError:
+    """Return the error of checks that nobody could end."""
+    hint = "no check has found anything; when the server is up: invoke verify --env ENV"
+    where = {"database": session.target.name, "file": script.path}
+    return WindlassError(
+        "connection_lost", f"the server was lost during the checks: {error.message}", hint=hint, where=where
+    )
 
 
 def _opening(session: Session, script: Script, writable: bool) -> tuple[str, ...]:
@@ -84,6 +96,9 @@ def _run_statements(session: Session, script: Script, results: list[CheckResult]
         try:
             failures = _failures(session, script, statement)
         except (ServerError, Refused) as error:
+            told = error.error if isinstance(error, Refused) else error
+            if told.lost:
+                raise told from error
             results.append(_result(script, statement, began, error=str(error)))
             later = [s for s in script.statements[position + 1 :] if s.check]
             results += [_result(script, s, began, error="not run: a statement before it failed") for s in later]

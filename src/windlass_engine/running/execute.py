@@ -16,7 +16,7 @@ from ..errors import WindlassError
 from ..model import CheckResult, Journal, Options, Plan, Step, Target, Wire
 from ..schema import memory
 from ..session import Session, connect
-from . import outcome, sizes
+from . import aftermath, outcome, sizes
 from .context import Context
 from .measuring import Measure
 from .steps import StepFailed, StepRunner
@@ -24,8 +24,6 @@ from .telling import Telling
 from .watch import Watch
 
 Emit = Callable[[Wire], None]
-#: How long a run asks for the truth after it lost the server (seconds).
-LOOK_AGAIN_S = 15.0
 
 
 def run(target: Target, plan: Plan, options: Options, emit: Emit, measure: Optional[Measure] = None) -> Wire:
@@ -104,6 +102,8 @@ class _Run:
         self._index = 0
         self._volumes: Optional[Volumes] = None
         self._fingerprint = ""
+        self._archived: list[Wire] = []
+        self._returned: list[Wire] = []
 
     def go(self) -> Wire:
         """Read the journal again, then run step by step."""
@@ -157,32 +157,49 @@ class _Run:
                 self._together(runner)
             else:
                 self._one_by_one(runner)
-            returned = self._put_back()
+            self._put_back()
         except StepFailed as failed:
-            return {**self._failed(failed), "archived": runner.archived}
+            return self._failed(failed, runner.archived)
         aside = sizes.Aside(self._observer) if self._has_many_tables() else None
-        after = journals.read(self._session)
+        try:
+            after = journals.read(self._session)
+        except WindlassError as error:
+            return self._lost_at_end(error, runner.archived)
         self._remember(after)
+        return self._done(after, runner.archived, self._sizes(aside))
+
+    def _done(self, after: Journal, archived: list[Wire], changed: Optional[list[Wire]]) -> Wire:
+        """Return the result of a run whose steps all stand."""
         self._tell_end("done")
         result = outcome.result(self._plan, self._options, "done", outcome.standing_text(after), began=self._began)
-        moved = {"archived": runner.archived, "put_back": returned, "sizes": self._sizes(aside)}
-        result["fingerprint"] = self._fingerprint
-        return {**result, **moved, **outcome.progress(self._finished, after, self._options)}
+        moved = {"archived": archived, "put_back": self._returned, "sizes": changed, "fingerprint": self._fingerprint}
+        return {**result, **moved, **outcome.progress(self._plan, self._finished, after, self._options)}
 
-    def _put_back(self) -> list[Wire]:
+    def _lost_at_end(self, error: WindlassError, archived: list[Wire]) -> Wire:
+        """Return the result of a run that lost the server after its last commit: done, if all its steps stand."""
+        after, _ = self._ask(journals.read)
+        if after and all(outcome.has_arrived(step, after, self._options) for step in self._plan.steps):
+            return self._done(after, archived, None)
+        return self._failed(StepFailed(error, lost=True), archived)
+
+    def _put_back(self) -> None:
         """Put back what earlier rollbacks of these migrations took away, where that is asked for.  Raise StepFailed."""
         if not self._options.restore_archived:
-            return []
-        done: list[Wire] = []
+            return
+
+        def told(event: Wire) -> None:
+            self._returned.append({key: value for key, value in event.items() if key != "event"})
+            self._emit(event)
+
         try:
             for step in self._plan.steps:
                 if step.kind == "migration" and step.action in ("apply", "resume"):
-                    done += kept.put_back(self._session, step.name, self._emit)
+                    kept.put_back(self._session, step.name, told)
         except ServerError as error:
-            raise StepFailed(WindlassError("connection_lost", error.message), lost=error.lost) from error
+            code = "connection_lost" if error.lost else "archive_failed"
+            raise StepFailed(WindlassError(code, error.message, hint=error.hint), lost=error.lost) from error
         except WindlassError as error:
             raise StepFailed(error) from error
-        return done
 
     def _one_by_one(self, runner: StepRunner) -> None:
         """Run each step by itself."""
@@ -214,7 +231,7 @@ class _Run:
         try:
             _require_standing(self._session, step)
         except WindlassError as error:
-            raise StepFailed(error) from error
+            raise StepFailed(error, lost=error.code == "connection_lost") from error
 
     def _start(self, step: Step) -> None:
         """Tell that a step begins."""
@@ -229,37 +246,39 @@ class _Run:
         counts = {"index": len(self._finished), "of": len(self._plan.steps), "duration_ms": duration_ms}
         self._tell("step_done", migration=step.name, **counts)
 
-    def _failed(self, failed: StepFailed) -> Wire:
+    def _failed(self, failed: StepFailed, archived: list[Wire]) -> Wire:
         """Return the result of a run that stopped: what stands, and what to do next."""
         plan, options = self._plan, self._options
         step = plan.steps[max(self._index - 1, 0)]
         failed.error.located(host=plan.host, database=plan.database)
-        after = self._look_again() if failed.lost else self._note_failure(step, failed)
-        changed = None if failed.lost else self._sizes()
-        gone = self._settle(after) if failed.lost and after else ""
-        steps = self._end_of(step, failed, after)
+        self._archived, unknown = archived, ""
+        after = None if failed.lost else self._note_failure(step, failed)
+        changed = self._sizes() if after else None
+        if after is None:
+            after, unknown = self._look_again(step, failed)
+        end = outcome.End(plan, step, after, options, failed.lost, unknown)
+        gone = self._settle(end) if after else ""
+        steps = self._end_of(end, failed)
         self._tell_end("failed")
-        state = outcome.state_after(plan, step, after, options) + gone
-        next_command = outcome.next_command(plan, step, len(self._finished), after, options)
-        result = outcome.result(plan, options, "failed", state, began=self._began)
-        far = {**outcome.progress(self._finished, after, options), "steps": steps}
-        far |= {"sizes": changed, "fingerprint": self._fingerprint}
-        return {**result, **far, "next": next_command, "error": failed.error.to_wire()}
+        result = outcome.result(plan, options, "failed", end.state(len(self._finished)) + gone, began=self._began)
+        far = {**outcome.progress(plan, self._finished, after, options), "steps": steps, "sizes": changed}
+        far |= {"fingerprint": self._fingerprint, "archived": self._archived, "put_back": self._returned}
+        return {**result, **far, "next": end.next_command(len(self._finished)), "error": failed.error.to_wire()}
 
-    def _end_of(self, step: Step, failed: StepFailed, after: Optional[Journal]) -> list[Wire]:
+    def _end_of(self, end: outcome.End, failed: StepFailed) -> list[Wire]:
         """Tell that a step failed, unless only the answer to its commit did; return each step's line."""
-        if failed.lost and after and outcome.has_arrived(step, after.get(step.kind, step.name), self._options):
+        if end.arrived:
             return self._finished
-        self._tell("step_failed", migration=step.name, message=failed.error.message, **_place(failed.error))
-        return [*self._finished, outcome.step_result(step, "failed")]
+        self._tell("step_failed", migration=end.step.name, message=failed.error.message, **_place(failed.error))
+        return [*self._finished, outcome.step_result(end.step, "failed")]
 
-    def _settle(self, after: Journal) -> str:
-        """Hold what was told of the steps against the journal after the server was lost; return in words what is gone.
+    def _settle(self, end: outcome.End) -> str:
+        """Hold what was told of the steps against the journal; return in words what is gone.
 
         A commit may have arrived whose answer did not, and the last ones that were answered may have gone with a crash.
         """
         told, self._finished = self._finished, []
-        for item in outcome.standing(self._plan, told, after, self._options):
+        for item in end.standing(told):
             self._finished.append(item)
             if item not in told:
                 counts = {"index": len(self._finished), "of": len(self._plan.steps)}
@@ -268,18 +287,46 @@ class _Run:
         return f"; with the server's crash these are gone again, journal and all: {', '.join(lost)}" if lost else ""
 
     def _note_failure(self, step: Step, failed: StepFailed) -> Optional[Journal]:
-        """Write the failure into the event log, then read what stands."""
-        dialect = self._session.dialect
+        """Write the failure into the event log, then read what stands; None where the server was lost meanwhile."""
         try:
             self._session.run("ROLLBACK")
-            event = dialect.journal.event("failed", self._plan, step, self._options, failed.error.message)
-            self._session.run([*dialect.own_session(), *dialect.durable(), event])
-            after = journals.read(self._session)
-            self._remember(after)
-            return after
+            after = self._write_failure(self._session, step, failed)
         except (ServerError, WindlassError):
             self._session.close()  # it holds the lock, whose end is waited for
-            return self._look_again()
+            return None
+        self._remember(after)
+        return after
+
+    def _write_failure(self, session: Session, step: Step, failed: StepFailed) -> Journal:
+        """Write the failure into the event log, which makes all before it durable; return what stands.
+
+        A server that has no room for the event tells what stands all the same.
+        """
+        dialect = session.dialect
+        event = dialect.journal.event("failed", self._plan, step, self._options, failed.error.message)
+        try:
+            session.run([*dialect.own_session(), *dialect.durable(), event])
+        except ServerError as error:
+            if error.lost:
+                raise
+        return journals.read(session)
+
+    def _look_again(self, step: Step, failed: StepFailed) -> tuple[Optional[Journal], str]:
+        """Ask what stands after the server was lost, and write the failure down; None and why where nobody can tell."""
+
+        def read(session: Session) -> Journal:
+            after = self._write_failure(session, step, failed)
+            self._archived = outcome.archived(session, self._plan, after, self._options)
+            return after
+
+        text = f"the connection is lost ({failed.error.message}); the server is asked what stands"
+        self._tell("note", migration=step.name, text=text)
+        return self._ask(read)
+
+    def _ask(self, read: Callable[[Session], Journal]) -> tuple[Optional[Journal], str]:
+        """Ask on a new connection."""
+        application = _application(self._options)
+        return aftermath.ask(lambda: connect(self._target, application, 5), self._session.backend_pid, read)
 
     def _remember(self, after: Journal) -> None:
         """Keep the schema as it is now, so that what others change later can be told."""
@@ -298,23 +345,6 @@ class _Run:
         if self._volumes is None:
             return None
         return sizes.changes(self._volumes, (aside and aside.found()) or sizes.look(self._session))
-
-    def _look_again(self) -> Optional[Journal]:
-        """Ask for the truth on a new connection after the old one was lost; None while nobody can tell.
-
-        While the lost session still works on the server, its message may yet commit: its end is waited for.
-        """
-        until = time.monotonic() + LOOK_AGAIN_S
-        while time.monotonic() < until:
-            try:
-                with connect(self._target, _application(self._options), 5) as session:
-                    holder = session.dialect.lock_holder(session.link)
-                    if holder is None or holder.pid != self._session.backend_pid:
-                        return journals.read(session)
-            except (WindlassError, ServerError):
-                pass
-            time.sleep(0.5)
-        return None
 
     def _tell_end(self, status: str) -> None:
         """Tell that the run ended."""

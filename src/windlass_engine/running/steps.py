@@ -58,7 +58,7 @@ class StepRunner:
             self._guard(step, lambda: self._in_one_transaction([step], lambda _: None))
         else:
             self._guard(step, lambda: self._loose(step))
-        self._context.restore(step)
+        self._restore(step)
 
     def _loose(self, step: Step, closing: tuple[str, ...] = (), archive: Optional[StepArchive] = None) -> None:
         """Run a step statement by statement."""
@@ -139,7 +139,14 @@ class StepRunner:
         """Run all steps in one transaction; ``tell`` is called as each begins.  Raise StepFailed."""
         self._guard(steps[0], lambda: self._in_one_transaction(steps, tell))
         for step in steps:
+            self._restore(step)
+
+    def _restore(self, step: Step) -> None:
+        """Give the next step a clean session.  Raise StepFailed; what ran stands."""
+        try:
             self._context.restore(step)
+        except ServerError as error:
+            raise self._failure(error, True, -1) from error
 
     def _in_one_transaction(self, steps: Sequence[Step], tell: Callable[[Step], None]) -> None:
         """Run steps and their journal rows between BEGIN and COMMIT, from the start again when a lock is lost."""

@@ -10,8 +10,8 @@ import select
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Callable, Optional
 
 from ...errors import WindlassError
@@ -28,6 +28,8 @@ _REFUSED = (
     "no password supplied",
     "is not permitted to log in",
 )
+#: How a server begins (SQLSTATE 57P03) that is up but lets nobody in yet.
+_COMING = "the database system is "
 _INSTALL = "install it with: ansible-playbook -i inventories/ENV playbooks/prepare.yml"
 
 
@@ -95,13 +97,19 @@ def _login_error(target: Target, text: str) -> WindlassError:
             hint="check the user and the secret of this database in the inventory",
         )
     hint = "check the URL's host, port and database name, and that the server runs"
-    return WindlassError("database_unreachable", text, where=where, hint=hint)
+    detail = {"starting": True} if _COMING in text else {}
+    return WindlassError("database_unreachable", text, where=where, hint=hint, detail=detail)
 
 
 def _first_fatal(text: str) -> str:
     """Return the line that says why, without libpq's list of addresses tried."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "FATAL" in line), lines[0] if lines else "no answer")
+
+
+def _ends_session(state: str, severity: str) -> bool:
+    """Return whether a server ends the session with an error: its last words come before the connection is gone."""
+    return state.startswith("57P") or severity in ("FATAL", "PANIC")
 
 
 class PostgresLink:
@@ -209,8 +217,9 @@ class PostgresLink:
         payload = data.encode("utf-8")
         for start in range(0, len(payload), 65536):
             self._put(payload[start : start + 65536])
-        while pg.put_copy_end() == 0:
-            self._wait(tick, time.monotonic(), writing=True)
+        with self._telling():
+            while pg.put_copy_end() == 0:
+                self._wait(tick, time.monotonic(), writing=True)
         return sum(self._results(tick))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -270,13 +279,9 @@ class PostgresLink:
 
     def _put(self, chunk: bytes) -> None:
         """Hand over a piece of COPY data, waiting while the socket is full."""
-        import psycopg
-
-        try:
+        with self._telling():
             while self._connection.pgconn.put_copy_data(chunk) == 0:
                 self._wait(None, time.monotonic(), writing=True)
-        except psycopg.Error as error:
-            raise self._from_psycopg(error) from None
 
     def _results(self, tick: Optional[Tick]) -> list[int]:
         """Collect every result of the message; raise for the first that failed."""
@@ -289,7 +294,8 @@ class PostgresLink:
             if result.status == self._status.FATAL_ERROR:
                 failure = failure or self._error(result, len(counts))
             elif result.status == self._status.COPY_IN:
-                self._connection.pgconn.put_copy_end(b"data belongs below the COPY statement")
+                with self._telling():
+                    self._connection.pgconn.put_copy_end(b"data belongs below the COPY statement")
             elif result.status == self._status.COPY_OUT:
                 self._pass_over(tick)
             else:
@@ -302,10 +308,11 @@ class PostgresLink:
         """Read what COPY … TO stdout sends; nobody wants it here, and no result comes before its end."""
         began = time.monotonic()
         size = 1
-        while size >= 0:
-            size, _ = self._connection.pgconn.get_copy_data(1)
-            if size == 0:
-                self._wait(tick, began)
+        with self._telling():
+            while size >= 0:
+                size, _ = self._connection.pgconn.get_copy_data(1)
+                if size == 0:
+                    self._wait(tick, began)
 
     def _next(self, tick: Optional[Tick]) -> Any:
         """Wait for the next result of the message, or None at its end."""
@@ -344,8 +351,18 @@ class PostgresLink:
             position=int(position) if position else 0,
             detail=text(Field.MESSAGE_DETAIL),
             hint=text(Field.MESSAGE_HINT),
-            lost=self._lost() or text(Field.SQLSTATE).startswith("57P"),
+            lost=self._lost() or _ends_session(text(Field.SQLSTATE), text(Field.SEVERITY_NONLOCALIZED)),
         )
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Translate what psycopg raises in a block.  Raise ServerError."""
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._from_psycopg(error) from None
 
     def _from_psycopg(self, error: Any) -> ServerError:
         """Translate an exception of psycopg."""
@@ -354,7 +371,7 @@ class PostgresLink:
             state=error.sqlstate or "",
             detail=error.diag.message_detail or "",
             hint=error.diag.message_hint or "",
-            lost=self._lost() or (error.sqlstate or "").startswith("57P"),
+            lost=self._lost() or _ends_session(error.sqlstate or "", error.diag.severity_nonlocalized or ""),
         )
 
     def _lost(self) -> bool:
