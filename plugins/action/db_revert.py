@@ -67,24 +67,27 @@ class ActionModule(WindlassAction):
         packed = {name: planning.packed(plan) for name, plan in plans.items()}
         ends = self.follow("db_migrate", asked, plans=packed, settings=settings, kind="revert")
         for database in asked:
-            self._tell_end(database, plans[database.name], ends.get(database.name))
+            self._tell_end(database, ends.get(database.name))
 
-    def _tell_end(self, database: Database, plan: Plan, end: Mapping[str, Any] | None) -> None:
+    def _tell_end(self, database: Database, end: Mapping[str, Any] | None) -> None:
         """Add to the failed run's result what was undone of it and where the database stands now."""
         result = (end or {}).get("result") or {}
         error = (end or {}).get("error") or result.get("error")
         if error or not result:
             reason = error["message"] if error else "an earlier database stopped the way back"
             self.note(f"{database.name}: could not be brought back: {reason}")
+        if not result:
             return
-        before = self.args["runs"][database.name]
-        state = f"undone again: {', '.join(result['applied'])}; {result['state']}"
-        self.note(f"{database.name}: {state}")
-        self.result["changed"] = True
+        undone = f"undone again: {', '.join(result['applied'])}; " if result["applied"] else ""
+        state = f"{undone}{result['state']}"
+        if not error:
+            self.note(f"{database.name}: {state}")
+        self.result["changed"] = self.result.get("changed", False) or result["changed"]
+        mend = f"mend the scripts, then: invoke deploy --env {shlex.quote(self.environment)}"
         kept = {key: result[key] for key in ("schema_version", "journal_head")}
         self.result["windlass_run"][database.name] = {
-            **before, **kept, "status": "failed", "reverted": result["applied"], "state": state,
-            "next": f"mend the scripts, then: invoke deploy --env {shlex.quote(self.environment)}",
+            **self.args["runs"][database.name], **kept, "status": "failed", "reverted": result["applied"],
+            "state": state, "next": result["next"] or mend,
         }  # fmt: skip
 
     def _fail_as_before(self) -> None:

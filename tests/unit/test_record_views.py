@@ -41,6 +41,15 @@ def test_a_failure_closes_with_the_state_and_the_next_command():
     assert summary.rows(found)[0].bad
 
 
+def test_a_database_whose_journal_nobody_could_read_afterwards_is_not_called_empty():
+    lost = run("failed", error=ERROR, schema_version="", journal_head="")
+    found = closed(db1={"windlass_plan": {"salon": plan(schema_version="m1")}, "windlass_run": {"salon": lost}})
+    assert (summary.rows(found)[0].before, summary.rows(found)[0].after) == ("m1", "(unknown)")
+    undone = run("failed", error=ERROR, schema_version="", journal_head="h")
+    found = closed(db1={"windlass_plan": {"salon": plan(schema_version="m1")}, "windlass_run": {"salon": undone}})
+    assert summary.rows(found)[0].after == "(empty)"
+
+
 def test_the_next_command_goes_no_further_back_than_the_failure_went():
     following = "mend it, then: invoke deploy --env prod; or: invoke rollback --env prod --steps 1"
     failed = {"windlass_run": {"salon": run("failed", error=ERROR, next=following)}}

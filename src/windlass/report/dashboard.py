@@ -161,7 +161,7 @@ def _learn(known: Standing, run: record.Record, data: Mapping[str, Any], now: da
         known.drifted = {**moment, **_drift(drift)}
     result = data.get("run") or {}
     if result.get("schema_version") is not None and result.get("status") in ("done", "failed", "nothing"):
-        known.version = result["schema_version"] or summary.EMPTY
+        known.version = summary.version_after(result)
     if run["verb"] in record.CHANGING and result:
         bad = result["status"] == "failed"
         known.changed = {**moment, "text": f"{run['verb']}: {result['status']}", "bad": bad, "who": run["who"]}

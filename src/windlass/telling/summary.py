@@ -12,6 +12,8 @@ from windlass.records import record
 from windlass.telling import console
 
 EMPTY = "(empty)"
+#: Where a database stands after a run that lost its server for good.
+UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,15 @@ def system(data: Mapping[str, Any]) -> str:
 
 def _versions(data: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[str, str]:
     before = data["plan"].get("schema_version", "") or EMPTY if "plan" in data else ""
-    after = run.get("schema_version", "") or EMPTY if run and run.get("status") != "check" else ""
+    after = version_after(run) if run and run.get("status") != "check" else ""
     return before, "" if after == before else after
+
+
+def version_after(run: Mapping[str, Any]) -> str:
+    """Return the schema version at which a run's result says that the database stands."""
+    if run.get("status") == "failed" and run.get("journal_head") == "":
+        return UNKNOWN  # nobody could read the journal afterwards
+    return run.get("schema_version", "") or EMPTY
 
 
 def work(data: Mapping[str, Any]) -> str:
