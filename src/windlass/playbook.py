@@ -52,8 +52,11 @@ def run(settings: Settings, call: Call) -> record.Record:
     path = _record_path(settings, call, run_id)
     with _extra_vars(settings, call, run_id) as variables:
         command = _command(settings, call, variables)
-        status = _watched(command, _environment(settings, call, run_id, path), settings.root, call.quiet)
+        status, interrupted = _watched(command, _environment(settings, call, run_id, path), settings.root, call.quiet)
     found = _taken(settings, call, path)
+    if found is None and interrupted:  # before Ansible could begin a record
+        found = record.new(call.playbook, call.environment, run_id, check=call.check)
+        record.close(found, interrupted=True)
     if found is None:
         raise _never_started(call, status)
     if found["error"] and found["error"]["code"] == "internal_error" and not found["hosts"]:
@@ -140,15 +143,19 @@ def _utf8() -> dict[str, str]:
     return {} if current.lower().endswith((".utf-8", ".utf8")) else {"LC_ALL": "C.UTF-8"}
 
 
-def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Path, quiet: bool) -> int:
-    """Run to the end; Ctrl-C, SIGTERM and a closed terminal are passed on, and the end is waited for."""
-    output = sys.stderr if quiet else None
+def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Path, quiet: bool) -> tuple[int, bool]:
+    """Run to the end; return how it ended, and whether it was interrupted.
+
+    Ctrl-C, SIGTERM and a closed terminal are passed on, and the end is waited for.
+    """
+    output, interrupted = sys.stderr if quiet else None, False
     sys.stdout.flush()
     with _ends_as_ctrl_c(), subprocess.Popen(command, env=environment, cwd=folder, stdout=output) as process:
         while True:
             try:
-                return process.wait()
+                return process.wait(), interrupted
             except KeyboardInterrupt:
+                interrupted = True
                 _pass_on(process)
 
 
@@ -252,4 +259,4 @@ def module(settings: Settings, name: str, arguments: Sequence[str], *, dry_run: 
         return 0
     paths = [str(settings.root / "src"), str(settings.root)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return _watched([sys.executable, "-m", name, *arguments], environment, settings.root, quiet=False)
+    return _watched([sys.executable, "-m", name, *arguments], environment, settings.root, quiet=False)[0]

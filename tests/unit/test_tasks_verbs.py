@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -280,6 +281,23 @@ def test_an_interruption_is_passed_on_and_tells_what_goes_on(stage, number):
     assert process.returncode == record.INTERRUPTED, output
     assert "goes on there to its end" in output
     assert "invoke deploy --env stage" in output
+
+
+def test_an_interruption_before_ansible_is_up_is_one_too(stage, monkeypatch, capfd):
+    """It is no fault of the inventory."""
+    at_work = stage.folder / "at-work"
+    code = f"import pathlib, time; pathlib.Path({str(at_work)!r}).touch(); time.sleep(600)"
+    monkeypatch.setattr(playbook, "_ansible_playbook", lambda: [sys.executable, "-c", code])
+
+    def interrupt():
+        wait_until(at_work.exists, what="the program to begin")
+        signal.pthread_kill(front, signal.SIGTERM)
+
+    front = threading.get_ident()
+    monkeypatch.setattr(playbook, "GRACE_S", 0.0)
+    threading.Thread(target=interrupt).start()
+    assert verbs.look(settings_of(stage), SCOPE, "status") == record.INTERRUPTED
+    assert "Interrupted" in capfd.readouterr().out
 
 
 def test_a_package_of_the_project_can_be_tried_dry(stage, capsys):
