@@ -17,9 +17,10 @@ from windlass.environment import Database
 from windlass.gate import points
 from windlass.gate.policy import Gate
 from windlass.planning import Wish
-from windlass.project import Project, load
+from windlass.project import Project, load, readable
 from windlass.records import proofs, rehearsals
 from windlass.telling import keeping
+from windlass_engine import dialects
 from windlass_engine.archiving.finding import no_room
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
@@ -43,10 +44,15 @@ class ActionModule(WindlassAction):
         self.result.update(pending=False, gated=False)
         asked = self._asked()
         root = Path(self.args["project_root"] or ROOT)
-        projects = {system: load(root, system) for system in sorted({database.system for database in asked})}
+        projects, broken = self._projects(asked, root)
         if self.args["report"]:
             self._report(asked, projects)
+            self._raise_first(broken)
+            if self.args["strict"]:
+                self._refuse_overdue()
         elif asked:
+            for error in broken:
+                self.note(f"{str(error).splitlines()[0].rstrip(':')}: not needed, the journal keeps the down scripts")
             wishes = {database.name: self._wish(database) for database in asked}
             found = planning.look(self.call, asked, projects, wishes, self.note)
             errors = [self._plan(database, projects[database.system], found[database.name]) for database in asked]
@@ -56,14 +62,24 @@ class ActionModule(WindlassAction):
             self._judge(asked, root)
             self._raise_first([error for error in errors if error])
 
+    def _projects(self, asked: Sequence[Database], root: Path) -> tuple[dict[str, Project], list[WindlassError]]:
+        """Return the systems' projects, and what cannot be read of them where that must not hold up the answer.
+
+        Raises ``project_invalid`` where the checkout's own scripts are going to run.
+        """
+        undoes = self.args["direction"] == "down" and self.args["down_from"] == "journal"
+        engines = {database.system: dialects.for_url(database.url).name for database in asked}
+        if not (self.args["report"] or undoes):
+            return {system: load(root, system) for system in sorted(engines)}, []
+        found = {system: readable(root, system, engines[system]) for system in sorted(engines)}
+        return {system: project for system, (project, _) in found.items()}, [e for _, e in found.values() if e]
+
     def _report(self, asked: Sequence[Database], projects: Mapping[str, Project]) -> None:
         """Say how things stand; what would stop a plan is part of the answer."""
         found = self.call("db_info", asked, history=1, backups=True, backup_dir=self.args["backup_dir"])["databases"]
         for database in asked:
             info = self._facts(database, projects[database.system], found[database.name])
             info["backup_overdue"] = keeping.overdue(info, database.policy.backup_max_age)
-        if self.args["strict"]:
-            self._refuse_overdue()
 
     def _refuse_overdue(self) -> None:
         """Raise for the first database whose newest verified backup is older than its policy allows."""
@@ -212,7 +228,8 @@ class ActionModule(WindlassAction):
         """Raise the first error, telling of the others."""
         if errors:
             for other in errors[1:]:
-                self.note(f"{other.where.get('database', '')}: {other.code}: {other.message.splitlines()[0]}")
+                place = other.where.get("database") or other.where.get("file") or ""
+                self.note(f"{place}: {other.code}: {other.message.splitlines()[0]}")
             raise errors[0]
 
 

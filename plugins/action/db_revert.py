@@ -15,7 +15,8 @@ from windlass import planning
 from windlass.actions import ROOT, ModuleFailed, WindlassAction, failure
 from windlass.environment import Database
 from windlass.planning import Wish
-from windlass.project import load
+from windlass.project import readable
+from windlass_engine import dialects
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Plan
 
@@ -49,7 +50,8 @@ class ActionModule(WindlassAction):
         wishes = {name: Wish("down", names=names) for name, names in self._names().items() if names}
         asked = [database for database in self.databases if database.name in wishes]
         root = Path(self.args["project_root"] or ROOT)
-        projects = {database.system: load(root, database.system) for database in asked}
+        engines = {database.system: dialects.for_url(database.url).name for database in asked}
+        projects = {system: readable(root, system, engine)[0] for system, engine in engines.items()}
         found = planning.look(self.patiently, asked, projects, wishes, self.note) if asked else {}
         plans = {
             database.name: planning.plan(

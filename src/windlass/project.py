@@ -19,7 +19,7 @@ from windlass_engine.dialects.base import Dialect
 from windlass_engine.errors import WindlassError
 from windlass_engine.model import Script
 from windlass_engine.project import script
-from windlass_engine.project.mistakes import Mistake, raise_any, refuse, told_by
+from windlass_engine.project.mistakes import Mistake, invalid, raise_any, refuse, told_by
 from windlass_engine.project.view import Migration, ProjectView, Repeatable
 
 
@@ -67,7 +67,7 @@ def load(root: Path, system: str, *, parse: Literal["headers", "all"] = "headers
     Raises one WindlassError ``project_invalid`` for all mistakes; its ``detail["mistakes"]`` lists file, line,
     message and hint of each.
     """
-    if not system or not (root / "sql" / system).is_dir():
+    if not _is_there(root, system):
         raise _no_such_system(root, system)
     layout = Layout(root, system)
     project = _read(layout, system)
@@ -76,6 +76,22 @@ def load(root: Path, system: str, *, parse: Literal["headers", "all"] = "headers
         mistakes += _parting_mistakes(project, layout.parts)
     raise_any(mistakes)
     return _whole(project) if parse == "all" else project
+
+
+def readable(root: Path, system: str, engine: str) -> tuple[Project, WindlassError | None]:
+    """Return what can be read of a system, as one of ``engine``, and the ``project_invalid`` of all that cannot.
+
+    For what a mistake in the checkout must not hold up: how databases stand, and a way back by the journal's scripts.
+    """
+    layout = Layout(root, system)
+    project = replace(_read(layout, system), engine=engine)
+    if not _is_there(root, system):
+        return project, _no_such_system(root, system)
+    return project, invalid(layout.mistakes) if layout.mistakes else None
+
+
+def _is_there(root: Path, system: str) -> bool:
+    return bool(system) and (root / "sql" / system).is_dir()
 
 
 def _no_such_system(root: Path, system: str) -> WindlassError:

@@ -114,15 +114,38 @@ def test_status():
         "last_run": {"at": "2025-01-01T10:20:30.123Z", "who": "alice", "status": "applied"},
         "backup": {"age_s": 7200}, "lock": {"pid": 7, "holder": "bob"},
     }  # fmt: skip
-    down = {"system": "salon", "error": {**ERROR, "message": "the server does not answer"}}
+    down = {"system": "salon", "error": {**ERROR, "code": "database_unreachable", "message": "no answer"}}
     found = closed("status", db1={"windlass_info": {"salon": info}}, db2={"windlass_info": {"salon": down}})
     shown = text(found)
     first = next(line for line in shown.splitlines() if line.startswith("db1"))
     for cell in ("15.4", "m3", "2", "1 edited, 1 half done", "2025-01-01 10:20:30 by alice, applied", "2 h old", "bob"):
         assert cell in first
     assert "UNREACHABLE" in shown
-    assert "FAILED  up.sql:4, host db2, database salon: the server does not answer" in shown
-    assert found["exit_code"] == 20
+    assert "FAILED  up.sql:4, host db2, database salon: no answer" in shown
+    assert found["exit_code"] == 7
+
+
+@pytest.mark.parametrize(
+    ("code", "unreachable", "says"),
+    [("project_invalid", False, "FAILED"), ("host_unreachable", True, "UNREACHABLE")],
+)
+def test_a_host_of_which_nothing_is_known_is_called_what_it_is(code: str, unreachable: bool, says: str) -> None:
+    found = begun("status", db1={})
+    record.fail(found, "db1", {**ERROR, "code": code, "where": {}}, unreachable=unreachable)
+    record.close(found)
+    row = next(line for line in text(found).splitlines() if line.startswith("db1"))
+    assert row.split() == ["db1", says]
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("database_unreachable", "UNREACHABLE"), ("login_refused", "LOGIN REFUSED"), ("driver_missing", "FAILED")],
+)
+def test_a_database_of_which_nothing_is_known_is_called_what_it_is(code: str, says: str) -> None:
+    info = {"system": "shop", "error": {**ERROR, "code": code}}
+    shown = text(closed("status", db1={"windlass_info": {"salon": info}}))
+    row = next(line for line in shown.splitlines() if line.startswith("db1"))
+    assert " ".join(row.split()) == f"db1 salon shop {says}"
 
 
 def test_history():

@@ -252,6 +252,8 @@ def lines(database: str, findings: Sequence[Mapping[str, Any]]) -> Iterator[tupl
             continue
         mark, style = _MARKS.get(finding["status"], _MARKS[FAIL])
         needed = f" (needed: {finding['needed']})" if finding["needed"] else ""
-        yield f"  {mark}  {place}{console.printable(finding['name'] + ': ' + finding['found'] + needed)}", style
+        first, *others = finding["found"].splitlines() or [""]
+        yield f"  {mark}  {place}{console.printable(finding['name'] + ': ' + first.rstrip(':') + needed)}", style
+        yield from ((f"        {console.printable(line.strip())}", style) for line in others)
         if finding["mend"]:
             yield f"        -> {console.printable(finding['mend'])}", ""

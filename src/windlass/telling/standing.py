@@ -21,6 +21,8 @@ ATTENTION = {
 }
 
 
+#: What to call a database of which nothing is known, by the error's code.
+_TROUBLE = {"database_unreachable": "UNREACHABLE", "connection_lost": "UNREACHABLE", "login_refused": "LOGIN REFUSED"}
 #: Events whose detail is news, and not an error.
 TELLING = frozenset({"maintained", "glass_broken"})
 
@@ -42,7 +44,7 @@ def status(run: record.Record) -> Lines:
 def _status_rows(host: str, part: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any] | None]]:
     """Yield (cells, error) of each database, or of a host that was never seen."""
     if part["error"] and not part["databases"]:
-        yield (host, "", "", "", "", "", "UNREACHABLE", "", "", ""), part["error"]
+        yield (host, "", "", "", "", "", part["status"].upper(), "", "", ""), part["error"]
     for name, data in part["databases"].items():
         if "info" in data:
             yield (host, name, *_status_cells(data["info"])), data["info"].get("error")
@@ -51,7 +53,7 @@ def _status_rows(host: str, part: Mapping[str, Any]) -> Iterator[tuple[tuple[str
 def _status_cells(info: Mapping[str, Any]) -> tuple[str, ...]:
     system = str(info.get("system", ""))
     if info.get("error"):
-        return (system, "", "", "", "UNREACHABLE", "", "", "")
+        return (system, "", "", "", _TROUBLE.get(info["error"]["code"], "FAILED"), "", "", "")
     return (
         system,
         f"{info.get('server_version', '')}{' read-only' if info.get('read_only') else ''}",
