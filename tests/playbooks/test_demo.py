@@ -8,6 +8,7 @@ import shutil
 import stat
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.project import ROOT, Project
@@ -133,6 +134,17 @@ def test_a_server_that_takes_its_time_to_start_is_waited_for(tmp_path, monkeypat
         known = demo.ensure(settings)
         assert hurried == ["pg_ctl"] and demo.running(settings) == known
         assert "Failed" not in "".join(capfd.readouterr())
+    finally:
+        demo.down(settings, purge=True)
+
+
+def test_runs_below_a_path_that_a_shell_would_take_apart(tmp_path):
+    settings = Settings(Project(tmp_path / "a b's ü").root)
+    try:
+        known = demo.ensure(settings)
+        assert demo.running(settings) == known
+        with psycopg.connect(known["url"]) as session:
+            assert session.execute("SELECT current_database()").fetchone() == (demo.DATABASE,)
     finally:
         demo.down(settings, purge=True)
 
