@@ -139,7 +139,7 @@ def test_mariadb_is_restored_and_brought_to_the_wanted_migration(
     story = mariadb_host.console(f"cat {LOG}").stdout.splitlines()
     assert story == ["on active inactive", "cache inactive inactive", "off active inactive"]
     kept = mariadb_host.mariadb("SHOW DATABASES LIKE 'shop\\_before\\_%'")
-    assert kept and kept in done.stdout and "invoke restore --env bed --undo" in done.stdout
+    assert kept and kept in done.stdout and "--database shop --undo" in done.stdout
     [incident] = [
         json.loads(path.read_text()) for path in (project.root / ".windlass/incidents").glob("*/incident.json")
     ]

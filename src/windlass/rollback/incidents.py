@@ -7,10 +7,12 @@ A drill writes its durations into .windlass/drills/ instead.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from windlass import typed
 from windlass.records import record
 from windlass.rollback import drills
 from windlass.rollback.timeline import steps
@@ -141,15 +143,17 @@ def _rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list
 
 def _next(run: record.Record, parts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what remains to be done."""
-    env = run["environment"]
+    env = shlex.quote(run["environment"])
     for _, error in record.errors(run):
         yield f"it FAILED ({error['code']}): {error.get('hint') or 'see the error'}; the same command goes on there"
     if run["scenario"] == "restore":
         for place, part in parts.items():
             if part["kept_as"]:
-                yield f"{place}: what stood before is kept as {part['kept_as']}: drop it when nobody needs it any more"
-                name = f" --database {place.partition(' ')[2]}" if len(parts) > 1 else ""
-                yield f"to take the exchange back: invoke restore --env {env}{name} --undo"
+                host, _, name = place.partition(" ")
+                restore = f"invoke restore --env {env}{typed.scope(host, [name])}"
+                yield f"{place}: what stood before is kept as {part['kept_as']}"
+                yield f"to take the exchange back: {restore} --undo"
+                yield f"when nobody needs it any more: {restore} --drop {part['kept_as']}"
     if any(part["archived"] for part in parts.values()):
         yield f"what was taken away is in archives: invoke archives --env {env}"
         yield f"to apply the migrations again with it: invoke deploy --env {env} --restore-archived"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from windlass import typed
 from windlass.records import record
 from windlass.telling import console, keeping, summary
 from windlass.telling.lines import Line, Lines, host_errors, table
@@ -59,7 +61,7 @@ def restore(run: record.Record) -> Lines:
     for host, database, data in record.databases(run):
         if data.get("restore"):
             yield Line("")
-            where = f"invoke restore --env {run['environment']} --host {host} --database {database}"
+            where = f"invoke restore --env {shlex.quote(run['environment'])}{typed.scope(host, [database])}"
             yield from _restored(f"{host} {database}", data["restore"], where)
     yield from host_errors(run)
 
