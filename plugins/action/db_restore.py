@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from windlass import identity
 from windlass.actions import WindlassAction, names_of
 from windlass_engine.errors import WindlassError
+
+#: What is done beside or in place of a restore, by the option's name, as it is typed.
+WAYS = {"swap": "--swap", "standing": "--swap-standing", "undo": "--undo", "drop": "--drop"}
 
 
 class ActionModule(WindlassAction):
@@ -26,13 +29,8 @@ class ActionModule(WindlassAction):
     def work(self) -> None:
         self.result["windlass_restore"] = {}
         asked = self.databases
-        if (self.args["into"] or self.args["drop"]) and len(asked) > 1:
-            hint = "choose one: windlass_database (--database NAME)"
-            raise WindlassError("usage", "one name beside cannot be that of several databases", hint=hint)
         tables = names_of(self.args["tables"])
-        if tables and (self.args["swap"] or self.args["undo"]):
-            hint = "copy the rows back from the side database, or restore the whole backup to swap"
-            raise WindlassError("usage", "single tables cannot take the place of a database", hint=hint)
+        self._refuse_unclear(len(asked), tables)
         if not asked:
             return
         settings = {database.name: self.settings(database) for database in asked}
@@ -47,3 +45,16 @@ class ActionModule(WindlassAction):
         for name, end in ends.items():
             if end["error"]:
                 raise WindlassError.from_wire(end["error"]).located(host=self.host, database=name)
+
+    def _refuse_unclear(self, count: int, tables: Sequence[str]) -> None:
+        """Refuse wishes that no restore of ``count`` databases could meet together.  Raises ``usage``."""
+        ways = [way for key, way in WAYS.items() if self.args[key]]
+        if len(ways) > 1:
+            hint = f"give one of {', '.join(WAYS.values())}"
+            raise WindlassError("usage", f"{' and '.join(ways)} are different things", hint=hint)
+        if (self.args["into"] or self.args["drop"]) and count > 1:
+            hint = "choose one: windlass_database (--database NAME)"
+            raise WindlassError("usage", "one name beside cannot be that of several databases", hint=hint)
+        if tables and ways and not self.args["drop"]:
+            hint = "copy the rows back from the side database, or restore the whole backup to swap"
+            raise WindlassError("usage", "single tables cannot take the place of a database", hint=hint)

@@ -246,6 +246,8 @@ def test_restore_stands_beside_and_the_swap_can_be_undone(
         assert some.returncode == 0 and "with the rows of these tables only: public.a" in some.stdout, some.stdout
         swapped = tried.invoke("restore", "--env", "here", "--table", "public.a", "--swap", "--yes")
         assert swapped.returncode != 0 and "single tables cannot take the place of a database" in swapped.stdout
+        both = tried.invoke("restore", "--env", "here", "--undo", "--drop", "side_of_it", "--yes")
+        assert both.returncode == 2 and "--undo and --drop are different things" in both.stdout
         good(tried.playbook("restore", "here", variables={**into, "windlass_swap": True}), 1)
         assert ask("SELECT id FROM public.a") == [(1,)]
         good(tried.playbook("restore", "here", variables={"windlass_undo_swap": True}), 1)

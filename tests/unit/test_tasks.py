@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,8 @@ def test_help_shows_defaults_and_texts():
         (["new", "nosystem", "a_title"], 2, "no system is called 'nosystem'"),
         (["new", "salon", "!!"], 2, "needs a title"),
         (["tunnel", "--env", "staging", "--database", "nodb"], 2, "has a database called nodb"),
-        (["rollback", "--env", "demo", "--steps", "two"], 2, "--steps takes a whole number, not 'two'"),
+        (["rollback", "--env", "demo", "--steps", "two"], 2, "--steps takes a whole number from 0 on, not 'two'"),
+        (["history", "--env", "demo", "--limit=-1"], 2, "--limit takes a whole number from 0 on, not '-1'"),
         (["status", "--env", "prod", "--host", "nohost"], 2, "no host called nohost"),
     ],
 )
@@ -182,6 +184,22 @@ def test_settle_takes_two_words_only() -> None:
     with pytest.raises(WindlassError) as refusal:
         words.settled("maybe")
     assert refusal.value.code == "usage" and "--settle again" in refusal.value.hint
+
+
+def test_words_that_would_be_passed_over_are_refused() -> None:
+    assert words.period("hourly") == {"windlass_period": "hourly"}
+    words.refuse_two_ways(0)
+    words.refuse_mixed_plans(True, False, 2)
+    refusals: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
+        (words.period, ("yearly",), "hourly, daily, monthly"),
+        (words.refuse_two_ways, (1,), "--to NAME"),
+        (words.refuse_mixed_plans, (False, False, 1), "--rollback"),
+        (words.refuse_mixed_plans, (True, True, 0), "one of them"),
+    ]
+    for refuse, given, hint in refusals:
+        with pytest.raises(WindlassError) as refusal:
+            refuse(*given)
+        assert refusal.value.code == "usage" and hint in refusal.value.hint
 
 
 def test_a_folder_that_takes_no_file_is_a_refusal_and_no_traceback(tmp_path, monkeypatch):

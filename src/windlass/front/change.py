@@ -14,6 +14,8 @@ from windlass.front.words import (
     SETTLE,
     backwards,
     downs_from,
+    period,
+    refuse_two_ways,
     refuse_without_a_way,
     settled,
 )
@@ -95,6 +97,7 @@ def rollback(
         refuse_without_a_way(application, drill)
         return verbs.look(project(), where, "rollback_options")
     if restore:
+        refuse_two_ways(steps)
         given: dict[str, Any] = {"windlass_backup_ref": restore, "windlass_to": to}
     else:
         given = backwards(steps, to) | settled(settle) | downs_from(down_from)
@@ -132,7 +135,7 @@ def maintain(
     """Run maintenance jobs: clean-ups, retries, partitions; each locked, counted and written into the log."""
     from windlass import verbs
 
-    given = {"windlass_job": job, "windlass_period": schedule}
+    given = {"windlass_job": job, **period(schedule)}
     return verbs.look(project(), where, "maintain", given, as_json=json, dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from windlass.front.door import project, verb
-from windlass.front.words import ATOMIC, backwards
+from windlass.front.words import ATOMIC, backwards, refuse_mixed_plans
 
 if TYPE_CHECKING:
     from windlass.verbs import Scope
@@ -28,6 +28,7 @@ def plan(
     """Show what would run on each database, in order and why, with a digest to run exactly that."""
     from windlass import verbs
 
+    refuse_mixed_plans(rollback, baseline, steps)
     given = backwards(steps, to) if rollback else {"windlass_to": to, "windlass_atomic": atomic or ""}
     given |= {"windlass_direction": "baseline"} if baseline else {}
     return verbs.show_plan(project(), where, given, as_json=json)

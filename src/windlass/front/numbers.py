@@ -1,4 +1,4 @@
-"""Options that take whole numbers: invoke itself ends with a traceback where one is given a word."""
+"""Options that take numbers of things: invoke itself ends with a traceback where one is given a word."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class Number(Argument):
     """An option that takes a whole number."""
 
     def set_value(self, value: Any, cast: bool = True) -> None:
-        """Take what was typed.  Raises Exit (usage)."""
+        """Take what was typed; all of them count something.  Raises Exit (usage)."""
         try:
             super().set_value(value, cast)
+            if self.value < 0:
+                raise ValueError
         except ValueError:
-            error = WindlassError("usage", f"--{self.name} takes a whole number, not {value!r}")
+            error = WindlassError("usage", f"--{self.name} takes a whole number from 0 on, not {value!r}")
             raise Exit(str(error), code=error.exit_code) from None
 
 

@@ -33,11 +33,34 @@ def downs_from(word: str) -> dict[str, Any]:
     return {"windlass_down_from": word}
 
 
+def period(word: str) -> dict[str, Any]:
+    """Return the schedule whose jobs are meant as a variable.  Raises ``usage`` for another word."""
+    if word not in ("", "hourly", "daily", "monthly"):
+        raise WindlassError("usage", f"--schedule {word}: no such schedule", hint="one of: hourly, daily, monthly")
+    return {"windlass_period": word}
+
+
 def backwards(steps: int, to: str) -> dict[str, Any]:
     """Return the variables of a way back.  Raises ``usage`` unless exactly one end is given."""
     if bool(steps) == bool(to):
         raise WindlassError("usage", "how far back?", hint="give either --steps N or --to NAME (which stays)")
     return {"windlass_direction": "down", "windlass_steps": steps or "", "windlass_to": to}
+
+
+def refuse_mixed_plans(rollback: bool, baseline: bool, steps: int) -> None:
+    """Refuse words of which one would be passed over.  Raises ``usage``."""
+    if rollback and baseline:
+        raise WindlassError("usage", "which plan: --rollback or --baseline?", hint="give one of them")
+    if steps and not rollback:
+        hint = "add --rollback, or give --to NAME for a deployment"
+        raise WindlassError("usage", "--steps says how far back a rollback goes", hint=hint)
+
+
+def refuse_two_ways(steps: int) -> None:
+    """Refuse a number of migrations beside a backup, which nobody would undo.  Raises ``usage``."""
+    if steps:
+        hint = "give --restore alone, or with --to NAME for the migration that is to be the last one afterwards"
+        raise WindlassError("usage", "--steps and --restore are two ways back", hint=hint)
 
 
 def refuse_without_a_way(*ways: bool) -> None:
