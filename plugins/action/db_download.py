@@ -20,9 +20,14 @@ from windlass_engine.keeping import outside
 class ActionModule(WindlassAction):
     """See plugins/modules/db_download.py."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"backup": "", "to": "", "project_root": "", "backup_dir": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "backup": "", "to": "", "project_root": "", "backup_dir": "", "results": "",
+    }  # fmt: skip
 
     def work(self) -> None:
+        if self.args["results"]:
+            self._require_some()
+            return
         self.result["windlass_download"] = {}
         if not self.args["backup"]:
             raise WindlassError("usage", "which backup?", hint="invoke backups --env ENV lists them")
@@ -35,6 +40,15 @@ class ActionModule(WindlassAction):
             self._bring(name, entry)
         if not wanted and self.args["backup"] == "latest":
             raise WindlassError("backup_failed", "there is no complete backup here", hint="invoke backup --env ENV")
+
+    def _require_some(self) -> None:
+        """Refuse a backup that no host of this play has.  Raises ``backup_failed``."""
+        hosts = self.vars["ansible_play_hosts"]
+        registered = [self.vars["hostvars"][host].get(self.args["results"]) or {} for host in hosts]
+        if not any(result.get("windlass_download") for result in registered):
+            message = f"no host has a complete backup {self.args['backup']} of these databases"
+            hint = "`invoke backups --env ENV` lists them; --fetch ID brings back one that is only off-site"
+            raise WindlassError("backup_failed", message, hint=hint)
 
     def _chosen(self, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Return the backup that is asked for, of one database."""

@@ -29,6 +29,11 @@ options:
     description: Folder on the target for backups. By default C(backups) in the folder for run files.
     type: path
     default: ""
+  results:
+    description: Name of the variable in which each host of the play registered what it downloaded. With it nothing is
+      downloaded, and it fails where no host had the backup.
+    type: str
+    default: ""
 seealso:
   - module: db_catalogue
 """

@@ -92,6 +92,8 @@ def order(module: AnsibleModule, target: Target) -> adapter.Order:
 
     def work(emit: Any) -> dict[str, Any]:
         if repository is None:
+            if wish != copying.Wish():
+                raise offsite.no_repository()
             return {"skipped": "windlass_offsite names no repository"}
         return copying.carry_out(repository, directory, target.name, wish, module.check_mode, emit)
 

@@ -109,6 +109,12 @@ def test_tested_shown_downloaded_and_pruned(kept: Project, database: str) -> Non
     assert [bool(each.get("verified")) for each in entries(kept)] == [False, True], "the last verified one stays"
 
 
+def test_what_nobody_has_cannot_be_brought(kept: Project) -> None:
+    absent = "20200131T000000Z-1a2b3c"
+    assert f"no host has a complete backup {absent}" in invoked(kept, "backups", "--download", absent, code=26)
+    assert "windlass_offsite names no repository" in invoked(kept, "backups", "--fetch", absent, code=4)
+
+
 def test_a_backup_of_before_a_migration_is_not_held_against_what_comes_after_it(kept: Project) -> None:
     """Else the gate to a first deployment, which asks for a verified backup, could not be opened."""
     invoked(kept, "backup")

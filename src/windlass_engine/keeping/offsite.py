@@ -101,6 +101,12 @@ def create(repository: Repository) -> bool:
     return True
 
 
+def no_repository() -> WindlassError:
+    """Return the refusal of what only a repository could serve."""
+    hint = "give the host or environment one (docs/keeping-backups.md), then: invoke offsite --create"
+    return WindlassError("inventory_invalid", "windlass_offsite names no repository", hint=hint)
+
+
 def snapshots(repository: Repository, database: Optional[str] = None) -> list[Wire]:
     """Return the copies of a database, or of all: ``{id, database, snapshot, at, paths}``, newest first.
 
