@@ -52,6 +52,10 @@ def test_rehearsed_then_deployed(stage: Project) -> None:
     assert re.search(r"rehearsed \d+ (s|min) ago: needs", invoked(stage, "plan"))
     invoked(stage, "deploy", "--yes")
 
+    path = stage.root / "inventories/here/hosts.yml"
+    path.write_text(re.sub(r"\n *restore_test_host: here", "", path.read_text()))
+    assert "nothing to do" in invoked(stage, "rehearse"), "and nobody asks for a host to do it on"
+
 
 def test_a_plan_that_fails_on_the_copy_touches_nothing_else(stage: Project, database: str) -> None:
     invoked(stage, "backup")
