@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from windlass.actions import WindlassAction
+from windlass_engine.errors import WindlassError
 
 
 class ActionModule(WindlassAction):
@@ -26,6 +27,8 @@ class ActionModule(WindlassAction):
     }
 
     def work(self) -> None:
+        if int(self.args["history"] or 0) < 0:
+            raise WindlassError("usage", "the number of events (windlass_limit) is negative")
         more = {key: self.args[key] for key in ("texts_of", "history", "lock_wait", "backups", "backup_dir")}
         found = self.call("db_info", self.databases, **more)["databases"]
         journals = {name: info.pop("journal") for name, info in found.items()}

@@ -155,6 +155,12 @@ def test_history():
     assert "1.5 s" in shown
 
 
+def test_a_history_that_cannot_be_read_is_no_empty_one():
+    away = {"windlass_history": {"salon": []}, "windlass_info": {"salon": {"error": {**ERROR, "message": "no answer"}}}}
+    shown = text(closed("history", db1=away))
+    assert shown.strip().splitlines()[0] == "FAILED  up.sql:4, host db1, database salon: no answer"
+
+
 def test_doctor_says_how_to_mend():
     findings = [
         {"name": "clock", "status": "ok", "found": "0.1 s off", "needed": "", "mend": ""},
@@ -284,7 +290,10 @@ def test_a_rollback_ends_with_what_is_lost_what_comes_next_and_where_its_record_
         record.close(found)
         shown = text(found)
         lost = "db1 salon: LOST: what was written from 2025-01-31T03:00:00+00:00 to 2025-02-01T00:00:30+00:00"
-        assert (lost in shown, "invoke restore --env prod --undo" in shown) == (bool(kept), bool(kept))
+        assert (lost in shown, "invoke restore --env prod --host db1 --database salon --undo" in shown) == (
+            bool(kept),
+            bool(kept),
+        )
         assert "see that all is well: invoke verify --env prod" in shown
         assert shown.endswith("Incident: .windlass/incidents/20250131T235959Z-1a2b3c/incident.md")
     found["drill"] = True

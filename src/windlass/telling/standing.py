@@ -34,9 +34,15 @@ def status(run: record.Record) -> Lines:
     for host, name, data in record.databases(run):
         if (data.get("info") or {}).get("backup_overdue"):
             yield Line(f"{host} {name}: {data['info']['backup_overdue']}", "bad")
-    for cells, error in found:
-        if error and cells[1]:  # a host's own failure was told when it came
-            place = {"host": cells[0], "database": cells[1], **(error.get("where") or {})}
+    yield from _database_failures(run)
+
+
+def _database_failures(run: record.Record) -> Lines:
+    """Yield why nothing is known of a database; a host's own failure was told when it came."""
+    for host, name, data in record.databases(run):
+        error = (data.get("info") or {}).get("error")
+        if error:
+            place = {"host": host, "database": name, **(error.get("where") or {})}
             yield Line("")
             yield from (Line(text, "bad") for text in failure({**error, "where": place}))
 
@@ -90,12 +96,13 @@ def history(run: record.Record) -> Lines:
     """Yield each database's log, newest last."""
     for host, database, data in record.databases(run):
         events = data.get("history")
-        if events is None:
+        if events is None or (data.get("info") or {}).get("error"):
             continue
         yield Line("")
         yield Line(f"{host} {database}", "head")
         headings = ("WHEN (UTC)", "EVENT", "NAME", "TIME", "WHO", "FROM", "RUN", "DETAIL")
         yield from map(Line, console.table(headings, [_history_cells(event) for event in events]))
+    yield from _database_failures(run)
     yield from host_errors(run)
 
 
