@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import locale
 import os
 import shlex
 import signal
@@ -140,7 +141,20 @@ def _utf8() -> dict[str, str]:
     """Return what makes a locale that Ansible accepts, out of one that it refuses to start in."""
     names = (os.environ.get(key) for key in ("LC_ALL", "LC_CTYPE", "LANG"))
     current = next(filter(None, names), "")
-    return {} if current.lower().endswith((".utf-8", ".utf8")) else {"LC_ALL": "C.UTF-8"}
+    fits = current.lower().endswith((".utf-8", ".utf8")) and _is_installed()
+    return {} if fits else {"LC_ALL": "C.UTF-8"}
+
+
+def _is_installed() -> bool:
+    """Return whether this machine has the locales that are wished for: over SSH those of the operator's own come in."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+    except locale.Error:
+        return False
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    return True
 
 
 def _watched(command: Sequence[str], environment: Mapping[str, str], folder: Path, quiet: bool) -> tuple[int, bool]:

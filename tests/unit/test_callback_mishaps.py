@@ -42,6 +42,12 @@ def test_unreachable(message, code):
         ({"msg": "too little room"}, "ansible.builtin.assert", "preflight_failed"),
         ({"msg": "too little room"}, "ansible.builtin.fail", "preflight_failed"),
         ({"msg": "MODULE FAILURE", "module_stderr": "Traceback …"}, "db_info", "internal_error"),
+        (
+            {"msg": "The module interpreter '/x/python3' was not found.\n/bin/sh: not found"},
+            "db_plan",
+            "preflight_failed",
+        ),
+        ({"msg": "Module result deserialization failed: No start of json char found"}, "db_plan", "preflight_failed"),
         ({}, "db_info", "internal_error"),
     ],
 )

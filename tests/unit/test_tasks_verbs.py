@@ -161,7 +161,7 @@ def test_variables_travel_in_a_private_file_not_in_argv(stage):
     assert seen.endswith("600")
 
 
-@pytest.mark.parametrize("name", ["C", "POSIX", "de_DE.ISO-8859-1", "C.UTF-8", ""])
+@pytest.mark.parametrize("name", ["C", "POSIX", "de_DE.ISO-8859-1", "xx_XX.UTF-8", "C.UTF-8", ""])
 def test_any_locale_will_do(stage, monkeypatch, name):
     monkeypatch.setenv("LC_ALL", name)
     monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "minimal")

@@ -57,6 +57,9 @@ _INVENTORY = re.compile(
     "Validation of arguments failed|is undefined|Vault|vault password|required arguments|missing required", re.I
 )
 
+#: What Ansible says when no module runs at all: no Python there, or something else under its name.
+_NO_PYTHON = re.compile("module interpreter .* was not found|No start of json char found")
+
 
 def error_of(
     host: str, result: Mapping[str, Any], *, action: str = "", task: str = "", unreachable: bool = False
@@ -97,6 +100,9 @@ def _failed(message: str, action: str, task: str) -> WindlassError:
         return WindlassError("inventory_invalid", f"{place}{message}")
     if name in ("assert", "fail"):
         return WindlassError("preflight_failed", message)
+    if _NO_PYTHON.search(message):
+        hint = "install Python 3.9 or newer on the host, or name it in ansible_python_interpreter"
+        return WindlassError("preflight_failed", f"no module runs on the host: {_last_line(message)}", hint=hint)
     text = f"{place}{message or 'it failed without a word'}"
     return WindlassError("internal_error", text, hint="--verbose --verbose --verbose shows what Ansible saw")
 
