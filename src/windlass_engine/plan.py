@@ -179,9 +179,8 @@ def _up_to(migrations: Sequence[Migration], to: str) -> Sequence[Migration]:
     names = [migration.name for migration in migrations]
     if to not in names:
         near = difflib.get_close_matches(to, names, 3, 0.3)
-        raise WindlassError(
-            "usage", f"no migration is named {to!r}", hint=f"did you mean: {', '.join(near)}" if near else ""
-        )
+        hint = f"did you mean: {', '.join(near)}" if near else f"the last ones are: {', '.join(names[-3:]) or 'none'}"
+        raise WindlassError("usage", f"no migration is named {to!r}", hint=hint)
     return migrations[: names.index(to) + 1]
 
 
