@@ -157,6 +157,32 @@ def test_refusals_say_what_to_do_and_have_their_exit_code(arguments, code, words
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("streams", "code", "words"),
+    [
+        ("<&-", 14, "there is no terminal to ask on"),
+        ("<&- >&-", 14, "there is no terminal to ask on"),
+        ("<&- >&- 2>&-", 14, ""),
+    ],
+)
+def test_closed_streams_are_no_traceback(streams, code, words):
+    program = Path(sys.executable).parent / "invoke"
+    done = subprocess.run(
+        f"{program} restore --env staging --host runner {streams}",
+        shell=True, cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_output_that_takes_nothing_more_is_said_and_no_traceback():
+    done = subprocess.run(
+        f"{Path(sys.executable).parent / 'invoke'} evidence --env staging > /dev/full",
+        shell=True, cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 10 and "the output cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_invokes_own_dry_flag_is_a_dry_run():
     done = invoke("--dry", "new", "salon", "a_title")
     assert "would write sql/salon/migrations/" in done.stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import io
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +62,7 @@ def verb(**help: str) -> Callable[[Callable[..., int | None]], Any]:
 
         @functools.wraps(body)
         def guarded(context: Context, **given: Any) -> None:
+            open_closed_streams()
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
             if "dry_run" in given and context.config.run.dry:
@@ -68,6 +71,7 @@ def verb(**help: str) -> Callable[[Callable[..., int | None]], Any]:
                 if scoped:
                     given["where"] = scope(*(given.pop(name) for name in SCOPE))
                 code = body(context, **given)
+                sys.stdout.flush()
             except WindlassError as error:
                 raise Exit(str(error), code=error.exit_code) from None
             except OSError as error:
@@ -97,8 +101,27 @@ def with_scope(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(parameters=list(parameters.values()))
 
 
+def open_closed_streams() -> None:
+    """Let nothing come in and go out where a standard stream is closed: else the next file takes its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def unusable_file(error: OSError) -> WindlassError:
-    """Return the refusal for a file that cannot be read or written here.  Raises the error again if it names none."""
+    """Return the refusal for a file that cannot be read or written here, or for an output that takes nothing more.
+
+    Raises any other error again.
+    """
+    if not error.filename and error.errno in (errno.ENOSPC, errno.EPIPE, errno.EIO):
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # what is left of it is not tried again at the end
+        hint = "what had begun on a target goes on there: invoke status --env ENV"
+        return WindlassError("preflight_failed", f"the output cannot be written: {error.strerror}", hint=hint)
     if not error.filename:
         raise error
     hint = "run records and new scripts are written into the project's folder, which must be yours to write"
