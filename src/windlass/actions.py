@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from windlass import environment
+from windlass import environment, variables
 from windlass.environment import Database
 from windlass.records import record
 from windlass.telling.console import Ticker, duration
@@ -51,6 +51,7 @@ def run_id_of_this_play() -> str:
 
 
 run_id_of_this_play()
+variables.known(ROOT)
 
 
 class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
@@ -69,6 +70,7 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         self.result: dict[str, Any] = {"changed": False}
         self.reached = "windlass_planned" in self.vars
         try:
+            variables.refuse_mistyped(ROOT, self.vars)
             self.args = self._arguments()
             self.work()
         except WindlassError as error:

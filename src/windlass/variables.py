@@ -1,0 +1,34 @@
+"""Variables that nobody reads: a mistyped ``windlass_database`` would let a run be about every database."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from windlass_engine.errors import WindlassError
+
+PREFIX = "windlass_"
+_NAME = re.compile(rf"\b{PREFIX}(\w+)")
+#: From which likeness on (0 to 1) a name is taken for a mistyped one; others are the operator's own.
+_ALIKE = 0.85
+
+
+@functools.cache
+def known(root: Path) -> frozenset[str]:
+    """Return the names, without their prefix, that playbooks, roles and action plugins below ``root`` use."""
+    patterns = ("playbooks/*.yml", "roles/*/*/*.yml", "plugins/action/*.py", "src/windlass/actions.py")
+    places = [place for pattern in patterns for place in root.glob(pattern)]
+    return frozenset(name for place in places for name in _NAME.findall(place.read_text(encoding="utf-8")))
+
+
+def refuse_mistyped(root: Path, names: Iterable[str]) -> None:
+    """Refuse a variable that nobody reads and that is nearly called like one of ours.  Raises ``inventory_invalid``."""
+    ours = known(root)
+    for name in sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)):
+        near = [] if name in ours else difflib.get_close_matches(name, ours, 1, _ALIKE)
+        if near:
+            hint = f"did you mean {PREFIX}{near[0]}? (in the inventory, or behind -e)"
+            raise WindlassError("inventory_invalid", f"nobody reads the variable {PREFIX}{name}", hint=hint)
