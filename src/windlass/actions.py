@@ -97,7 +97,9 @@ class WindlassAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def databases(self) -> tuple[Database, ...]:
         """Return the databases that this task is about."""
         only = names_of(self.args["only"])
-        return environment.databases(self.args["databases"], self.args["policy"], host=self.host, only=only)
+        found = environment.databases(self.args["databases"], self.args["policy"], host=self.host, only=only)
+        variables.refuse_absent(self.vars, set(only) - {database.name for database in found})
+        return found
 
     # ------------------------------------------------------------ who asks
 

@@ -1,13 +1,15 @@
-"""Variables that nobody reads: a mistyped ``windlass_database`` would let a run be about every database."""
+"""Words of an operator that would silently make a run be about more than was meant, or about nothing."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from windlass.settings import database_names
 from windlass_engine.errors import WindlassError
 
 PREFIX = "windlass_"
@@ -32,3 +34,21 @@ def refuse_mistyped(root: Path, names: Iterable[str]) -> None:
         if near:
             hint = f"did you mean {PREFIX}{near[0]}? (in the inventory, or behind -e)"
             raise WindlassError("inventory_invalid", f"nobody reads the variable {PREFIX}{name}", hint=hint)
+
+
+def refuse_absent(variables: Mapping[str, Any], names: Collection[str]) -> None:
+    """Refuse databases, lacking on one host, that no other has: nothing would be done, as if all were well.
+
+    ``variables`` are the task's.  Raises ``usage``.
+    """
+    hosts = list((variables.get("groups") or {}).get("databases") or ())
+    limit = [word for word in str(variables.get("ansible_limit") or "").split(",") if word]
+    asked = limit if limit and set(limit) <= set(hosts) else hosts  # a pattern is Ansible's to read
+    if not names or not asked:
+        return
+    key = f"{PREFIX}databases"
+    known = {name for host in asked for name in database_names({key: variables["hostvars"][host].get(key)})}
+    absent = sorted(set(names) - known)
+    if absent:
+        message = f"no host here has a database called {', '.join(absent)}"
+        raise WindlassError("usage", message, hint=f"there are: {', '.join(sorted(known)) or 'none'}")
