@@ -48,10 +48,14 @@ class ActionModule(WindlassAction):
             facts = ways.Facts(
                 journal, tuple(read[database.name].get("history") or ()), losses[database.name],
                 seen[database.name], self._drills(database), bool(self.vars.get("groups", {}).get("applications")),
+                (again[database.name]["error"] or {}).get("message", ""),
             )  # fmt: skip
             self.result["windlass_ways"][database.name] = ways.weigh(
                 facts, self._root, database.system, f"--env {shlex.quote(self.environment)}{self._scope(database)}"
             )
+        for name, found in again.items():
+            if found["error"]:
+                raise WindlassError.from_wire(found["error"]).located(host=self.host, database=name)
 
     def _scope(self, database: Database) -> str:
         """Return the words that name this database alone."""

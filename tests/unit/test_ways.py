@@ -51,3 +51,15 @@ def test_who_asked_for_a_backup_reads_first_what_exactly_that_one_loses(tmp_path
         shown = [line.text for line in tree.lines(run)]
         assert any("(asked for)" in text for text in shown) is bool(asked)
         assert any("(recommended)" in text for text in shown) is (not asked)
+
+
+def test_a_database_that_does_not_answer_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    backup = {"id": "b1", "run_id": "r", "started": "2025-01-02T00:00:00+00:00"}
+    for asked in (None, {**backup, "ref": "latest"}):
+        facts = ways.Facts(Journal(), (), {}, {"backups": [backup], "asked": asked}, {}, False, "connection refused")
+        found = ways.weigh(facts, tmp_path, "tried", "--env prod")
+        run = closed("rollback_options", db1={"windlass_ways": {"d": found}})
+        shown = "\n".join(line.text for line in tree.lines(run))
+        assert "nothing to undo" not in shown and "migration: not possible: the journal cannot be read" in shown
+        assert ("connection refused" in shown, "(asked for)" in shown) == (not asked, bool(asked))
+        assert "invoke rollback --env prod --restore" in shown

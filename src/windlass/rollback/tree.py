@@ -33,7 +33,11 @@ def lines(run: record.Record) -> Lines:
 
 
 def _answer(place: str, known: Mapping[str, Any]) -> Lines:
-    """Yield the way to take, the command, and why."""
+    """Yield the way to take, the command, and why; or why there is none to name."""
+    if not known["recommended"]:
+        yield Line(f"{place}: {console.printable(known['reason'])}", "bad")
+        yield Line("  see first what is wrong: invoke doctor")
+        return
     way = next(way for way in known["ways"] if way["way"] == known["recommended"])
     yield Line(f"{place}, at {known['version'] or '(empty)'}: {_TITLES[way['way']]}", "good")
     yield Line(f"  {way['command']}", "head")

@@ -21,7 +21,10 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one database: journal (with texts), log, losses of undoing, what stands, drills."""
+    """What is known of one database: journal (with texts), log, losses of undoing, what stands, drills.
+
+    ``error`` is why the journal could not be read; then an empty one says nothing.
+    """
 
     journal: Journal
     history: tuple[Mapping[str, Any], ...]
@@ -29,6 +32,7 @@ class Facts:
     seen: Mapping[str, Any]
     drills: Mapping[str, Any]
     has_application: bool
+    error: str = ""
 
 
 def newest(journal: Journal, count: int) -> tuple[str, ...]:
@@ -87,6 +91,7 @@ def weigh(facts: Facts, root: Path, system: str, scope: str) -> dict[str, Any]:
         "recommended": recommended,
         "asked": bool(facts.seen.get("asked")),
         "reason": reason,
+        "error": facts.error,
     }
 
 
@@ -162,7 +167,9 @@ def _down_way(
 ) -> dict[str, Any]:
     """Return the way of undoing what the last run applied."""
     why = ""
-    if not last:
+    if facts.error:
+        why = "the journal cannot be read"
+    elif not last:
         why = "no migration is applied"
     elif not possible:
         gone = next((entry for entry in last if not entry.has_down), None)
@@ -231,7 +238,9 @@ def _drilled(facts: Facts, way: str) -> str:
 def _recommend(
     facts: Facts, last: Sequence[JournalEntry], undoable: bool, backup: Mapping[str, Any] | None
 ) -> tuple[str, str]:
-    """Return the way to take and why."""
+    """Return the way to take and why; none where nothing is known."""
+    if facts.error:
+        return "", f"the journal cannot be read: {facts.error}"
     if not last:
         return "forward", "no migration is applied, so there is nothing to undo"
     half = next((entry.name for entry in last if entry.state == "reverting"), "")
