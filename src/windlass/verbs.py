@@ -85,8 +85,13 @@ def look(
     """Run a verb that changes no schema (its playbook prints the answer) and return the exit code."""
     run = _run(settings, where, verb, variables or {}, quiet=as_json, check=dry_run)
     if as_json:
-        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+        _print_data(run)
     return exit_code(run)
+
+
+def _print_data(run: record.Record) -> None:
+    """Print what ``--json`` shows of a run: all but the events, which only moved its lines."""
+    print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
 
 
 def prove(
@@ -95,7 +100,7 @@ def prove(
     """Prove scripts on scratch databases.  Raises ``usage`` where no database speaks the system's language."""
     run = _run(settings, where, "prove", variables, quiet=as_json, check=dry_run)
     if as_json:
-        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+        _print_data(run)
     if not run["exit_code"] and not any(data.get("proof") for _, _, data in record.databases(run)):
         system = variables["windlass_system"] or "anything"
         message = f"no database of {where.environment} has a server on which {system} could be proved"
@@ -134,7 +139,7 @@ def show_plan(settings: Settings, where: Scope, variables: Mapping[str, Any], *,
     """Show what a deploy, rollback or baseline would do, its digest and the command that runs exactly this."""
     run = _run(settings, where, "plan", variables, front=True, quiet=as_json)
     if as_json:
-        print(record.dumps({key: value for key, value in run.items() if key != "events"}), end="")
+        _print_data(run)
     else:
         for line in plans.next_command(run, where.arguments + _words(variables)):
             print(line.text)
