@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lists archives, writes one as CSV on the control node, purges one."""
+"""Lists archives, writes one as CSV on the control node, puts one back, purges one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from windlass_engine.errors import WindlassError
 
 #: Rows that one call brings.
 PAGE_ROWS = 5000
-PAST = {"export": "exported", "purge": "purged"}
+PAST = {"export": "exported", "put_back": "put_back", "purge": "purged"}
 
 
 class ActionModule(WindlassAction):
     """See plugins/modules/db_archives.py."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"export": "", "to": "", "purge": "", "project_root": ""}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"export": "", "to": "", "put_back": "", "purge": "", "project_root": ""}
 
     def work(self) -> None:
         self.result["windlass_archives"] = {}
@@ -31,13 +31,13 @@ class ActionModule(WindlassAction):
             return
         found = self.call("db_archives", self.databases)["databases"]
         for name, entries in found.items():
-            self.result["windlass_archives"][name] = {"entries": entries, "exported": None, "purged": None}
-        for word in ("export", "purge"):
+            self.result["windlass_archives"][name] = {"entries": entries, **dict.fromkeys(PAST.values())}
+        works = {"export": self._export, "put_back": self._put_back, "purge": self._purge}
+        for word, work in works.items():
             name = str(self.args[word] or "")
             if name:
                 database = self._holder(name)
-                told = self._export(database, name) if word == "export" else self._purge(database, name)
-                self.result["windlass_archives"][database.name][PAST[word]] = told
+                self.result["windlass_archives"][database.name][PAST[word]] = work(database, name)
 
     def _holder(self, name: str) -> Database:
         """Return the database that has an archive.  Raises ``usage``."""
@@ -66,6 +66,13 @@ class ActionModule(WindlassAction):
             page = self.call("db_archives", [database], export=name, after=after, limit=PAGE_ROWS)["page"]
             after = page["last"]
             yield page
+
+    def _put_back(self, database: Database, name: str) -> dict[str, Any]:
+        if self._task.check_mode:
+            return {"name": name, "intended": True}
+        told = dict(self.call("db_archives", [database], put_back=name)["put_back"])
+        self.result["changed"] = bool(told["put_back"])
+        return told
 
     def _purge(self, database: Database, name: str) -> dict[str, Any]:
         if self._task.check_mode:

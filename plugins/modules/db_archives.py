@@ -5,13 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: db_archives
-short_description: List, export and purge what rollbacks took away
+short_description: List, export, put back and purge what rollbacks took away
 description:
   - Lists the archives of each database, newest last. A rollback keeps there what its down scripts took away.
   - O(export) writes one archive on the control node as CSV, for its owner's eyes only. NULL is an empty field, an empty
     text is C("").
+  - O(put_back) puts the rows of one archive back into its table, whose migration has to be applied again. Rows that
+    stand already are left as they are.
   - O(purge) deletes the rows of one archive. Its line in the manifest stays and says who did it.
-  - In check mode nothing is written and nothing is purged.
+  - In check mode nothing is written, put back or purged.
 extends_documentation_fragment:
   - windlass
 options:
@@ -21,6 +23,10 @@ options:
     default: ""
   to:
     description: Folder on the control node for the CSV file. By default C(.windlass/archives) in the project.
+    type: str
+    default: ""
+  put_back:
+    description: Name of the archive to put back.
     type: str
     default: ""
   purge:
@@ -45,7 +51,7 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Says what would be exported or purged.
+    description: Says what would be exported, put back or purged.
     support: full
 seealso:
   - module: db_migrate
@@ -65,7 +71,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 windlass_archives:
-  description: The archives of each database, what was exported and what was purged.
+  description: The archives of each database, what was exported, put back and purged.
   returned: always
   type: dict
   sample:
@@ -84,6 +90,7 @@ windlass_archives:
           who: alice
           run_id: 20251121T040500Z-1a2b3c
       exported: null
+      put_back: null
       purged: null
 windlass_error:
   description: C(archive_failed), or C(usage) for a name that there is not.
@@ -100,6 +107,7 @@ from ansible.module_utils.windlass_engine.archiving import kept
 SPEC = {
     "export": {"type": "str", "default": ""},
     "to": {"type": "str", "default": ""},
+    "put_back": {"type": "str", "default": ""},
     "purge": {"type": "str", "default": ""},
     "project_root": {"type": "str", "default": ""},
     "after": {"type": "int", "default": 0},
@@ -113,6 +121,8 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     [*targets] = adapter.targets(module)
     if given["export"]:
         return {"page": kept.page(targets[0], given["export"], given["after"], given["limit"])}
+    if given["put_back"] and not module.check_mode:
+        return {"put_back": kept.put_one_back(targets[0], given["put_back"])}
     if given["purge"] and not module.check_mode:
         return {"purged": kept.purge(targets[0], given["purge"], given["who"])}
     return {"databases": {target.name: kept.look(target) for target in targets}}

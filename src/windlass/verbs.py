@@ -39,11 +39,15 @@ def scope(settings: Settings, env: str, host: str, database: Sequence[str], verb
     names = tuple(name for item in database for name in item.split(",") if name)
     check_hosts(settings, environment, host)
     check_databases(settings, environment, names)
-    if environment == DEMO:
+    return Scope(environment, host, names, verbose)
+
+
+def wake(settings: Settings, where: Scope) -> None:
+    """Start the demo's server where it is about to be asked, and not for words that are refused."""
+    if where.environment == DEMO:
         from windlass import demo
 
         demo.ensure(settings)
-    return Scope(environment, host, names, verbose)
 
 
 def check_hosts(settings: Settings, environment: str, pattern: str) -> None:
@@ -287,6 +291,7 @@ def _words(variables: Mapping[str, Any]) -> str:
 
 
 def _run(settings: Settings, where: Scope, name: str, variables: Mapping[str, Any], **more: bool) -> record.Record:
+    wake(settings, where)
     chosen = {"windlass_database": list(where.databases)} if where.databases else {}
     given = {key: value for key, value in variables.items() if value not in ("", None)}
     call = playbook.Call(

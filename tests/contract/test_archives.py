@@ -208,6 +208,32 @@ def test_an_archive_is_purged_by_its_name_alone(widened: tuple[Bench, Any]) -> N
     assert again(bench, system)["put_back"] == []
 
 
+def test_one_archive_is_put_back_later(widened: tuple[Bench, Any]) -> None:
+    bench, system = widened
+    before = bench.query("SELECT id, phone, score FROM person ORDER BY id")
+    undone(bench)
+    assert bench.deploy(system)["put_back"] == []
+    [archive] = listed(bench)
+    told = kept.put_one_back(bench.target, archive["name"])
+    assert (told["name"], told["put_back"]) == (archive["name"], 3)
+    assert bench.query("SELECT id, phone, score FROM person ORDER BY id") == before
+    with pytest.raises(WindlassError, match="is put back: only what is kept") as refusal:
+        kept.put_one_back(bench.target, archive["name"])
+    assert refusal.value.code == "usage"
+
+
+def test_what_cannot_be_put_back_stays_kept_and_goes_on_later(widened: tuple[Bench, Any]) -> None:
+    bench, system = widened
+    undone(bench)
+    [archive] = listed(bench)
+    with pytest.raises(WindlassError) as refusal:  # its columns are not there yet
+        kept.put_one_back(bench.target, archive["name"])
+    assert refusal.value.code == "archive_failed"
+    assert [item["state"] for item in listed(bench)] == ["kept"]
+    bench.deploy(system)
+    assert kept.put_one_back(bench.target, archive["name"])["put_back"] == 3
+
+
 def test_no_archive_is_purged_while_a_run_may_be_filling_it(
     widened: tuple[Bench, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,12 @@ def test_the_whole_road_of_an_archive(deployed: Project) -> None:
     with path.open(newline="") as stream:
         assert list(csv.reader(stream)) == [["id", "note"], ["1", 'he said "hi",\nand left'], ["3", ""]]
 
+    would = deployed.invoke("archives", "--env", "here", "--put-back", entry["name"], "--dry-run")
+    assert (would.returncode, f"would put back the rows of {entry['name']}" in would.stdout) == (0, True), would.stdout
+    early = deployed.playbook("put_back_archive", "here", variables={"windlass_put_back": entry["name"]})
+    assert (early.code != 0, "archive_failed" in early.output) == (True, True)
+    assert [item["state"] for item in archives(deployed)] == ["kept"]
+
     again = deployed.invoke("deploy", "--env", "here", "--yes", "--restore-archived")
     assert again.returncode == 0, again.stdout
     assert "put 2 of 2 rows back into public.a" in again.stdout

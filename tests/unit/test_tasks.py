@@ -147,6 +147,11 @@ def test_help_shows_defaults_and_texts():
         (["tunnel", "--env", "staging", "--database", "nodb"], 2, "has a database called nodb"),
         (["rollback", "--env", "demo", "--steps", "two"], 2, "--steps takes a whole number from 0 on, not 'two'"),
         (["history", "--env", "demo", "--limit=-1"], 2, "--limit takes a whole number from 0 on, not '-1'"),
+        (
+            ["archives", "--env", "demo", "--purge", "a", "--put-back", "b"],
+            2,
+            "--put-back and --purge are not one work",
+        ),
         (["status", "--env", "prod", "--host", "nohost"], 2, "no host called nohost"),
     ],
 )
@@ -155,6 +160,7 @@ def test_refusals_say_what_to_do_and_have_their_exit_code(arguments, code, words
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert "starting the demo" not in done.stdout
 
 
 @pytest.mark.parametrize(

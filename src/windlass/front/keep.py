@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from windlass.front.door import Names, project, scope, verb
+from windlass.front.words import refuse_several
 
 if TYPE_CHECKING:
     from windlass.verbs import Scope
@@ -50,6 +51,7 @@ def backups(
 @verb(
     export="write this archive as a CSV file on this machine",
     to="with --export: the folder for it (default: .windlass/archives)",
+    put_back="put the rows of this archive back into their table; its name has to be typed again",
     purge="delete the rows of this archive for good; its name has to be typed again",
 )
 def archives(
@@ -57,16 +59,21 @@ def archives(
     where: Scope,
     export: str = "",
     to: str = "",
+    put_back: str = "",
     purge: str = "",
     dry_run: bool = False,
     json: bool = False,
 ) -> int:
-    """List what rollbacks took away and keep in the database; export or purge one archive."""
+    """List what rollbacks took away and keep in the database; export, put back or purge one archive."""
     from windlass import confirm, verbs
 
+    refuse_several(export=export, put_back=put_back, purge=purge)
+    if (put_back or purge) and not dry_run:
+        what = f"delete the rows of {purge} for good" if purge else f"put the rows of {put_back} back into their table"
+        confirm.type_again(put_back or purge, "the archive's name", what)
+    if put_back:
+        return verbs.do(project(), where, "put_back_archive", {"windlass_put_back": put_back}, dry_run=dry_run)
     if purge:
-        if not dry_run:
-            confirm.type_again(purge, "the archive's name", f"delete the rows of {purge} for good")
         return verbs.do(project(), where, "purge_archive", {"windlass_purge": purge}, dry_run=dry_run)
     place = str(Path(to).expanduser().resolve()) if to else ""
     given = {"windlass_export": export, "windlass_export_to": place}

@@ -56,6 +56,13 @@ def refuse_mixed_plans(rollback: bool, baseline: bool, steps: int) -> None:
         raise WindlassError("usage", "--steps says how far back a rollback goes", hint=hint)
 
 
+def refuse_several(**words: str) -> None:
+    """Refuse options that each ask for another work.  Raises ``usage``."""
+    given = [f"--{name.replace('_', '-')}" for name, value in words.items() if value]
+    if len(given) > 1:
+        raise WindlassError("usage", f"{' and '.join(given)} are not one work", hint="give one of them")
+
+
 def refuse_two_ways(steps: int) -> None:
     """Refuse a number of migrations beside a backup, which nobody would undo.  Raises ``usage``."""
     if steps:

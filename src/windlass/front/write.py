@@ -92,9 +92,10 @@ def new(_: Context, system: str, title: str, dry_run: bool = False) -> None:
 @verb(port="local port (default: a free one)")
 def tunnel(_: Context, env: str = "", host: str = "", database: Names = None, port: int = 0) -> None:
     """Open a local port to a database through SSH, with the host key checked, until Ctrl-C."""
-    from windlass import tunnel
+    from windlass import tunnel, verbs
 
     where = scope(env, host, database)
+    verbs.wake(project(), where)
     with tunnel.open(
         where.environment, host or None, one(where.databases), port, root=project().root, on_error=print
     ) as opened:

@@ -17,10 +17,12 @@ HEADINGS = ("ARCHIVE", "KEPT (UTC)", "MIGRATION", "TABLE", "WHAT", "ROWS", "SIZE
 
 def lines(place: str, result: Mapping[str, Any]) -> Told:
     """Yield a database's archives, or what was done with one of them."""
-    exported, purged = result["exported"], result["purged"]
+    exported, returned, purged = result["exported"], result["put_back"], result["purged"]
     if exported:
         would = "would write" if exported.get("intended") else f"wrote {exported['rows']} rows of"
         yield f"{place}: {would} {exported['name']} to {exported['path']}", "good"
+    elif returned:
+        yield f"{place}: {_returned(returned)} {returned['name']}", "good"
     elif purged:
         would = "would delete the rows" if purged.get("intended") else f"deleted the {purged['rows']} rows"
         yield f"{place}: {would} of {purged['name']}", "warn"
@@ -30,6 +32,12 @@ def lines(place: str, result: Mapping[str, Any]) -> Told:
         yield from ((row, "") for row in rows)
     else:
         yield f"{place}: no rollback has taken anything away here", ""
+
+
+def _returned(told: Mapping[str, Any]) -> str:
+    if told.get("intended"):
+        return "would put back the rows of"
+    return f"put {told['put_back']} of {told['rows']} rows back into {told['table']} out of"
 
 
 def _cells(entry: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -103,6 +103,7 @@ _VIEWS: Mapping[str, Callable[[record.Record], Lines]] = {
     "rollback_options": tree.lines,
     "archives": _kept("archives", archives.lines),
     "purge_archive": _kept("archives", archives.lines),
+    "put_back_archive": _kept("archives", archives.lines),
     "download": _kept("download", keeping.download_lines),
     "restore_test": _kept("restore_test", keeping.test_lines),
     "rehearse": _kept("rehearsal", rehearsed.lines),

@@ -16,9 +16,11 @@ from ..model import Archive, Target, Wire
 from ..session import Session, connect
 
 _APPLICATION = "windlass archives"
-#: So long a purge waits for the deployer lock (seconds).
+#: So long a purge, or one archive that is put back, waits for the deployer lock (seconds).
 LOCK_PATIENCE_S = 10.0
-_GONE = "purged"
+_KEPT, _GONE = "kept", "purged"
+#: What to do where a run ended before all was back.
+LEFT = "remove the cause, then for each that is not back: invoke archives --env ENV --put-back NAME"
 T = TypeVar("T")
 
 
@@ -34,7 +36,7 @@ def of_run(session: Session, run_id: str, migration: str) -> list[Archive]:
     """Return the archives that a run has finished of a migration, also those that an earlier one began."""
     literal = session.dialect.literal
     mine = f"migration = {literal(migration)} AND run_id = {literal(run_id)}"
-    return listed(session, f"{mine} AND state = {literal('kept')}")
+    return listed(session, f"{mine} AND state = {literal(_KEPT)}")
 
 
 def to_wire(archive: Archive) -> Wire:
@@ -87,7 +89,7 @@ def put_back(session: Session, migration: str, emit: Callable[[Wire], None]) -> 
     Rows that stand already are left as they are.  Tables that need each other's rows are tried again in another
     order.  Raises WindlassError (archive_failed), ServerError when the server is lost.
     """
-    found = [item for item in listed(session) if item.migration == migration and item.state == "kept"]
+    found = [item for item in listed(session) if item.migration == migration and item.state == _KEPT]
     left = [item for item in found if item.run_id == found[-1].run_id]
     done: list[Wire] = []
     while left:
@@ -105,6 +107,27 @@ def put_back(session: Session, migration: str, emit: Callable[[Wire], None]) -> 
             raise _not_put_back(failed, reason)
         left = failed
     return done
+
+
+def put_one_back(target: Target, name: str) -> Wire:
+    """Put one archive back into its table, however long ago its migration was applied again.
+
+    Rows that stand already are left as they are, so what was broken off goes on.  Raise WindlassError (usage,
+    deploy_locked, archive_failed).
+    """
+
+    def put(session: Session) -> Wire:
+        with journal.deployer_lock(session, LOCK_PATIENCE_S, lambda _: None):
+            archive = _required(session, name)
+            if archive.state != _KEPT:
+                hint = "invoke archives --env ENV lists them; --export NAME shows what is in one"
+                raise WindlassError("usage", f"{name} is {archive.state}: only what is kept is put back", hint=hint)
+            settings = session.dialect.prepare_session(session.server_version, False)
+            if settings:
+                session.run(settings)
+            return _put_back(session, archive, lambda _: None)
+
+    return _asked(target, put)
 
 
 def _put_back(session: Session, archive: Archive, emit: Callable[[Wire], None]) -> Wire:
@@ -125,8 +148,7 @@ def _not_put_back(failed: Sequence[Archive], reason: str) -> WindlassError:
     return WindlassError(
         "archive_failed",
         f"the migrations are applied, but not all archives are back in their tables ({names}): {reason}",
-        hint="the archives are untouched: invoke archives --env ENV --export NAME shows what is in one; "
-        "remove the cause and deploy once more with --restore-archived",
+        hint=f"the archives are untouched: invoke archives --env ENV --export NAME shows what is in one; {LEFT}",
         detail={"archives": [archive.name for archive in failed]},
     )
 

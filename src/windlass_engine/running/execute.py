@@ -197,7 +197,7 @@ class _Run:
                     kept.put_back(self._session, step.name, told)
         except ServerError as error:
             code = "connection_lost" if error.lost else "archive_failed"
-            raise StepFailed(WindlassError(code, error.message, hint=error.hint), lost=error.lost) from error
+            raise StepFailed(WindlassError(code, error.message, hint=kept.LEFT), lost=error.lost) from error
         except WindlassError as error:
             raise StepFailed(error) from error
 
