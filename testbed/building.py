@@ -18,18 +18,21 @@ def once(lock: Path, is_built: Callable[[], bool], build: Callable[[], None]) ->
     as long again, one after the other.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    came = time.time()
+    came = time.time_ns()
     with lock.open("a+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         if is_built():
             return
         stream.seek(0)
         reason = stream.read()
-        if reason and os.fstat(stream.fileno()).st_mtime > came:
+        if reason and os.fstat(stream.fileno()).st_mtime_ns > came:
             raise TestbedUnavailable(reason)
         stream.truncate(0)
         try:
             build()
         except TestbedUnavailable as unavailable:
             stream.write(str(unavailable))
+            stream.flush()
+            now = time.time_ns()
+            os.utime(stream.fileno(), ns=(now, now))  # the file system's own clock is some milliseconds behind
             raise
