@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -148,6 +149,7 @@ def test_a_testbed_that_died_is_cleared_by_the_next(testbed: Testbed, tmp_path: 
     assert (Path(left) != testbed.folder, mounted) == (True, "True")
     with Testbed(hosts=1) as fresh:
         kept = socket.create_connection((fresh["db1"].address, 22), timeout=10)
+        assert inotify_instances(fresh["db1"]) <= 7, "many machines have 128 for all hosts of four workers"
         assert fresh["db1"].run("hostname").stdout.strip() == "db1"
         assert testbed["db1"].run("true").returncode == 0
     with kept, suppress(ConnectionError):  # but no TimeoutError: a connection left open would bring one
@@ -160,6 +162,16 @@ def test_a_testbed_that_died_is_cleared_by_the_next(testbed: Testbed, tmp_path: 
                 assert traces(place) == []
             finally:
                 place.release()
+
+
+def inotify_instances(host: Host) -> int:
+    """How many of the kernel's inotify instances root's processes on a host have."""
+    found = 0
+    for pid in cgroups.processes(host.group):
+        with suppress(OSError):  # it ended meanwhile
+            if os.stat(f"/proc/{pid}").st_uid == 0:
+                found += [os.readlink(entry) for entry in os.scandir(f"/proc/{pid}/fd")].count("anon_inode:inotify")
+    return found
 
 
 def traces(place: slot.Slot) -> list[str]:
