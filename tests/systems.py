@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from testbed.waiting import wait_until
 from windlass_engine import dialects, journal, plan, session
 from windlass_engine.model import Journal, Options, Plan, Script, Target, Wire
 from windlass_engine.project import script
 from windlass_engine.project.view import Migration, ProjectView, Repeatable, natural_key
 from windlass_engine.running import execute
 from windlass_engine.schema import introspect
+from windlass_engine.session import Session
+
+
+def take_lock(opened: Session) -> None:
+    """Take the deployer lock; a server may find out a little later that the session which had it was closed."""
+    wait_until(lambda: opened.dialect.try_lock(opened.link), what="the deployer lock")
 
 
 class Maker:

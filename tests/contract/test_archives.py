@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract.engines import parted, stands, transactional, words
-from tests.systems import Bench
+from tests.systems import Bench, take_lock
 from windlass_engine import session
 from windlass_engine.archiving import finding, kept
 from windlass_engine.dialects import archives, for_url
@@ -242,7 +242,7 @@ def test_no_archive_is_purged_while_a_run_may_be_filling_it(
     [archive] = listed(bench)
     monkeypatch.setattr(kept, "LOCK_PATIENCE_S", 0.0)
     with session.connect(bench.target, "windlass run-1 ann") as running:
-        assert running.dialect.try_lock(running.link)
+        take_lock(running)
         with pytest.raises(WindlassError, match="another run holds the deployer lock") as refusal:
             kept.purge(bench.target, archive["name"], "tester")
     assert refusal.value.code == "deploy_locked"

@@ -10,7 +10,7 @@ import pytest
 
 from testbed.waiting import LIMIT_S
 from tests.contract.engines import parted, words
-from tests.systems import Bench
+from tests.systems import Bench, take_lock
 from windlass_engine import maintain, session
 from windlass_engine.errors import WindlassError
 from windlass_engine.maintain import Job
@@ -99,7 +99,7 @@ def test_the_same_job_never_runs_twice_at_once(standing: Bench) -> None:
 
 def test_a_job_waits_for_a_deployment_and_says_who_holds_the_lock(standing: Bench) -> None:
     with session.connect(standing.target, "windlass 4711 alice") as other:
-        assert other.dialect.try_lock(other.link)
+        take_lock(other)
         impatient = replace(OPTIONS, deploy_lock_wait_s=0.6)
         result = run(standing, job(standing, words(standing).some), options=impatient)
         assert result["error"]["code"] == "deploy_locked"
