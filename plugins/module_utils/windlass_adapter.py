@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-from ansible.module_utils import windlass_detach
+from ansible.module_utils import windlass_detach, windlass_locks
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.windlass_detach import (
     Event,
@@ -23,7 +23,6 @@ from ansible.module_utils.windlass_detach import (
     ensure,
     follow,
     has_ended,
-    holder_of,
     job_folder,
     state_dir,
     unexpected,
@@ -134,7 +133,7 @@ def existing(path: str) -> str:
 
 def running(module: AnsibleModule, target: Target) -> Any:
     """Return who is at work on a database from this host at this moment, or None."""
-    return windlass_detach.running(_folder(module, target, make=False))
+    return windlass_locks.running(_folder(module, target, make=False))
 
 
 def _folder(module: AnsibleModule, target: Target, make: bool = True) -> str:
@@ -198,7 +197,7 @@ def advance(module: AnsibleModule, orders: Sequence[Order]) -> dict[str, Any]:
         item = waiting[0]
         job, offset = _job_and_offset(item, cursor)
         if job != item.job:
-            reply["attached"][item.database] = holder_of(job.lock_path)
+            reply["attached"][item.database] = windlass_locks.holder_of(job.lock_path)
         news = follow(job, offset, max(deadline - time.monotonic(), 0.0))
         reply["events"] += [{"database": item.database, **event} for event in news.events]
         cursor = {}
@@ -296,7 +295,7 @@ def _make_way(job: Job) -> None:
     locks = {job.lock} if job.kind != "prune" else set()  # deleting old backups can wait for a new one
     locks |= {"backup"} if job.kind in (*CHANGES, "restore") else set()
     for lock in sorted(locks):
-        windlass_detach.make_way(job.folder, lock)
+        windlass_locks.make_way(job.folder, lock)
 
 
 def _is_adopted(item: Order, job: Job, news: News) -> bool:
@@ -307,7 +306,7 @@ def _is_adopted(item: Order, job: Job, news: News) -> bool:
 
 def _is_asked_again(item: Order, job: Job) -> bool:
     """Return whether another's job is the very work that is asked for: somebody comes back to it."""
-    holder, digest = holder_of(job.lock_path) or {}, item.holder["digest"]
+    holder, digest = windlass_locks.holder_of(job.lock_path) or {}, item.holder["digest"]
     same = (holder.get("run_id"), holder.get("digest")) == (job.run_id, digest)
     return bool(digest) and job.kind == item.job.kind and same
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,16 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from ansible.module_utils.windlass_engine.errors import WindlassError
+from ansible.module_utils.windlass_locks import (
+    PATIENCE_S,
+    holder_of,
+    identity,
+    is_free,
+    let_go,
+    running,
+    sign,
+    try_lock,
+)
 
 Event = dict[str, Any]
 Work = Callable[[Callable[[Event], None]], dict[str, Any]]
@@ -31,12 +40,6 @@ SYSTEM_STATE = "/var/lib/windlass"
 USER_STATE = "~/.local/state/windlass"
 KEPT_LOGS = 50
 REPLY_BYTES = 256 * 1024
-#: How often a lock is read that is being written at this moment, and how long one waits in between (seconds).
-HOLDER_LOOKS, HOLDER_PAUSE_S = 10, 0.002
-#: So long a scheduled job that was asked to end may take to end what it had started (seconds).
-WAY_S = 20.0
-#: So long one that has a lock may take to say who it is, and one that has ended to let go of it, on a busy disk.
-PATIENCE_S = 20.0
 #: Signals that wait while a job is begun: a run is begun whole, or not at all.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 #: Room that a job keeps for its closing line, for the case that the disk is full by then.
@@ -150,9 +153,9 @@ def _ensure(job: Job, holder: dict[str, Any], work: Work) -> Job:
     os.makedirs(job.folder, mode=0o700, exist_ok=True)
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        lock = None if os.path.exists(job.log) else _try_lock(job.lock_path)
+        lock = None if os.path.exists(job.log) else try_lock(job.lock_path)
         if os.path.exists(job.log):  # looked at again under the lock: it may have come and gone meanwhile
-            _let_go(lock)
+            let_go(lock)
             return job
         if lock is not None:
             _start(job, lock, holder, work)
@@ -169,87 +172,6 @@ def current(folder: str, lock: str = "run") -> Optional[Job]:
     """Return the job that last took a lock, or None."""
     info = holder_of(os.path.join(folder, f"{lock}.lock"))
     return Job(folder, info["run_id"], info["kind"], lock) if info else None
-
-
-def holder_of(lock_path: str) -> Optional[dict[str, Any]]:
-    """Return who last took a lock: run_id, kind, who, origin, since, digest, pid.  None where nobody has said it.
-
-    The file is written in place, as its lock belongs to it: what is half-written is read again.
-    """
-    for _ in range(HOLDER_LOOKS):
-        try:
-            with open(lock_path, encoding="utf-8") as stream:
-                info: dict[str, Any] = json.load(stream)
-            return info
-        except OSError:
-            return None
-        except ValueError:
-            time.sleep(HOLDER_PAUSE_S)
-    return None
-
-
-def running(folder: str, lock: str = "run") -> Optional[dict[str, Any]]:
-    """Return who holds a lock at this moment, or None.
-
-    What the last one left in it is not taken for the word of one that has just got it and not written yet.
-    """
-    path = os.path.join(folder, f"{lock}.lock")
-    until = time.monotonic() + PATIENCE_S
-    while not _is_free(path):
-        info = holder_of(path)
-        if (info and _lives(info)) or time.monotonic() >= until:
-            return info
-        time.sleep(0.01)
-    return None
-
-
-def _lives(info: dict[str, Any]) -> bool:
-    """Return whether the process that wrote itself into a lock is there: a number alone may be another's by now."""
-    born = info.get("born")
-    return born is None or born == _born(info["pid"])
-
-
-def _born(pid: int) -> Optional[int]:
-    """Return when a process was started (the kernel's ticks since it booted), None where that cannot be told."""
-    try:
-        with open(f"/proc/{pid:d}/stat", "rb") as stream:
-            return int(stream.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def make_way(folder: str, lock: str) -> Optional[dict[str, Any]]:
-    """End the job that holds a lock if a timer started it: a person does not wait for it.  Return who it was, or None.
-
-    One that cannot be ended, or takes too long to, is waited for as any other.
-    """
-    path = os.path.join(folder, f"{lock}.lock")
-    deadline, asked = time.monotonic() + WAY_S, None
-    while not _is_free(path) and time.monotonic() < deadline:
-        holder = holder_of(path)
-        if holder and _lives(holder):
-            if not holder.get("scheduled"):
-                return asked
-            if holder.get("gives_way") and holder != asked:
-                asked = holder
-                with suppress(OSError):  # it has just ended
-                    _ask_to_end(holder)
-        time.sleep(0.02)
-    return asked
-
-
-def _ask_to_end(holder: dict[str, Any]) -> None:
-    """Send SIGTERM to the process that wrote itself into a lock, to no other of its number.  Raise OSError."""
-    try:
-        handle = os.pidfd_open(holder["pid"])
-    except (AttributeError, OSError):  # an old kernel: the last look at it must do
-        os.kill(holder["pid"], signal.SIGTERM)
-        return
-    try:
-        if _lives(holder):  # looked at again now that the number cannot become another's
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-    finally:
-        os.close(handle)
 
 
 def change_under_way(folder: str) -> Optional[Job]:
@@ -272,7 +194,7 @@ def _is_alive(job: Job) -> bool:
 
     A holder that has not yet said who it is may be this one: only what is known to be dead is called so.
     """
-    return not _is_free(job.lock_path) and current(job.folder, job.lock) in (None, job)
+    return not is_free(job.lock_path) and current(job.folder, job.lock) in (None, job)
 
 
 def _start(job: Job, lock: int, holder: dict[str, Any], work: Work) -> None:
@@ -308,22 +230,10 @@ def _make_ready(job: Job, lock: int, info: dict[str, Any]) -> None:
 
     The log comes last: whoever sees it finds who has the lock, and a run that never began has none.
     """
-    _sign(lock, {**info, **_identity(os.getpid())})
+    sign(lock, {**info, **identity(os.getpid())})
     _prune(job)
     with open(job.reserve_path, "wb") as stream:
         stream.write(bytes(RESERVE_BYTES))
-
-
-def _identity(pid: int) -> dict[str, Any]:
-    """Return what tells a process from a later one of its number."""
-    return {"pid": pid, "born": _born(pid)}
-
-
-def _sign(lock: int, info: dict[str, Any]) -> None:
-    """Write who holds a lock, in one piece over what stands there: a reader finds the old word or the new one."""
-    data = json.dumps(info).encode()
-    os.pwrite(lock, data.ljust(os.fstat(lock).st_size), 0)
-    os.truncate(lock, len(data))
 
 
 def _detached(job: Job, lock: int, log: int, info: dict[str, Any], usual: set[int], work: Work) -> None:
@@ -335,7 +245,7 @@ def _detached(job: Job, lock: int, log: int, info: dict[str, Any], usual: set[in
         os.setsid()
         child = os.fork()
         if child:
-            _sign(lock, {**info, **_identity(child), "gives_way": bool(info.get("scheduled"))})
+            sign(lock, {**info, **identity(child), "gives_way": bool(info.get("scheduled"))})
             os._exit(0)
         _cut_loose((lock, log))
         closing = {"event": CLOSING, **_outcome(work, lambda event: _tell(log, event), usual, info.get("scheduled"))}
@@ -425,38 +335,6 @@ def _append(log: int, event: Event) -> None:
     data = _ENCODER.encode(event).encode() + b"\n"
     while data:
         data = data[os.write(log, data) :]
-
-
-def _try_lock(path: str) -> Optional[int]:
-    """Take a lock without waiting; return its file descriptor, or None when it is held."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _let_go(lock: Optional[int]) -> None:
-    """Release a lock that was taken."""
-    if lock is not None:
-        os.close(lock)
-
-
-def _is_free(path: str) -> bool:
-    """Return whether nobody holds a lock."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True
 
 
 def _prune(job: Job) -> None:

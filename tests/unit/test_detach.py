@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import windlass_detach as detach
-from ansible.module_utils.windlass_detach import Job, current, ensure, follow, look, running, state_dir
+from ansible.module_utils import windlass_locks as locks
+from ansible.module_utils.windlass_detach import Job, current, ensure, follow, look, state_dir
 
 from testbed.waiting import LIMIT_S, wait_until
 from windlass_engine.errors import WindlassError
@@ -94,7 +95,7 @@ def test_another_run_is_found_at_work_and_followed(job: Job, gate: Path) -> None
     begun(job)
     mine = Job(job.folder, "run-2", "migrate")
     assert ensure(mine, {**WHO, "who": "bob"}, held(gate)) == job
-    info = running(job.folder)
+    info = locks.running(job.folder)
     assert info is not None
     assert {key: info[key] for key in WHO} == WHO
     assert (info["run_id"], info["kind"]) == ("run-1", "migrate")
@@ -132,7 +133,7 @@ def test_a_holder_that_is_just_writing_who_it_is_is_not_dead(job: Job, gate: Pat
     news = follow(job, 0, 0.2)
     assert not news.lost and news.end is None
     Path(job.lock_path).write_text(whole)
-    told = running(job.folder)
+    told = locks.running(job.folder)
     gate.touch()
     assert told and told["run_id"] == "run-1"
     assert follow(job, 0, LIMIT_S).end

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import windlass_detach as detach
-from ansible.module_utils.windlass_detach import Job, ensure, follow, running
+from ansible.module_utils import windlass_locks as locks
+from ansible.module_utils.windlass_detach import Job, ensure, follow
 
 from testbed.waiting import LIMIT_S
 from tests.unit.test_detach import WHO, begun, held
@@ -65,19 +66,19 @@ def test_a_process_that_got_the_number_of_a_scheduled_one_is_not_ended(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A timer's job ended long ago; somebody has just taken the lock and not yet written who it is."""
-    monkeypatch.setattr(detach, "WAY_S", 0.2)
+    monkeypatch.setattr(locks, "WAY_S", 0.2)
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        born = detach._born(other.pid)
+        born = locks._born(other.pid)
         assert born is not None
         with lock_of(job, {**word_of(job, other.pid, born - 1), "scheduled": True, "gives_way": True}):
-            assert detach.make_way(job.folder, "run") is None
+            assert locks.make_way(job.folder, "run") is None
         assert other.communicate(b"alive", timeout=LIMIT_S)[0] == b"alive"
 
 
 def test_the_process_that_wrote_itself_is_asked_to_end(job: Job) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as timer:
-        with lock_of(job, {**word_of(job, timer.pid, detach._born(timer.pid)), "gives_way": True}) as lock:
-            detach._ask_to_end(json.loads(os.pread(lock, 4096, 0)))
+        with lock_of(job, {**word_of(job, timer.pid, locks._born(timer.pid)), "gives_way": True}) as lock:
+            locks._ask_to_end(json.loads(os.pread(lock, 4096, 0)))
         assert timer.wait(LIMIT_S) == -signal.SIGTERM
 
 
@@ -85,11 +86,11 @@ def test_the_last_ones_word_is_not_taken_for_that_of_one_who_has_just_come(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        old = word_of(Job(job.folder, "yesterday", "migrate"), gone.pid, detach._born(gone.pid))
+        old = word_of(Job(job.folder, "yesterday", "migrate"), gone.pid, locks._born(gone.pid))
     with lock_of(job, old) as lock:
-        new = word_of(job, os.getpid(), detach._born(os.getpid()))
-        at_first_pause(monkeypatch, lambda: detach._sign(lock, new))
-        assert running(job.folder) == new
+        new = word_of(job, os.getpid(), locks._born(os.getpid()))
+        at_first_pause(monkeypatch, lambda: locks.sign(lock, new))
+        assert locks.running(job.folder) == new
 
 
 def test_a_word_is_never_seen_in_part(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,15 +103,15 @@ def test_a_word_is_never_seen_in_part(job: Job, monkeypatch: pytest.MonkeyPatch)
         def looked(name: str) -> Any:
             def do(*arguments: Any) -> Any:
                 done = genuine[name](*arguments)
-                seen.append(detach.holder_of(job.lock_path))
+                seen.append(locks.holder_of(job.lock_path))
                 return done
 
             return do
 
         for name in genuine:
             monkeypatch.setattr(os, name, looked(name))
-        detach._sign(lock, short)
-        detach._sign(lock, long)
+        locks.sign(lock, short)
+        locks.sign(lock, long)
     assert seen == [short, short, long, long]
 
 
@@ -257,7 +258,7 @@ def test_a_job_that_has_told_its_end_is_waited_out_and_not_followed(
     ended = Job(job.folder, "run-0", "migrate")
     said = [json.dumps({"event": "tick", "text": "x" * 100})] * lines
     Path(ended.log).write_text("\n".join([*said, json.dumps({"event": detach.CLOSING}), ""]))
-    with lock_of(job, word_of(ended, os.getpid(), detach._born(os.getpid()))) as lock:
+    with lock_of(job, word_of(ended, os.getpid(), locks._born(os.getpid()))) as lock:
         pauses = []
 
         def sleep(seconds: float) -> None:

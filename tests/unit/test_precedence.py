@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import windlass_adapter as adapter
 from ansible.module_utils import windlass_detach as detach
+from ansible.module_utils import windlass_locks as locks
 
 from testbed.waiting import LIMIT_S, wait_until
 from windlass_engine.model import Target
@@ -55,7 +56,7 @@ class Run:
         wait_until(self.begun.exists, what="the work to begin")
 
     def holds(self, lock: str = "backup") -> bool:
-        held = detach.running(self.order.job.folder, lock)
+        held = locks.running(self.order.job.folder, lock)
         return bool(held) and held["run_id"] == self.params["run_id"]
 
 
@@ -131,17 +132,17 @@ def test_a_scheduled_backup_waits_for_a_change_to_end(tmp_path: Path) -> None:
 
 
 def test_nobody_is_ended_where_nobody_works(tmp_path: Path) -> None:
-    assert detach.make_way(str(tmp_path), "backup") is None
+    assert locks.make_way(str(tmp_path), "backup") is None
     assert detach.change_under_way(str(tmp_path)) is None
 
 
 def test_only_a_scheduled_job_can_be_asked_to_end(tmp_path: Path) -> None:
     person = Run(tmp_path, "ann")
     person.begin()
-    assert (detach.running(person.order.job.folder, "backup") or {})["gives_way"] is False
+    assert (locks.running(person.order.job.folder, "backup") or {})["gives_way"] is False
     timer = Run(tmp_path, "timer", "offsite", "offsite", timer=True)
     timer.begin()
-    held = detach.running(timer.order.job.folder, "offsite") or {}
+    held = locks.running(timer.order.job.folder, "offsite") or {}
     assert held["scheduled"] and os.path.exists(f"/proc/{held['pid']}")
     for run in (person, timer):
         run.gate.touch()
@@ -173,7 +174,7 @@ def test_a_timers_backup_that_begins_between_a_persons_look_and_its_lock_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timer, person = Run(tmp_path, "timer", timer=True), Run(tmp_path, "ann", "migrate", "run")
-    genuine, asked = detach.make_way, []
+    genuine, asked = locks.make_way, []
 
     def make_way(folder: str, lock: str) -> Any:
         asked.append(lock)
@@ -182,7 +183,7 @@ def test_a_timers_backup_that_begins_between_a_persons_look_and_its_lock_ends(
             timer.begin()
         return found
 
-    monkeypatch.setattr(detach, "make_way", make_way)
+    monkeypatch.setattr(locks, "make_way", make_way)
     person.begin()
     error = timer.advance(LIMIT_S)["error"]
     assert (error["code"], error["detail"]) == ("deploy_locked", {"gave_way": True})

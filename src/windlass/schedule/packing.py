@@ -15,7 +15,7 @@ from windlass.records import record
 from windlass_engine import files
 
 _MODULES = ("db_backup", "db_offsite", "db_prune")
-_UTILITIES = ("windlass_adapter", "windlass_detach", "windlass_timer")
+_UTILITIES = ("windlass_adapter", "windlass_detach", "windlass_locks", "windlass_timer")
 #: Modules name this class as the type of their argument; `windlass_timer` gives them an object of its own.
 _BASIC = '"""Stands for Ansible\'s own, of which timers need the name only."""\n\n\nclass AnsibleModule:\n    pass\n'
 _START = "import sys\n\nfrom ansible.module_utils.windlass_timer import main\n\nsys.exit(main())\n"
